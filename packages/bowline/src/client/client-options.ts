@@ -1,0 +1,128 @@
+import type { Balancer } from "../balancer/balancer.ts";
+import type { Http2Limits } from "../http2/limits.ts";
+import type { TlsSettings } from "../net/tls-files.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { RegistryConfig } from "../registry/registry-config.ts";
+import type { Clock } from "../rpc/clock.ts";
+import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
+import type { Random } from "../rpc/random.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Interceptor, PlacedInterceptor } from "./interceptor.ts";
+import type { RetryPolicy } from "./pipeline.ts";
+
+/** PINGs that find out whether a silent server is alive. */
+export interface KeepaliveOptions {
+  /** Silence after which a PING is sent, in ms, from 10,000 on. Default: no PINGs. */
+  readonly timeMs?: number;
+  /** Time for its answer, in ms; then the connection counts as dead. Default 20,000. */
+  readonly timeoutMs?: number;
+  /** Ask while no call is open, too. Default false; servers may take it ill (gRFC A8). */
+  readonly withoutCalls?: boolean;
+}
+
+/** How a client behaves; all of it is optional. */
+export interface ClientOptions {
+  /** Time for a call that says nothing else, in ms; 0 = no deadline. Default 2000. */
+  readonly timeoutMs?: number;
+  /** Where bare service names are looked up, e.g. `local()`. */
+  readonly registry?: RegistryConfig | Registry;
+  /** How the endpoint for an attempt is chosen. Default `p2c`. A function makes one of your own, once for each channel. */
+  readonly balancer?: "p2c" | "round_robin" | (() => Balancer<Endpoint>);
+  /** TLS: `true` for a server with a public certificate, or settings. Default: plaintext. */
+  readonly tls?: boolean | TlsSettings;
+  /** What to ask the server's certificate for, and `:authority`. Default: the host of the target. */
+  readonly authority?: string;
+  /** When failed attempts of idempotent methods are repeated; `false` = never. Default 2 attempts. */
+  readonly retry?: false | Partial<RetryPolicy>;
+  /** Around each call, first = outermost; `before("retry", …)` and `after("trace", …)` give a place. */
+  readonly interceptors?: readonly (Interceptor | PlacedInterceptor)[];
+  /** Compresses requests: `gzip`, `deflate`, `br`, `zstd`. Default: none. */
+  readonly compression?: string;
+  /** Smaller requests are not compressed, in bytes. Default 1024. */
+  readonly compressFromBytes?: number;
+  /** Largest answer message, after inflation, in bytes. Default 4 MiB. */
+  readonly maxReceiveBytes?: number;
+  /** Connections to one address when the server's stream limit is reached. Default 4. */
+  readonly maxConnectionsPerEndpoint?: number;
+  /** Calls that may wait for an endpoint; more fail with RESOURCE_EXHAUSTED. Default 10,000. */
+  readonly maxWaitingCalls?: number;
+  /** Time for connecting to one address, TLS included, in ms. Default 5000. */
+  readonly connectTimeoutMs?: number;
+  /** Without a call for this long connections are closed, in ms; 0 = never. Default 30 minutes (gRFC A61). */
+  readonly idleTimeoutMs?: number;
+  readonly keepalive?: KeepaliveOptions;
+  /** Bounds of HTTP/2, see `HTTP2_LIMITS`. */
+  readonly limits?: Partial<Http2Limits>;
+  /** Built-in layers to leave out, by name: for measurements. */
+  readonly without?: readonly string[];
+  /** For tests: the source of time. */
+  readonly clock?: Clock;
+  /** For tests: the source of chance. */
+  readonly random?: Random;
+}
+
+const MS = { min: 0, max: 0x7fffffff, unit: "ms" } as const;
+const BYTES = { min: 0, max: 0x7fffffff, isWhole: true, unit: "bytes" } as const;
+
+const SPECS: OptionSpecs = {
+  timeoutMs: { kind: "number", ...MS },
+  registry: { kind: "object" },
+  balancer: { kind: "any" },
+  tls: { kind: "any" },
+  authority: { kind: "string" },
+  retry: { kind: "any" },
+  interceptors: { kind: "array" },
+  compression: { kind: "string" },
+  compressFromBytes: { kind: "number", ...BYTES },
+  maxReceiveBytes: { kind: "number", ...BYTES },
+  maxConnectionsPerEndpoint: { kind: "number", min: 1, max: 1000, isWhole: true, unit: "connections" },
+  maxWaitingCalls: { kind: "number", min: 0, max: 10_000_000, isWhole: true, unit: "calls" },
+  connectTimeoutMs: { kind: "number", min: 1, max: 600_000, unit: "ms" },
+  idleTimeoutMs: { kind: "number", ...MS },
+  keepalive: { kind: "object" },
+  limits: { kind: "object" },
+  without: { kind: "array" },
+  clock: { kind: "object" },
+  random: { kind: "function" },
+};
+
+const KEEPALIVE_SPECS: OptionSpecs = {
+  timeMs: { kind: "number", min: 10_000, max: Number.POSITIVE_INFINITY, unit: "ms" },
+  timeoutMs: { kind: "number", min: 1, max: 0x7fffffff, unit: "ms" },
+  withoutCalls: { kind: "boolean" },
+};
+
+const RETRY_SPECS: OptionSpecs = {
+  maxAttempts: { kind: "number", min: 1, max: 5, isWhole: true, unit: "attempts" },
+  baseMs: { kind: "number", min: 1, max: 60_000, unit: "ms" },
+  maxMs: { kind: "number", min: 1, max: 600_000, unit: "ms" },
+};
+
+const CALL_SPECS: OptionSpecs = {
+  timeoutMs: { kind: "number", ...MS },
+  signal: { kind: "object" },
+  metadata: { kind: "object" },
+  waitForReady: { kind: "boolean" },
+  onHeader: { kind: "function" },
+  onTrailer: { kind: "function" },
+};
+
+/** @throws TypeError or RangeError naming what is wrong with a client's options */
+export function checkClientOptions(options: ClientOptions): void {
+  checkOptions("createClient options", options, SPECS);
+  checkOptions("createClient options.keepalive", options.keepalive, KEEPALIVE_SPECS);
+  if (options.retry !== false) checkOptions("createClient options.retry", options.retry, RETRY_SPECS);
+  const { balancer } = options;
+  if (balancer !== undefined && balancer !== "p2c" && balancer !== "round_robin" && typeof balancer !== "function") {
+    throw new TypeError(`createClient options.balancer is ${String(balancer)}: give "p2c", "round_robin" or a function that makes one`);
+  }
+  const { tls } = options;
+  if (tls !== undefined && typeof tls !== "boolean" && (typeof tls !== "object" || tls === null)) {
+    throw new TypeError("createClient options.tls: give true, false or TLS settings");
+  }
+}
+
+/** @throws TypeError or RangeError naming what is wrong with a call's options */
+export function checkCallOptions(options: object): void {
+  checkOptions("call options", options, CALL_SPECS);
+}

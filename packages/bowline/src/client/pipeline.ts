@@ -1,0 +1,189 @@
+import { retryBackoffMs } from "../resilience/backoff.ts";
+import type { RetryBudget } from "../resilience/retry-budget.ts";
+import type { Clock } from "../rpc/clock.ts";
+import { Code } from "../rpc/code.ts";
+import type { Random } from "../rpc/random.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import { startSpan } from "../rpc/trace-context.ts";
+import type { Call } from "./call.ts";
+import type { Interceptor, PlacedInterceptor } from "./interceptor.ts";
+
+/**
+ * A built-in layer: plain functions over the fields of a call, run for each call in the order of the list. A layer costs nothing
+ * where it has no hook.
+ */
+export interface ClientLayer {
+  readonly name: string;
+  /** One sentence: why it is there, and why at this place. */
+  readonly why: string;
+  /** Before the first attempt. An error ends the call, nothing was sent then. */
+  begin?(call: Call): RpcError | null;
+  /** An attempt failed: ms to wait before another one, or -1. */
+  attemptEnded?(call: Call, error: RpcError): number;
+  /** The end of the call. */
+  end?(call: Call, error: RpcError | null): void;
+}
+
+/** When and how often failed attempts are repeated. */
+export interface RetryPolicy {
+  /** Attempts of one call, the first included; 1 = never again. Default 2. */
+  readonly maxAttempts: number;
+  /** Upper end of the first random pause, in ms; it doubles with each. Default 25. */
+  readonly baseMs: number;
+  /** Upper end of all pauses, in ms. Default 1000. */
+  readonly maxMs: number;
+}
+
+/** What the layers of one client are made with. */
+export interface ClientPipelineOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Time for a call that says nothing else, in ms; 0 = none. */
+  readonly timeoutMs: number;
+  readonly retry: RetryPolicy;
+  readonly budget: RetryBudget;
+  readonly interceptors: readonly (Interceptor | PlacedInterceptor)[];
+  /** Names of built-in layers to leave out: for measurements. */
+  readonly without: readonly string[];
+}
+
+/** Hooks between two interceptors. */
+export interface ClientSegment {
+  readonly begin: readonly ((call: Call) => RpcError | null)[];
+  /** Innermost first. */
+  readonly end: readonly ((call: Call, error: RpcError | null) => void)[];
+}
+
+/** The layers of a client, flattened. */
+export interface ClientPipeline {
+  /** One more than interceptors: `interceptors[i]` stands between `segments[i]` and `segments[i + 1]`. */
+  readonly segments: readonly ClientSegment[];
+  /** Users' interceptors, outermost first. */
+  readonly interceptors: readonly Interceptor[];
+  readonly attemptEnded: readonly ((call: Call, error: RpcError) => number)[];
+  /** The order as text, a line each. */
+  describe(): string;
+}
+
+/** The composition root of the client: what happens around each call, outermost first. */
+export function clientPipeline(options: ClientPipelineOptions): ClientPipeline {
+  const all = [traceLayer(), metricsLayer(options.clock), deadlineLayer(options.timeoutMs), retryLayer(options)];
+  const layers = all.filter((layer) => !options.without.includes(layer.name));
+  const order = inOrder(layers, options.interceptors);
+  const segments: ClientLayer[][] = [[]];
+  const interceptors: Interceptor[] = [];
+  for (const entry of order) {
+    if (typeof entry === "function") {
+      interceptors.push(entry);
+      segments.push([]);
+    } else {
+      segments[segments.length - 1].push(entry);
+    }
+  }
+  return {
+    segments: segments.map((segment) => ({
+      begin: segment.flatMap((layer) => layer.begin ?? []),
+      end: segment.flatMap((layer) => layer.end ?? []).reverse(),
+    })),
+    interceptors,
+    attemptEnded: layers.flatMap((layer) => layer.attemptEnded ?? []),
+    describe: () => [...order, ...ATTEMPT].map(line).join("\n"),
+  };
+}
+
+/** What happens in each attempt, below all layers. */
+const ATTEMPT: readonly ClientLayer[] = [
+  { name: "pick", why: "chooses the endpoint anew for each attempt: a retry must not knock on the same broken door" },
+  { name: "transport", why: "gRPC over HTTP/2; repeats by itself what the server has certainly not seen" },
+];
+
+function traceLayer(): ClientLayer {
+  return {
+    name: "trace",
+    why: "outermost, so that one span covers all attempts; continues the trace of the call that is being served",
+    begin(call) {
+      const parent = call.parent;
+      startSpan(call, parent !== null && (parent.traceA | parent.traceB | parent.traceC | parent.traceD) !== 0 ? parent : null);
+      if (parent !== null) call.tracestate = parent.tracestate;
+      return null;
+    },
+  };
+}
+
+function metricsLayer(clock: Clock): ClientLayer {
+  return {
+    name: "metrics",
+    why: "outside deadline and retry: counts what the caller sees, one call whatever its attempts",
+    begin(call) {
+      call.target.stats.begin();
+      return null;
+    },
+    end(call, error) {
+      call.target.stats.end(error === null ? 0 : error.code, clock.now() - call.startedAt);
+    },
+  };
+}
+
+function deadlineLayer(defaultTimeoutMs: number): ClientLayer {
+  return {
+    name: "deadline",
+    why: "outside retry: all attempts share the time of the call, which is never more than what its own caller waits",
+    begin(call) {
+      const timeoutMs = call.options?.timeoutMs ?? defaultTimeoutMs;
+      let deadlineAt = timeoutMs > 0 ? call.startedAt + timeoutMs : 0;
+      const inherited = call.parent === null ? 0 : call.parent.deadlineAt;
+      if (inherited > 0 && (deadlineAt === 0 || inherited < deadlineAt)) deadlineAt = inherited;
+      call.deadlineAt = deadlineAt;
+      if (deadlineAt === 0) return null;
+      if (deadlineAt <= call.startedAt) {
+        return new RpcError(Code.DEADLINE_EXCEEDED, "the deadline had passed before the call was sent", { reason: "deadline", sent: false });
+      }
+      call.channel.wheel.add(call, deadlineAt);
+      return null;
+    },
+  };
+}
+
+function retryLayer(options: ClientPipelineOptions): ClientLayer {
+  const { retry, budget, random, clock } = options;
+  return {
+    name: "retry",
+    why: "outside pick: another attempt goes to another endpoint; only idempotent methods, only while the budget lasts",
+    begin() {
+      budget.deposit();
+      return null;
+    },
+    attemptEnded(call, error) {
+      if (error.code !== Code.UNAVAILABLE || call.retries + 1 >= retry.maxAttempts) return -1;
+      if (call.method.idempotency === "unknown") return -1;
+      // One layer of a chain repeats, or attempts multiply.
+      if (call.parent !== null && call.parent.isRetry) return -1;
+      const pushback = call.pushback === undefined ? Number.NaN : Number(call.pushback);
+      if (call.pushback !== undefined && !(pushback >= 0)) return -1;
+      const delayMs = Number.isNaN(pushback) ? retryBackoffMs(call.retries, random, retry) : pushback;
+      if (call.deadlineAt > 0 && clock.now() + delayMs >= call.deadlineAt) return -1;
+      return budget.withdraw() ? delayMs : -1;
+    },
+  };
+}
+
+/** Layers and interceptors, outermost first. An interceptor without a place stands right outside `retry`. */
+function inOrder(layers: readonly ClientLayer[], interceptors: readonly (Interceptor | PlacedInterceptor)[]): (ClientLayer | Interceptor)[] {
+  const placed = interceptors.map((each) => (typeof each === "function" ? { interceptor: each, side: "before", layer: "retry" } : each));
+  const names = layers.map((layer) => layer.name);
+  for (const { layer, side } of placed) {
+    if (layer === "retry" && side === "after") {
+      throw new TypeError('interceptors run once a call: place them before("retry") or further out');
+    }
+    if (!names.includes(layer)) throw new TypeError(`there is no layer "${layer}" to place an interceptor ${side}; layers are ${names.join(", ")}`);
+  }
+  return layers.flatMap((layer) => {
+    const at = (side: string): Interceptor[] => placed.filter((each) => each.layer === layer.name && each.side === side).map((each) => each.interceptor);
+    return [...at("before"), layer, ...at("after")];
+  });
+}
+
+function line(entry: ClientLayer | Interceptor): string {
+  if (typeof entry === "function") return `${entry.name === "" ? "(interceptor)" : entry.name}  an interceptor of yours`;
+  return `${entry.name}  ${entry.why}`;
+}

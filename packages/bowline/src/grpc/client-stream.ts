@@ -1,0 +1,228 @@
+import { type Compression, findCompression } from "../codec/compression.ts";
+import { ErrorCode } from "../http2/frames.ts";
+import { LOCAL, REMOTE } from "../http2/stream.ts";
+import type { HeaderBlock } from "../http2/hpack/decoder.ts";
+import { Code } from "../rpc/code.ts";
+import { Metadata } from "../rpc/metadata.ts";
+import type { Method } from "../rpc/method.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import type { SpanIds } from "../rpc/trace-context.ts";
+import type { ClientTransport } from "./client-transport.ts";
+import { GrpcStream } from "./grpc-stream.ts";
+import { HeaderFields, Seen } from "./header-fields.ts";
+import { httpStatusError, parseContentType } from "./http-status.ts";
+import { FRAMING_OK, FRAMING_TOO_LARGE, MessageAssembler, type MessageSink, PREFIX_BYTES, wholeMessageLength } from "./message-framing.ts";
+import { tooLarge } from "./message-reader.ts";
+import { metadataFromFields } from "./metadata-headers.ts";
+import type { RequestHeaders } from "./method-headers.ts";
+import { statusError } from "./status.ts";
+
+const NO_DATA = new Uint8Array(0);
+const PSEUDO = Seen.METHOD | Seen.SCHEME | Seen.PATH | Seen.AUTHORITY | Seen.MALFORMED;
+
+/**
+ * One attempt of a call as a client sees it; the layer above extends it, so that stream, attempt and call are one object.
+ * After its end it may be sent again on any connection.
+ *
+ * Budget of a unary call: this object and the decoded answer.
+ */
+export abstract class ClientStream extends GrpcStream implements MessageSink, SpanIds {
+  transport: ClientTransport | null = null;
+  readonly method: Method;
+  readonly headers: RequestHeaders;
+  /** What is left of the deadline when the attempt is sent, in ms; -1 without a deadline. */
+  timeoutMs = -1;
+  /** Sent with the request, or null. */
+  requestMetadata: Metadata | null = null;
+  tracestate: string | undefined = undefined;
+  /** Attempts before this one that reached a server. */
+  previousAttempts = 0;
+  traceA = 0;
+  traceB = 0;
+  traceC = 0;
+  traceD = 0;
+  spanA = 0;
+  spanB = 0;
+  traceFlags = 0;
+  /** The server's pushback, `grpc-retry-pushback-ms` as it came. */
+  pushback: string | undefined = undefined;
+  /** True once the server's headers have come: gRPC calls the attempt committed then. */
+  hasAnswer = false;
+  protected responseCompression: Compression | null = null;
+  #hasHeaders = false;
+  #assembler: MessageAssembler | null = null;
+
+  constructor(method: Method, headers: RequestHeaders) {
+    super();
+    this.method = method;
+    this.headers = headers;
+  }
+
+  override get connection(): ClientTransport["connection"] {
+    return (this.transport as ClientTransport).connection;
+  }
+
+  // --- what the layer above hears ---
+
+  /** The server's metadata; `fields` are names and values by turns, or null. */
+  protected abstract answerBegins(fields: string[] | null): void;
+  /** Data of the answer; a unary call hands them to `takeMessage`. */
+  protected abstract answerData(chunk: Buffer, start: number, to: number): void;
+  /** A message that `takeMessage` found, `bytes[start, end)`; it is overwritten after the call. */
+  protected abstract answerMessage(bytes: Buffer, start: number, end: number, compressed: boolean): void;
+  /**
+   * The attempt is over and the stream closed. `error` is null for OK; `trailers` are names and values by turns, or null.
+   * `wasProcessed` is false when it is certain that the server's handler never saw the request.
+   */
+  protected abstract answerEnds(error: RpcError | null, trailers: string[] | null, wasProcessed: boolean): void;
+
+  /** Prepares for another attempt. */
+  protected rewind(): void {
+    this.#hasHeaders = false;
+    this.#assembler = null;
+    this.hasAnswer = false;
+    this.responseCompression = null;
+    this.pushback = undefined;
+  }
+
+  // --- from the transport ---
+
+  /** A header block: the answer's beginning, an interim answer, trailers, or both in one. */
+  receiveHeaders(block: HeaderBlock, end: boolean): void {
+    const known = block.derived as HeaderFields | null;
+    const fields = known !== null && block.count === 0 ? known : HeaderFields.collect(block);
+    if ((fields.seen & PSEUDO) !== 0) return this.#broken("malformed header fields in the answer");
+    if (!this.#hasHeaders) {
+      if ((fields.seen & Seen.STATUS) === 0) return this.#broken("the answer has no :status");
+      if (fields.status < 200) {
+        if (end || fields.status === 101) this.#broken(`an answer can't end with status ${fields.status}`);
+        return;
+      }
+      this.#hasHeaders = true;
+      if (end) return this.#trailersOnly(fields);
+      this.#begins(fields);
+      return;
+    }
+    if (!end || (fields.seen & Seen.STATUS) !== 0) return this.#broken("headers in the middle of the answer");
+    this.#ends(fields);
+  }
+
+  /** DATA of the answer. */
+  receiveData(chunk: Buffer, start: number, to: number, end: boolean): void {
+    if (!this.#hasHeaders) return this.#broken("DATA before the answer's headers");
+    if (start < to) this.answerData(chunk, start, to);
+    if (end && this.id !== 0) this.#over(new RpcError(Code.UNKNOWN, "the answer ended without a status", { origin: "remote", reason: "protocol" }), null);
+  }
+
+  /** The stream is gone: reset, refused, or lost with its connection. */
+  gone(error: RpcError, wasProcessed: boolean): void {
+    this.releaseRoom();
+    this.answerEnds(error, null, wasProcessed);
+  }
+
+  /** Nothing waits on the stream any more. */
+  writable(): void {
+    this.releaseRoom();
+  }
+
+  message(buffer: Buffer, start: number, end: number, compressed: boolean): void {
+    this.answerMessage(buffer, start, end, compressed);
+  }
+
+  /** Sends one request of a stream; a promise only when it is compressed elsewhere. Ask `hasRoom` before the next. */
+  sendRequest(request: unknown): void | Promise<void> {
+    return this.writeMessage(this.method.input, request, false);
+  }
+
+  /** Sends the only request. */
+  sendLast(request: unknown): void | Promise<void> {
+    return this.writeMessage(this.method.input, request, true);
+  }
+
+  /** No further requests. */
+  endRequests(): void {
+    if (this.id !== 0 && (this.closedSides & LOCAL) === 0) this.connection.sendData(this, NO_DATA, true);
+  }
+
+  /** True while a unary answer has a message that is cut off. */
+  get isCut(): boolean {
+    return this.#assembler?.isPartial ?? false;
+  }
+
+  /** Gives the attempt up: RST_STREAM, no further word of it. */
+  abandon(code: number): void {
+    this.#assembler?.stop();
+    this.releaseRoom();
+    if (this.id !== 0) this.connection.resetStream(this, code);
+  }
+
+  /** What arrived can't be read: the attempt ends with `error`. */
+  unreadable(error: RpcError): void {
+    this.#over(error, null);
+  }
+
+  /** Finds the message in data of a unary answer: in one piece nearly always, then it is read where it lies. */
+  protected takeMessage(chunk: Buffer, start: number, to: number): void {
+    const max = (this.transport as ClientTransport).maxReceiveBytes;
+    if (this.#assembler === null) {
+      const length = wholeMessageLength(chunk, start, to);
+      if (length >= 0 && length <= max) return this.answerMessage(chunk, start + PREFIX_BYTES, to, false);
+      this.#assembler = new MessageAssembler(max);
+    }
+    const result = this.#assembler.push(chunk, start, to, this);
+    if (result === FRAMING_OK || this.id === 0) return;
+    if (result === FRAMING_TOO_LARGE) this.unreadable(tooLarge(this.#assembler.announcedBytes, max));
+    else this.unreadable(new RpcError(Code.INTERNAL, "a message's flag is neither 0 nor 1", { reason: "protocol" }));
+  }
+
+  #begins(fields: HeaderFields): void {
+    const isGrpc = parseContentType(fields.contentType) !== null;
+    if (fields.status !== 200 || !isGrpc) {
+      return this.#over(httpStatusError(fields.status, fields.contentType), fields.metadata);
+    }
+    if (fields.encoding !== "" && fields.encoding !== "identity") {
+      this.responseCompression = findCompression(fields.encoding) ?? null;
+      if (this.responseCompression === null) {
+        return this.unreadable(new RpcError(Code.INTERNAL, `the server answers in the unknown grpc-encoding "${fields.encoding}"`, { reason: "protocol" }));
+      }
+    }
+    this.hasAnswer = true;
+    this.answerBegins(fields.metadata);
+  }
+
+  #trailersOnly(fields: HeaderFields): void {
+    if (fields.grpcStatus === undefined && (fields.status !== 200 || parseContentType(fields.contentType) === null)) {
+      return this.#over(httpStatusError(fields.status, fields.contentType), fields.metadata);
+    }
+    this.#ends(fields);
+  }
+
+  #ends(fields: HeaderFields): void {
+    this.pushback = fields.pushback;
+    if (fields.grpcStatus === "0") {
+      const isCut = this.isCut;
+      if (isCut) this.#over(new RpcError(Code.INTERNAL, "the answer ended inside a message", { reason: "protocol" }), fields.metadata);
+      else this.#over(null, fields.metadata);
+      return;
+    }
+    const error = statusError(fields.grpcStatus, fields.grpcMessage, fields.grpcDetails, () => metadataFromFields(fields.metadata)) as RpcError;
+    this.#over(error, fields.metadata);
+  }
+
+  /** The attempt is over. The server may have ended before us: then it is told that nothing more comes. */
+  #over(error: RpcError | null, trailers: string[] | null): void {
+    this.#assembler?.stop();
+    this.releaseRoom();
+    if (this.id !== 0) {
+      if (this.closedSides === (LOCAL | REMOTE)) this.connection.localEnded(this);
+      else this.connection.resetStream(this, error !== null && error.origin === "local" ? ErrorCode.CANCEL : ErrorCode.NO_ERROR);
+    }
+    this.answerEnds(error, trailers, true);
+  }
+
+  #broken(text: string): void {
+    if (this.id !== 0) this.connection.refuseStream(this, ErrorCode.PROTOCOL_ERROR);
+    this.releaseRoom();
+    this.answerEnds(new RpcError(Code.INTERNAL, text, { reason: "protocol" }), null, true);
+  }
+}

@@ -1,0 +1,215 @@
+import { Connection } from "../http2/connection.ts";
+import { Flag, FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
+import type { HeaderBlock, HeaderEntry } from "../http2/hpack/decoder.ts";
+import { BlockWriter } from "../http2/hpack/prepared-block.ts";
+import type { Http2Limits } from "../http2/limits.ts";
+import type { Link } from "../http2/link.ts";
+import type { Clock } from "../rpc/clock.ts";
+import { Code } from "../rpc/code.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import type { ClientStream } from "./client-stream.ts";
+import { ARENA_MESSAGE_BYTES, encode, measure } from "./grpc-stream.ts";
+import { readFields, TOKENS } from "./header-fields.ts";
+import { PREFIX_BYTES, writePrefix } from "./message-framing.ts";
+import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./method-headers.ts";
+import { resetError } from "./status.ts";
+
+/** What the connections of a channel share. */
+export interface ClientTransportOptions {
+  readonly clock: Clock;
+  readonly limits: Http2Limits;
+  /** Largest answer message in bytes, after inflation. */
+  readonly maxReceiveBytes: number;
+  /** A word for people on what the first octets of a connection are if not HTTP/2. */
+  explain(firstBytes: Buffer): string | undefined;
+}
+
+/** Whom a transport tells of its connection. */
+export interface ClientTransportOwner {
+  /** The server's SETTINGS are there: calls may be sent. Called again when they change. */
+  usable(transport: ClientTransport): void;
+  /** A stream has ended: there is room for another. */
+  roomMade(transport: ClientTransport): void;
+  /** The server wants no new streams on this connection. */
+  leaving(transport: ClientTransport, code: number, debug: string): void;
+  /** The connection is gone; its streams have ended before. */
+  closed(transport: ClientTransport, error: Error | undefined): void;
+}
+
+/** Found by every channel alike: the reading of answers shares one cache of constant fields. */
+const derive = (entries: readonly HeaderEntry[]): unknown => readFields(entries);
+
+/** The client's half of gRPC on one connection. */
+export class ClientTransport {
+  readonly connection: Connection<ClientStream>;
+  /** Writes our header blocks. */
+  readonly blocks: BlockWriter;
+  readonly tokens: ReadonlyMap<string, number> = TOKENS;
+  readonly derive: (fields: readonly HeaderEntry[]) => unknown = derive;
+  readonly maxReceiveBytes: number;
+  readonly #options: ClientTransportOptions;
+  readonly #owner: ClientTransportOwner;
+
+  constructor(link: Link, options: ClientTransportOptions, owner: ClientTransportOwner) {
+    this.#options = options;
+    this.#owner = owner;
+    this.maxReceiveBytes = options.maxReceiveBytes;
+    this.connection = new Connection(link, this, { isServer: false, clock: options.clock, limits: options.limits });
+    this.blocks = new BlockWriter(this.connection.encoder);
+  }
+
+  start(): void {
+    this.connection.start();
+  }
+
+  /** True when a call may be sent now. */
+  get canSend(): boolean {
+    return this.connection.peer.received && this.connection.canOpen;
+  }
+
+  /** Open streams. */
+  get streamCount(): number {
+    return this.connection.streams.size;
+  }
+
+  /**
+   * Sends a unary request: HEADERS and DATA in one append. Only while `canSend`.
+   *
+   * @throws RpcError if the message can't be encoded or the metadata are larger than the server takes; nothing was sent then
+   */
+  sendUnary(stream: ClientStream, request: unknown): void {
+    const codec = stream.method.input;
+    const bound = measure(codec, request);
+    const metadata = extraBound(stream);
+    if (bound > ARENA_MESSAGE_BYTES || stream.compression !== null || metadata > ARENA_MESSAGE_BYTES) {
+      this.#sendSlowly(stream, request);
+      return;
+    }
+    this.#checkMetadata(stream, metadata);
+    const { connection } = this;
+    const { writer } = connection;
+    stream.transport = this;
+    connection.open(stream);
+    writer.reserve(stream.headers.maxBytes + metadata + bound + PREFIX_BYTES + 2 * FRAME_HEADER_BYTES);
+    const { buffer } = writer;
+    // HEADERS
+    let at = writer.offset;
+    let to = stream.headers.write(this.blocks, buffer, at + FRAME_HEADER_BYTES, stream.timeoutMs, stream);
+    if (metadata > 0) to = this.#extra(stream, buffer, to);
+    writer.header(at, to - at - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS, stream.id);
+    writer.offset = to;
+    // DATA
+    at = to;
+    const payloadAt = at + FRAME_HEADER_BYTES;
+    to = encode(codec, request, buffer, payloadAt + PREFIX_BYTES);
+    const length = to - payloadAt;
+    writePrefix(buffer, payloadAt, false, length - PREFIX_BYTES);
+    if (!connection.takeSendWindow(stream, length)) {
+      connection.sendData(stream, Buffer.from(buffer.subarray(payloadAt, to)), true);
+      return;
+    }
+    writer.header(at, length, FrameType.DATA, Flag.END_STREAM, stream.id);
+    writer.offset = to;
+    connection.localEnded(stream);
+  }
+
+  /** Opens a call whose messages follow by `send`. Only while `canSend`. */
+  open(stream: ClientStream): void {
+    const { connection } = this;
+    const metadata = extraBound(stream);
+    this.#checkMetadata(stream, metadata);
+    stream.transport = this;
+    connection.open(stream);
+    const block = Buffer.allocUnsafe(stream.headers.maxBytes + metadata);
+    let to = stream.headers.write(this.blocks, block, 0, stream.timeoutMs, stream);
+    if (metadata > 0) to = this.#extra(stream, block, to);
+    connection.sendHeaders(stream, block.subarray(0, to), false);
+  }
+
+  // --- StreamOwner ---
+
+  createStream(): ClientStream {
+    throw new Error("a server can't open streams: pushes are off");
+  }
+
+  headers(stream: ClientStream, block: HeaderBlock, end: boolean): void {
+    stream.receiveHeaders(block, end);
+  }
+
+  data(stream: ClientStream, chunk: Buffer, start: number, to: number, end: boolean): void {
+    stream.receiveData(chunk, start, to, end);
+  }
+
+  reset(stream: ClientStream, code: number, byPeer: boolean): void {
+    const isRefused = byPeer && code === 7;
+    stream.gone(resetError(code, byPeer, this.connection.isClosed), !isRefused);
+  }
+
+  writable(stream: ClientStream): void {
+    stream.writable();
+  }
+
+  settings(): void {
+    this.#owner.usable(this);
+  }
+
+  released(): void {
+    this.#owner.roomMade(this);
+  }
+
+  goaway(_lastStreamId: number, code: number, debug: string): void {
+    this.#owner.leaving(this, code, debug);
+  }
+
+  pinged(): void {}
+
+  closed(error: Error | undefined): void {
+    this.#owner.closed(this, error);
+  }
+
+  explain(firstBytes: Buffer): string | undefined {
+    return this.#options.explain(firstBytes);
+  }
+
+  // --- in detail ---
+
+  #sendSlowly(stream: ClientStream, request: unknown): void {
+    this.open(stream);
+    const id = stream.id;
+    const sent = stream.sendLast(request);
+    if (sent === undefined) return;
+    sent.catch((error: unknown) => {
+      if (stream.id === id) stream.unreadable(RpcError.from(error));
+    });
+  }
+
+  /** Fields of some calls only: tracestate, the number of attempts before, metadata. */
+  #extra(stream: ClientStream, target: Buffer, at: number): number {
+    const { encoder } = this.connection;
+    const to = writeFields(encoder, target, at, extraFields(stream));
+    return stream.requestMetadata === null ? to : writeMetadata(encoder, target, to, stream.requestMetadata);
+  }
+
+  /** The server said how much it takes (SETTINGS_MAX_HEADER_LIST_SIZE): a larger block would only be refused. */
+  #checkMetadata(stream: ClientStream, bytes: number): void {
+    const max = this.connection.peer.maxHeaderListBytes;
+    if (bytes === 0 || bytes + stream.headers.maxBytes <= max) return;
+    const text = `metadata of about ${bytes} bytes are above what the server takes (${max} with all headers)`;
+    throw new RpcError(Code.RESOURCE_EXHAUSTED, text, { reason: "limit" });
+  }
+}
+
+function extraFields(stream: ClientStream): readonly (readonly [string, string])[] {
+  if (stream.tracestate === undefined && stream.previousAttempts === 0) return NO_FIELDS;
+  const fields: (readonly [string, string])[] = [];
+  if (stream.tracestate !== undefined) fields.push(["tracestate", stream.tracestate]);
+  if (stream.previousAttempts > 0) fields.push(["grpc-previous-rpc-attempts", String(stream.previousAttempts)]);
+  return fields;
+}
+
+function extraBound(stream: ClientStream): number {
+  if (stream.requestMetadata === null && stream.tracestate === undefined && stream.previousAttempts === 0) return 0;
+  return fieldsBound(extraFields(stream)) + metadataBound(stream.requestMetadata);
+}
+
+const NO_FIELDS: readonly (readonly [string, string])[] = [];

@@ -1,0 +1,262 @@
+import type { Codec } from "../codec/codec.ts";
+import type { Compression } from "../codec/compression.ts";
+import type { Http2Stream } from "../http2/stream.ts";
+import { Code } from "../rpc/code.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import { asBuffer } from "./grpc-stream.ts";
+
+/** Octets of the prefix of each message: flag and length (gRPC PROTOCOL-HTTP2, "Length-Prefixed-Message"). */
+const PREFIX_BYTES = 5;
+const FIRST_BACKLOG_BYTES = 1024;
+/** An empty backlog of more than this is let go. */
+const LARGE_BACKLOG_BYTES = 65_536;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** What a reader needs of its stream. */
+export interface ReaderStream extends Http2Stream {
+  /** `heldBytes` has changed: window may be given. */
+  credit(): void;
+  /** The user stopped reading before the end. */
+  abandoned(): void;
+  /** What arrived can't be read: the call ends with this error. */
+  unreadable(error: RpcError): void;
+}
+
+interface Waiting<T> {
+  resolve(result: IteratorResult<T>): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * The messages of one direction of a stream, for `for await`.
+ *
+ * A message is decoded when somebody asks for it, never before: what nobody reads stays as octets, no window is given for it,
+ * and the sender has to wait. (Decoded tiny messages would weigh many times their octets: attack row 15.)
+ */
+export class MessageReader<T> implements AsyncIterableIterator<T> {
+  readonly #stream: ReaderStream;
+  readonly #codec: Codec<T>;
+  readonly #maxMessageBytes: number;
+  /** Set when the peer named an encoding; messages with the flag go through it. */
+  #compression: Compression | null;
+  #backlog: Buffer = NOTHING;
+  #readAt = 0;
+  #writeAt = 0;
+  #waiting: Waiting<T> | null = null;
+  /** Reads wait in line behind this one: an inflation that runs elsewhere, or a read that was not awaited. */
+  #pending: Promise<unknown> | null = null;
+  /** The waiting reader's message is being inflated; it must not get another one. */
+  #isInflating = false;
+  #isEnded = false;
+  #error: RpcError | null = null;
+
+  constructor(stream: ReaderStream, codec: Codec<T>, maxMessageBytes: number, compression: Compression | null) {
+    this.#stream = stream;
+    this.#codec = codec;
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#compression = compression;
+  }
+
+  /** The peer's encoding is known only now. */
+  use(compression: Compression): void {
+    this.#compression = compression;
+  }
+
+  /** Octets from the stream; copied unless a waiting reader takes them at once. */
+  push(chunk: Buffer, start: number, end: number): void {
+    if (this.#error !== null || this.#isEnded) return;
+    let at = start;
+    const isWanted = this.#waiting !== null && !this.#isInflating;
+    if (isWanted && this.#readAt === this.#writeAt && end - start >= PREFIX_BYTES && chunk[start] === 0) {
+      const length = chunk.readUInt32BE(start + 1);
+      const to = start + PREFIX_BYTES + length;
+      if (to <= end && length <= this.#maxMessageBytes) {
+        at = to;
+        this.#deliver(chunk, start + PREFIX_BYTES, to);
+      }
+    }
+    if (at < end) {
+      this.#append(chunk, at, end);
+      if (this.#waiting !== null && !this.#isInflating) this.#serve();
+    }
+    this.#hold();
+  }
+
+  /** The peer has ended its side; with an error what was received is still read first. */
+  end(error: RpcError | null): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#error ??= error;
+    if (this.#waiting !== null && !this.#isInflating) this.#serve();
+  }
+
+  /** The call is over: nothing more is read. */
+  fail(error: RpcError): void {
+    this.#isEnded = true;
+    this.#error = error;
+    this.#backlog = NOTHING;
+    this.#readAt = 0;
+    this.#writeAt = 0;
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.reject(error);
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    if (this.#pending !== null) return this.#inLine();
+    return new Promise((resolve, reject) => {
+      if (this.#waiting !== null) {
+        resolve(this.#inLine());
+        return;
+      }
+      this.#waiting = { resolve, reject };
+      this.#serve();
+      this.#hold();
+    });
+  }
+
+  /** The user left the loop: the call is cancelled unless it has ended. */
+  return(): Promise<IteratorResult<T>> {
+    if (!this.#isEnded) this.#stream.abandoned();
+    this.fail(new RpcError(Code.CANCELLED, "the stream was left before its end", { reason: "cancelled" }));
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #inLine(): Promise<IteratorResult<T>> {
+    const before = this.#pending ?? Promise.resolve();
+    const read: Promise<IteratorResult<T>> = before.then(
+      () => this.#nextAfter(read),
+      () => this.#nextAfter(read),
+    );
+    this.#pending = read;
+    return read;
+  }
+
+  #nextAfter(mine: Promise<unknown>): Promise<IteratorResult<T>> {
+    if (this.#pending === mine) this.#pending = null;
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#serve();
+      this.#hold();
+    });
+  }
+
+  /** Gives the waiting reader the message at the front of the backlog, or the end. */
+  #serve(): void {
+    const available = this.#writeAt - this.#readAt;
+    if (available >= PREFIX_BYTES) {
+      const flag = this.#backlog[this.#readAt];
+      const length = this.#backlog.readUInt32BE(this.#readAt + 1);
+      if (length > this.#maxMessageBytes) return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
+      if (flag > 1) return this.#unreadable(new RpcError(Code.INTERNAL, `message flag ${flag} is neither 0 nor 1`, { reason: "protocol" }));
+      if (available >= PREFIX_BYTES + length) {
+        const start = this.#readAt + PREFIX_BYTES;
+        this.#readAt = start + length;
+        if (flag === 0) this.#deliver(this.#backlog, start, start + length);
+        else this.#inflate(start, start + length);
+        return;
+      }
+    }
+    if (!this.#isEnded) return;
+    const waiting = this.#waiting as Waiting<T>;
+    this.#waiting = null;
+    if (this.#error !== null) waiting.reject(this.#error);
+    else if (available > 0) {
+      this.#waiting = waiting;
+      this.#unreadable(new RpcError(Code.INTERNAL, "the stream ended inside a message", { reason: "protocol" }));
+    } else waiting.resolve({ value: undefined, done: true });
+  }
+
+  #deliver(bytes: Buffer, start: number, end: number): void {
+    let value: T;
+    try {
+      value = this.#codec.read(bytes, start, end);
+    } catch (error) {
+      this.#unreadable(undecodable(error));
+      return;
+    }
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    waiting?.resolve({ value, done: false });
+  }
+
+  #inflate(start: number, end: number): void {
+    if (this.#compression === null) {
+      return this.#unreadable(new RpcError(Code.INTERNAL, "a message is marked compressed, but the call names no grpc-encoding", { reason: "protocol" }));
+    }
+    // A copy: the backlog moves while the inflation runs.
+    const bytes = Buffer.from(this.#backlog.subarray(start, end));
+    const compression = this.#compression;
+    const inflation = (async () => compression.decompress(bytes, this.#maxMessageBytes))();
+    this.#pending = inflation;
+    this.#isInflating = true;
+    inflation.then(
+      (inflated) => {
+        this.#isInflating = false;
+        if (this.#pending === inflation) this.#pending = null;
+        if (this.#waiting !== null) this.#deliver(asBuffer(inflated), 0, inflated.length);
+      },
+      (error) => {
+        this.#isInflating = false;
+        if (this.#pending === inflation) this.#pending = null;
+        this.#unreadable(RpcError.is(error) ? error : undecodable(error));
+      },
+    );
+  }
+
+  #unreadable(error: RpcError): void {
+    this.fail(error);
+    this.#stream.unreadable(error);
+  }
+
+  /** Octets of whole messages that nobody waits for are held back; those of a message still coming must not be. */
+  #hold(): void {
+    const available = this.#writeAt - this.#readAt;
+    let held = 0;
+    if (this.#waiting === null && available >= PREFIX_BYTES) {
+      const length = this.#backlog.readUInt32BE(this.#readAt + 1);
+      if (available >= PREFIX_BYTES + length) held = available;
+    }
+    if (held === this.#stream.heldBytes) return;
+    this.#stream.heldBytes = held;
+    this.#stream.credit();
+  }
+
+  #append(chunk: Buffer, start: number, end: number): void {
+    const bytes = end - start;
+    const kept = this.#writeAt - this.#readAt;
+    if (kept === 0) {
+      this.#readAt = 0;
+      this.#writeAt = 0;
+      if (this.#backlog.length > LARGE_BACKLOG_BYTES) this.#backlog = NOTHING;
+    }
+    if (this.#writeAt + bytes > this.#backlog.length) {
+      let size = Math.max(this.#backlog.length, FIRST_BACKLOG_BYTES);
+      while (size < kept + bytes) size *= 2;
+      const target = size === this.#backlog.length ? this.#backlog : Buffer.allocUnsafeSlow(size);
+      this.#backlog.copy(target, 0, this.#readAt, this.#writeAt);
+      this.#backlog = target;
+      this.#readAt = 0;
+      this.#writeAt = kept;
+    }
+    chunk.copy(this.#backlog, this.#writeAt, start, end);
+    this.#writeAt += bytes;
+  }
+}
+
+/** The error of a message whose announced or real size passes the limit of this side. */
+export function tooLarge(bytes: number, maxBytes: number): RpcError {
+  return new RpcError(Code.RESOURCE_EXHAUSTED, `a message of ${bytes} bytes is above the limit of ${maxBytes} (maxReceiveBytes)`, {
+    reason: "limit",
+  });
+}
+
+/** The error of octets that are no message of the expected type. */
+export function undecodable(cause: unknown): RpcError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new RpcError(Code.INTERNAL, `a message can't be decoded: ${text}`, { cause, reason: "codec" });
+}

@@ -1,0 +1,381 @@
+import { type Compression, parseAcceptEncoding } from "../codec/compression.ts";
+import { ErrorCode, Flag, FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
+import { LOCAL, REMOTE } from "../http2/stream.ts";
+import { Code } from "../rpc/code.ts";
+import type { Metadata } from "../rpc/metadata.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import type { TraceContext } from "../rpc/trace-context.ts";
+import { ARENA_MESSAGE_BYTES, asBuffer, encode, GrpcStream, measure } from "./grpc-stream.ts";
+import {
+  FRAMING_OK,
+  FRAMING_TOO_LARGE,
+  MessageAssembler,
+  type MessageSink,
+  PREFIX_BYTES,
+  wholeMessageLength,
+  writePrefix,
+} from "./message-framing.ts";
+import { statusFields } from "./status.ts";
+import { MessageReader, tooLarge, undecodable } from "./message-reader.ts";
+import type { ServerRoute, ServerTransport } from "./server-transport.ts";
+import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./method-headers.ts";
+
+/** A message that arrived before the end of the request, or nothing. */
+const NO_MESSAGE: unique symbol = Symbol("no message");
+const OK_FIELDS: readonly (readonly [string, string])[] = [["grpc-status", "0"]];
+
+/**
+ * One call as a server sees it: stream, request, answer and timer in one object.
+ *
+ * Budget of a unary call: this object, the layer above's context and the decoded request; request and answer are not copied.
+ */
+export class ServerStream extends GrpcStream implements MessageSink {
+  readonly transport: ServerTransport;
+  override readonly connection: ServerTransport["connection"];
+  /** The method that is called; null when the request is answered without one. */
+  route: ServerRoute | null = null;
+  /** What the layer above keeps of the call. */
+  call: unknown = null;
+  hasHeaders = false;
+  /** Monotonic ms of the request's headers. */
+  startedAt = 0;
+  /** `grpc-timeout` in ms, -1 without. */
+  timeoutMs = -1;
+  trace: TraceContext | null = null;
+  tracestate: string | undefined = undefined;
+  authority = "";
+  /** Names and values by turns as they came, or null. */
+  metadataFields: string[] | null = null;
+  /** `grpc-accept-encoding` as it came. */
+  acceptEncoding = "";
+  /** How often the caller has tried before. */
+  previousAttempts = 0;
+  /** What to send before the first message; set by the layer above. */
+  headerMetadata: Metadata | null = null;
+  /** What to send with the status. */
+  trailerMetadata: Metadata | null = null;
+  /** The peer's encoding of messages; null without one. */
+  requestCompression: Compression | null = null;
+  reader: MessageReader<unknown> | null = null;
+  #assembler: MessageAssembler | null = null;
+  /** A unary request that is complete but for END_STREAM. */
+  #request: unknown = NO_MESSAGE;
+  /** An inflation is under way. */
+  #isInflating = false;
+  #contentLength = -1;
+  #receivedBytes = 0;
+  #headersSent = false;
+  /** The status is written or waits behind data. */
+  #isFinished = false;
+  #status: RpcError | null = null;
+
+  constructor(transport: ServerTransport) {
+    super();
+    this.transport = transport;
+    this.connection = transport.connection;
+    this.maxSendBufferBytes = transport.maxSendBufferBytes;
+  }
+
+  /** True once the status was decided: nothing more may be sent. */
+  get isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  /** True when the client takes messages in this encoding. */
+  accepts(encoding: string): boolean {
+    return parseAcceptEncoding(this.acceptEncoding).includes(encoding);
+  }
+
+  override onDue(): void {
+    this.route?.due(this);
+  }
+
+  // --- request ---
+
+  /** The `content-length` of the request, -1 without: its data must come to just that (RFC 9113 §8.1.1). */
+  expectContent(bytes: number): void {
+    this.#contentLength = bytes;
+  }
+
+  /** The request's headers were good; its data will follow unless `end`. */
+  begin(end: boolean): void {
+    const route = this.route as ServerRoute;
+    if (!route.begin(this)) return;
+    const { kind } = route.method;
+    if (kind === "client-stream" || kind === "bidi-stream") {
+      this.reader = new MessageReader(this, route.method.input, this.transport.maxReceiveBytes, this.requestCompression);
+      if (end) this.reader.end(null);
+      route.messages(this, this.reader);
+    } else if (end) {
+      this.#requestEnded();
+    }
+  }
+
+  /** DATA. The whole message of a unary call lies in one chunk nearly always; then it is decoded in place. */
+  data(chunk: Buffer, start: number, to: number, end: boolean): void {
+    if (this.#contentLength >= 0 && !this.#countContent(to - start, end)) return;
+    if (this.route === null || this.#isFinished) return;
+    if (this.reader !== null) {
+      this.reader.push(chunk, start, to);
+      if (end) this.reader.end(null);
+      return;
+    }
+    if (end && this.#assembler === null && this.#request === NO_MESSAGE) {
+      const length = wholeMessageLength(chunk, start, to);
+      if (length >= 0 && length <= this.transport.maxReceiveBytes) {
+        const route = this.route as ServerRoute;
+        let request: unknown;
+        try {
+          request = route.method.input.read(chunk, start + PREFIX_BYTES, to);
+        } catch (error) {
+          this.unreadable(undecodable(error));
+          return;
+        }
+        route.request(this, request);
+        return;
+      }
+    }
+    if (start < to) this.#assemble(chunk, start, to);
+    if (end && this.id !== 0 && !this.#isFinished) this.#requestEnded();
+  }
+
+  /** Trailers of the request: gRPC has none, but HTTP allows them. */
+  trailers(): void {
+    if (this.#contentLength >= 0 && !this.#countContent(0, true)) return;
+    if (this.reader !== null) this.reader.end(null);
+    else this.#requestEnded();
+  }
+
+  /** A message from the assembler. */
+  message(buffer: Buffer, start: number, end: number, compressed: boolean): void {
+    if (this.#request !== NO_MESSAGE || this.#isInflating) return this.#tooMany();
+    if (compressed) this.#inflate(buffer, start, end);
+    else this.#decode(buffer, start, end);
+  }
+
+  // --- MessageReader's stream ---
+
+  abandoned(): void {
+    // A handler that has read enough goes on to its answer; what still comes is dropped, without new window.
+  }
+
+  unreadable(error: RpcError): void {
+    if (this.id === 0 || this.#isFinished) return;
+    this.finish(error);
+    this.route?.aborted(this, error);
+  }
+
+  // --- answer ---
+
+  /** Answers a unary or client-streaming call: headers, message and trailers in one append. */
+  respond(message: unknown): void {
+    if (this.id === 0 || this.#isFinished) return;
+    const route = this.route as ServerRoute;
+    const codec = route.method.output;
+    const bound = measure(codec, message);
+    if (bound > ARENA_MESSAGE_BYTES || this.compression !== null || this.#headersSent) return this.#respondSlowly(message);
+    const { connection, transport } = this;
+    const { writer } = connection;
+    const metadata = metadataBound(this.headerMetadata) + metadataBound(this.trailerMetadata);
+    if (metadata > ARENA_MESSAGE_BYTES) return this.#respondSlowly(message);
+    const { responseHeaders, okTrailers, blocks } = transport;
+    writer.reserve(responseHeaders.maxBytes + okTrailers.maxBytes + metadata + bound + PREFIX_BYTES + 3 * FRAME_HEADER_BYTES);
+    const { buffer } = writer;
+    let at = writer.offset;
+    // HEADERS
+    let to = blocks.block(responseHeaders, buffer, at + FRAME_HEADER_BYTES);
+    if (this.headerMetadata !== null) to = writeMetadata(connection.encoder, buffer, to, this.headerMetadata);
+    writer.header(at, to - at - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS, this.id);
+    writer.offset = to;
+    this.#headersSent = true;
+    // DATA
+    at = to;
+    const payloadAt = at + FRAME_HEADER_BYTES;
+    to = encode(codec, message, buffer, payloadAt + PREFIX_BYTES);
+    const length = to - payloadAt;
+    writePrefix(buffer, payloadAt, false, length - PREFIX_BYTES);
+    if (!connection.takeSendWindow(this, length)) {
+      this.#isFinished = true;
+      connection.sendData(this, Buffer.from(buffer.subarray(payloadAt, to)), false);
+      return;
+    }
+    writer.header(at, length, FrameType.DATA, Flag.NONE, this.id);
+    // trailers
+    at = to;
+    to = blocks.block(okTrailers, buffer, at + FRAME_HEADER_BYTES);
+    if (this.trailerMetadata !== null) to = writeMetadata(connection.encoder, buffer, to, this.trailerMetadata);
+    writer.header(at, to - at - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, this.id);
+    writer.offset = to;
+    this.#isFinished = true;
+    this.#ended();
+  }
+
+  /** Sends the headers now, before any message. Later changes of `headerMetadata` have no effect. */
+  sendHeaders(): void {
+    if (this.#headersSent || this.id === 0) return;
+    this.#headersSent = true;
+    const { connection, transport } = this;
+    const headers = this.compression === null ? transport.responseHeaders : transport.compressedHeaders(this.compression.name);
+    const block = Buffer.allocUnsafe(headers.maxBytes + metadataBound(this.headerMetadata));
+    let to = transport.blocks.block(headers, block, 0);
+    if (this.headerMetadata !== null) to = writeMetadata(connection.encoder, block, to, this.headerMetadata);
+    connection.sendHeaders(this, block.subarray(0, to), false);
+  }
+
+  /** Sends one message of a stream; a promise only when it is compressed elsewhere. Ask `hasRoom` before the next. */
+  send(message: unknown): void | Promise<void> {
+    if (this.id === 0 || this.#isFinished) return;
+    this.sendHeaders();
+    return this.writeMessage((this.route as ServerRoute).method.output, message, false);
+  }
+
+  /** Ends the call with a status, behind what was sent; `null` is OK. Only the first end counts. */
+  finish(error: RpcError | null): void {
+    if (this.id === 0 || this.#isFinished) return;
+    this.#isFinished = true;
+    this.#status = error;
+    this.transport.statusSent();
+    if (this.queue === null) this.#sendStatus();
+    else if (error !== null && error.origin === "local" && error.reason === "deadline") this.#dropQueue();
+  }
+
+  /** Nothing waits on the stream any more. */
+  writable(): void {
+    this.releaseRoom();
+    if (this.#isFinished && this.id !== 0) this.#sendStatus();
+  }
+
+  /** The stream is gone: reset by the peer or lost with the connection. */
+  gone(error: RpcError): void {
+    this.releaseRoom();
+    this.#isFinished = true;
+    this.#assembler?.stop();
+    this.reader?.fail(error);
+    this.route?.aborted(this, error);
+  }
+
+  // --- in detail ---
+
+  #respondSlowly(message: unknown): void {
+    this.sendHeaders();
+    const sent = this.writeMessage((this.route as ServerRoute).method.output, message, false);
+    if (sent === undefined) return this.finish(null);
+    sent.then(
+      () => this.finish(null),
+      (error) => this.finish(RpcError.from(error)),
+    );
+  }
+
+  #sendStatus(): void {
+    const { connection, transport } = this;
+    const { encoder } = connection;
+    const error = this.#status;
+    const status = error === null ? OK_FIELDS : statusFields(error);
+    const trailers = error?.metadataIfAny ?? null;
+    const isTrailersOnly = !this.#headersSent;
+    let bound = fieldsBound(status) + metadataBound(this.trailerMetadata) + metadataBound(trailers);
+    if (isTrailersOnly) bound += transport.responseHeaders.maxBytes + metadataBound(this.headerMetadata);
+    const block = Buffer.allocUnsafe(bound);
+    let to = 0;
+    if (isTrailersOnly) {
+      to = transport.blocks.block(transport.responseHeaders, block, to);
+      if (this.headerMetadata !== null) to = writeMetadata(encoder, block, to, this.headerMetadata);
+    }
+    this.#headersSent = true;
+    to = writeFields(encoder, block, to, status);
+    if (this.trailerMetadata !== null) to = writeMetadata(encoder, block, to, this.trailerMetadata);
+    if (trailers !== null) to = writeMetadata(encoder, block, to, trailers);
+    connection.writer.headers(this.id, block.subarray(0, to), true, connection.peer.maxFrameBytes);
+    this.#ended();
+  }
+
+  /** Our side has ended. What the peer still sends nobody needs: NO_ERROR asks it to stop (RFC 9113 §8.1). */
+  #ended(): void {
+    const isOpen = (this.closedSides & REMOTE) === 0;
+    this.closedSides |= LOCAL;
+    if (isOpen) {
+      this.reader?.fail(new RpcError(Code.CANCELLED, "the call has ended", { reason: "cancelled" }));
+      this.connection.resetStream(this, ErrorCode.NO_ERROR);
+    } else {
+      this.connection.localEnded(this);
+    }
+  }
+
+  #dropQueue(): void {
+    // The time is over while data still waits for a window: a clean status can't follow a cut message.
+    this.connection.resetStream(this, ErrorCode.CANCEL);
+    this.releaseRoom();
+  }
+
+  #assemble(chunk: Buffer, start: number, to: number): void {
+    this.#assembler ??= new MessageAssembler(this.transport.maxReceiveBytes);
+    const result = this.#assembler.push(chunk, start, to, this);
+    if (result === FRAMING_OK || this.#isFinished) return;
+    if (result === FRAMING_TOO_LARGE) {
+      this.unreadable(tooLarge(this.#assembler.announcedBytes, this.transport.maxReceiveBytes));
+    } else {
+      this.unreadable(new RpcError(Code.INTERNAL, "a message's flag is neither 0 nor 1", { reason: "protocol" }));
+    }
+  }
+
+  #decode(buffer: Buffer, start: number, end: number): void {
+    try {
+      this.#request = (this.route as ServerRoute).method.input.read(buffer, start, end);
+    } catch (error) {
+      this.unreadable(undecodable(error));
+    }
+  }
+
+  #inflate(buffer: Buffer, start: number, end: number): void {
+    const compression = this.requestCompression;
+    if (compression === null) {
+      const text = "a message is marked compressed, but the call names no grpc-encoding";
+      return this.unreadable(new RpcError(Code.INTERNAL, text, { reason: "protocol" }));
+    }
+    const bytes = Buffer.from(buffer.subarray(start, end));
+    this.#isInflating = true;
+    (async () => compression.decompress(bytes, this.transport.maxReceiveBytes))().then(
+      (inflated) => {
+        this.#isInflating = false;
+        if (this.#isFinished) return;
+        const plain = asBuffer(inflated);
+        this.#decode(plain, 0, plain.length);
+        if ((this.closedSides & REMOTE) !== 0 && !this.#isFinished) this.#requestEnded();
+      },
+      (error) => {
+        this.#isInflating = false;
+        this.unreadable(RpcError.is(error) ? error : undecodable(error));
+      },
+    );
+  }
+
+  /** END_STREAM of a request that is one message. */
+  #requestEnded(): void {
+    if (this.#isFinished || this.#isInflating) return;
+    const request = this.#request;
+    if (request === NO_MESSAGE) {
+      const isCut = this.#assembler?.isPartial ?? false;
+      this.unreadable(
+        isCut
+          ? new RpcError(Code.INTERNAL, "the request ended inside a message", { reason: "protocol" })
+          : new RpcError(Code.UNIMPLEMENTED, "the request has no message, the method takes one", { reason: "protocol" }),
+      );
+      return;
+    }
+    if (this.#assembler?.isPartial) return this.#tooMany();
+    this.#request = NO_MESSAGE;
+    (this.route as ServerRoute).request(this, request);
+  }
+
+  #tooMany(): void {
+    this.unreadable(new RpcError(Code.UNIMPLEMENTED, "the request has more than one message, the method takes one", { reason: "protocol" }));
+  }
+
+  /** RFC 9113 §8.1.1: a body that differs from content-length is malformed. */
+  #countContent(bytes: number, end: boolean): boolean {
+    this.#receivedBytes += bytes;
+    if (this.#receivedBytes <= this.#contentLength && (!end || this.#receivedBytes === this.#contentLength)) return true;
+    this.transport.malformed(this, "the body's length differs from content-length");
+    return false;
+  }
+}

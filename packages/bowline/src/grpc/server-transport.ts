@@ -1,0 +1,276 @@
+import { acceptEncoding, findCompression } from "../codec/compression.ts";
+import { Connection } from "../http2/connection.ts";
+import { ErrorCode } from "../http2/frames.ts";
+import type { HeaderBlock, HeaderEntry } from "../http2/hpack/decoder.ts";
+import { BlockWriter, PreparedBlock } from "../http2/hpack/prepared-block.ts";
+import type { Http2Limits } from "../http2/limits.ts";
+import type { Link } from "../http2/link.ts";
+import type { Clock } from "../rpc/clock.ts";
+import { Code } from "../rpc/code.ts";
+import type { Method } from "../rpc/method.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import type { TraceContext } from "../rpc/trace-context.ts";
+import { HeaderFields, readFields, Seen, takeVarying, TOKENS, varying } from "./header-fields.ts";
+import { parseContentType } from "./http-status.ts";
+import type { MessageReader } from "./message-reader.ts";
+import { fieldsBound, writeFields } from "./method-headers.ts";
+import { ServerStream } from "./server-stream.ts";
+import { resetError } from "./status.ts";
+
+/** One method of a server, as the transport sees it. All calls come in the order of the stream. */
+export interface ServerRoute {
+  readonly method: Method;
+  /** The headers of a call are good. False when the call was answered already; then nothing more comes. */
+  begin(stream: ServerStream): boolean;
+  /** The request of a unary or server-streaming call. */
+  request(stream: ServerStream, message: unknown): void;
+  /** The requests of a client-streaming or bidirectional call. */
+  messages(stream: ServerStream, messages: MessageReader<unknown>): void;
+  /** The call has ended without the handler's doing: reset, connection lost, request unreadable. */
+  aborted(stream: ServerStream, error: RpcError): void;
+  /** The stream's timer has come. */
+  due(stream: ServerStream): void;
+}
+
+/** What all connections of a server share. */
+export interface ServerTransportOptions {
+  readonly clock: Clock;
+  readonly limits: Http2Limits;
+  /** Largest request message in bytes, after inflation. */
+  readonly maxReceiveBytes: number;
+  /** The route of a path with a leading slash, or null. */
+  route(path: string): ServerRoute | null;
+  /** Why there is no such route. */
+  unknown(path: string): RpcError;
+  /** Prepared for all connections by `serverHeaders`. */
+  readonly headers: ServerHeaders;
+  /** A word for people on what the first octets of a connection are if not HTTP/2. */
+  explain(firstBytes: Buffer): string | undefined;
+}
+
+/** Whom a transport tells of its connection. */
+export interface ServerTransportOwner {
+  /** A stream has begun or ended. */
+  streamsChanged(transport: ServerTransport): void;
+  closed(transport: ServerTransport, error: Error | undefined): void;
+}
+
+/** Header blocks that a server sends again and again, and the reading of requests: one for all its connections. */
+export interface ServerHeaders {
+  readonly response: PreparedBlock;
+  readonly okTrailers: PreparedBlock;
+  compressed(encoding: string): PreparedBlock;
+  readonly derive: (fields: readonly HeaderEntry[]) => unknown;
+}
+
+/** Makes the header blocks of a server that finds its routes by `route`. */
+export function serverHeaders(route: (path: string) => ServerRoute | null): ServerHeaders {
+  const constant: (readonly [string, string])[] = [
+    [":status", "200"],
+    ["content-type", "application/grpc+proto"],
+    ["grpc-accept-encoding", acceptEncoding],
+  ];
+  const byEncoding = new Map<string, PreparedBlock>();
+  return {
+    response: new PreparedBlock(0, constant),
+    okTrailers: new PreparedBlock(1, [["grpc-status", "0"]]),
+    compressed(encoding) {
+      let block = byEncoding.get(encoding);
+      if (block === undefined) {
+        block = new PreparedBlock(2 + byEncoding.size, [...constant, ["grpc-encoding", encoding]]);
+        byEncoding.set(encoding, block);
+      }
+      return block;
+    },
+    derive(entries) {
+      const fields = readFields(entries);
+      fields.route = fields.path === "" ? null : route(fields.path);
+      return fields;
+    },
+  };
+}
+
+/** What a request must have, and be a POST (gRPC PROTOCOL-HTTP2, "Requests"). */
+const REQUEST = Seen.METHOD | Seen.SCHEME | Seen.PATH;
+const GRPC_REQUEST = REQUEST | Seen.POST | Seen.CONTENT_TYPE;
+
+/** The server's half of gRPC on one connection. */
+export class ServerTransport {
+  readonly connection: Connection<ServerStream>;
+  /** Writes our header blocks. */
+  readonly blocks: BlockWriter;
+  readonly responseHeaders: PreparedBlock;
+  readonly okTrailers: PreparedBlock;
+  readonly maxReceiveBytes: number;
+  readonly maxSendBufferBytes: number;
+  readonly tokens: ReadonlyMap<string, number> = TOKENS;
+  readonly derive: (fields: readonly HeaderEntry[]) => unknown;
+  /** Set with each status sent; keepalive's strikes look at it. */
+  hasSent = false;
+  /** Monotonic ms since when no call is open; 0 while one is. */
+  idleSince = 0;
+  readonly #options: ServerTransportOptions;
+  readonly #owner: ServerTransportOwner;
+
+  constructor(link: Link, options: ServerTransportOptions, owner: ServerTransportOwner) {
+    this.#options = options;
+    this.#owner = owner;
+    this.responseHeaders = options.headers.response;
+    this.okTrailers = options.headers.okTrailers;
+    this.derive = options.headers.derive;
+    this.maxReceiveBytes = options.maxReceiveBytes;
+    this.maxSendBufferBytes = options.limits.maxSendBufferBytes;
+    this.connection = new Connection(link, this, { isServer: true, clock: options.clock, limits: options.limits });
+    this.blocks = new BlockWriter(this.connection.encoder);
+  }
+
+  start(): void {
+    this.connection.start();
+  }
+
+  compressedHeaders(encoding: string): PreparedBlock {
+    return this.#options.headers.compressed(encoding);
+  }
+
+  /** A status goes out. */
+  statusSent(): void {
+    this.hasSent = true;
+  }
+
+  /** HTTP forbids what the peer sent on the stream (RFC 9113 §8.1.1). */
+  malformed(stream: ServerStream, text: string): void {
+    const wasOpen = stream.id !== 0;
+    this.connection.refuseStream(stream, ErrorCode.PROTOCOL_ERROR);
+    if (wasOpen && stream.route !== null) stream.gone(new RpcError(Code.INTERNAL, text, { reason: "protocol" }));
+  }
+
+  // --- StreamOwner ---
+
+  createStream(): ServerStream {
+    const stream = new ServerStream(this);
+    this.#owner.streamsChanged(this);
+    return stream;
+  }
+
+  headers(stream: ServerStream, block: HeaderBlock, end: boolean): void {
+    if (stream.hasHeaders) return this.#trailers(stream, block, end);
+    stream.hasHeaders = true;
+    stream.startedAt = this.#options.clock.now();
+    const prefix = block.derived as HeaderFields | null;
+    // Usual requests: all that varies behind a known run are deadline and trace.
+    if (prefix !== null && takeVarying(block)) {
+      const hasTimeout = varying.timeoutMs !== -1;
+      this.#begin(stream, prefix, hasTimeout ? varying.timeoutMs : prefix.timeoutMs, varying.trace ?? prefix.trace, end);
+      return;
+    }
+    const fields = HeaderFields.collect(block);
+    if (prefix === null || fields.path !== prefix.path) fields.route = this.#options.route(fields.path);
+    this.#begin(stream, fields, fields.timeoutMs, fields.trace, end);
+  }
+
+  data(stream: ServerStream, chunk: Buffer, start: number, to: number, end: boolean): void {
+    stream.data(chunk, start, to, end);
+  }
+
+  reset(stream: ServerStream, code: number, byPeer: boolean): void {
+    if (stream.route !== null) stream.gone(resetError(code, byPeer, this.connection.isClosed));
+    this.#owner.streamsChanged(this);
+  }
+
+  writable(stream: ServerStream): void {
+    stream.writable();
+  }
+
+  settings(): void {}
+
+  released(): void {
+    if (this.connection.streams.size === 0) this.#owner.streamsChanged(this);
+  }
+
+  goaway(): void {}
+
+  pinged(): void {
+
+  }
+
+  closed(error: Error | undefined): void {
+    this.#owner.closed(this, error);
+  }
+
+  explain(firstBytes: Buffer): string | undefined {
+    return this.#options.explain(firstBytes);
+  }
+
+  // --- requests in detail ---
+
+  #begin(stream: ServerStream, fields: HeaderFields, timeoutMs: number, trace: TraceContext | null, end: boolean): void {
+    const { seen } = fields;
+    if ((seen & (REQUEST | Seen.MALFORMED | Seen.STATUS)) !== REQUEST || !isPath(fields)) {
+      return this.malformed(stream, "malformed request headers");
+    }
+    const subtype = (seen & GRPC_REQUEST) === GRPC_REQUEST ? parseContentType(fields.contentType) : null;
+    stream.expectContent(fields.contentLength);
+    if (subtype === null) return this.#notGrpc(stream, fields);
+    const route = fields.route as ServerRoute | null;
+    stream.timeoutMs = timeoutMs;
+    stream.trace = trace;
+    stream.tracestate = fields.tracestate;
+    stream.authority = fields.authority;
+    stream.metadataFields = fields.metadata;
+    stream.acceptEncoding = fields.acceptEncoding;
+    stream.previousAttempts = fields.previousAttempts;
+    const refusal = this.#refusal(fields, route, timeoutMs, subtype);
+    if (refusal !== null) return stream.finish(refusal);
+    if (fields.encoding !== "" && fields.encoding !== "identity") {
+      stream.requestCompression = findCompression(fields.encoding) ?? null;
+    }
+    stream.route = route;
+    stream.begin(end);
+  }
+
+  /** The status that ends a call before any method sees it, or null. */
+  #refusal(fields: HeaderFields, route: ServerRoute | null, timeoutMs: number, subtype: string): RpcError | null {
+    if (route === null) return this.#options.unknown(fields.path);
+    if (subtype !== "" && subtype !== route.method.input.name) {
+      return new RpcError(Code.INTERNAL, `content-type application/grpc+${subtype} is not served`, { reason: "unimplemented" });
+    }
+    if (Number.isNaN(timeoutMs)) return new RpcError(Code.INTERNAL, "malformed grpc-timeout", { reason: "protocol" });
+    const { encoding } = fields;
+    if (encoding !== "" && encoding !== "identity" && findCompression(encoding) === undefined) {
+      const text = `grpc-encoding "${encoding}" is not supported; supported are ${acceptEncoding}`;
+      return new RpcError(Code.UNIMPLEMENTED, text, { reason: "unimplemented" });
+    }
+    return null;
+  }
+
+  #trailers(stream: ServerStream, block: HeaderBlock, end: boolean): void {
+    const fields = HeaderFields.collect(block);
+    const pseudo = Seen.METHOD | Seen.SCHEME | Seen.PATH | Seen.AUTHORITY | Seen.STATUS | Seen.MALFORMED;
+    if (!end || (fields.seen & pseudo) !== 0) return this.malformed(stream, "malformed trailers");
+    if (stream.route !== null) stream.trailers();
+  }
+
+  /** Something else than gRPC: an answer in HTTP that a person understands. */
+  #notGrpc(stream: ServerStream, fields: HeaderFields): void {
+    const isPost = (fields.seen & Seen.POST) !== 0;
+    const text = isPost
+      ? `This port serves gRPC: content-type must be application/grpc, not "${fields.contentType}".\n`
+      : `This port serves gRPC: requests are POST, not ${fields.method}.\n`;
+    const body = Buffer.from(text);
+    const head: [string, string][] = [
+      [":status", isPost ? "415" : "405"],
+      ["content-type", "text/plain; charset=utf-8"],
+      ["content-length", String(body.length)],
+    ];
+    if (!isPost) head.push(["allow", "POST"]);
+    const block = Buffer.allocUnsafe(fieldsBound(head));
+    const to = writeFields(this.connection.encoder, block, 0, head);
+    this.connection.sendHeaders(stream, block.subarray(0, to), false);
+    this.connection.sendData(stream, body, true);
+  }
+}
+
+/** A path that routes may be looked up by: CVE-2026-33186 came of others. */
+function isPath(fields: HeaderFields): boolean {
+  return fields.path.charCodeAt(0) === 0x2f || (fields.path === "*" && fields.method === "OPTIONS");
+}

@@ -1,0 +1,69 @@
+import type { Clock } from "../rpc/clock.ts";
+import type { Http2Limits } from "./limits.ts";
+
+/** A bucket of allowances that refills with time. */
+class Bucket {
+  #level: number;
+  #filledAt: number;
+  readonly #burst: number;
+  readonly #perMs: number;
+
+  constructor(burst: number, perSecond: number, now: number) {
+    this.#level = burst;
+    this.#burst = burst;
+    this.#perMs = perSecond / 1000;
+    this.#filledAt = now;
+  }
+
+  /** False when nothing is left. */
+  take(now: number): boolean {
+    if (this.#level < 1) {
+      this.#level = Math.min(this.#burst, this.#level + (now - this.#filledAt) * this.#perMs);
+      this.#filledAt = now;
+      if (this.#level < 1) return false;
+    } else if (this.#level === this.#burst) {
+      this.#filledAt = now;
+    }
+    this.#level--;
+    return true;
+  }
+}
+
+/**
+ * Counts what a peer does that costs us and gains it nothing. Each method answers with the name of the bound that was
+ * passed, or null; the connection then ends with ENHANCE_YOUR_CALM and that name.
+ *
+ * Row numbers are those of the attack matrix in docs/guide/limits.md.
+ */
+export class AbuseGuard {
+  /** Set to 0 by whoever sees DATA with content. */
+  emptyDataInRow = 0;
+  readonly #clock: Clock;
+  readonly #limits: Http2Limits;
+  #resets: Bucket | null = null;
+  #glitches: Bucket | null = null;
+
+  constructor(clock: Clock, limits: Http2Limits) {
+    this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  /** Rows 1 and 2: the peer reset a stream, or made us reset one. */
+  reset(): string | null {
+    const now = this.#clock.now();
+    this.#resets ??= new Bucket(this.#limits.resetBurst, this.#limits.resetRate, now);
+    return this.#resets.take(now) ? null : "resetBurst";
+  }
+
+  /** Rows 11, 12, 18: a frame without use. */
+  glitch(): string | null {
+    const now = this.#clock.now();
+    this.#glitches ??= new Bucket(this.#limits.glitchBurst, this.#limits.glitchRate, now);
+    return this.#glitches.take(now) ? null : "glitchBurst";
+  }
+
+  /** Row 14: DATA without data and without END_STREAM, in a row. */
+  emptyData(): string | null {
+    return ++this.emptyDataInRow > this.#limits.maxEmptyDataFrames ? "maxEmptyDataFrames" : null;
+  }
+}

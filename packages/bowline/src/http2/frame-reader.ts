@@ -1,0 +1,253 @@
+import { ErrorCode, FRAME_HEADER_BYTES, Flag, FrameType, PREFACE } from "./frames.ts";
+
+/**
+ * What a frame reader calls. Lengths and flags are checked by then as far as they concern the frame alone.
+ * `false` stops reading: the connection has died or gives others their turn.
+ */
+export interface FrameSink {
+  /** DATA: `[start, end)` is what is here of the payload; `length` is the frame's whole length for flow control; `isWhole` when nothing is to come. */
+  dataFrame(streamId: number, flags: number, length: number, chunk: Buffer, start: number, end: number, isWhole: boolean): boolean;
+  /** More of the DATA frame that began; `isLast` with its end. */
+  dataContinues(chunk: Buffer, start: number, end: number, isLast: boolean): boolean;
+  /** HEADERS without padding and priority. `dependsOn` is -1 unless the frame had the priority fields. */
+  headersFrame(streamId: number, flags: number, chunk: Buffer, start: number, end: number, dependsOn: number): boolean;
+  continuationFrame(streamId: number, flags: number, chunk: Buffer, start: number, end: number): boolean;
+  /** `dependsOn` is -1 when the frame has a wrong length. */
+  priorityFrame(streamId: number, dependsOn: number): boolean;
+  resetFrame(streamId: number, code: number): boolean;
+  settingsFrame(isAck: boolean, chunk: Buffer, start: number, end: number): boolean;
+  pingFrame(isAck: boolean, chunk: Buffer, start: number): boolean;
+  goawayFrame(lastStreamId: number, code: number, chunk: Buffer, debugStart: number, debugEnd: number): boolean;
+  windowUpdateFrame(streamId: number, increment: number): boolean;
+  /** A type that RFC 9113 does not know: to be ignored. */
+  unknownFrame(type: number): boolean;
+  /** The peer broke the rules for frames; the connection must end. */
+  connectionError(code: number, text: string): void;
+  /** The first octets are not the client's preface, or the first frame is no SETTINGS: perhaps it is no HTTP/2 at all. */
+  notHttp2(firstBytes: Buffer): void;
+}
+
+/**
+ * Splits the octets of a link into frames, in place.
+ *
+ * A DATA frame that is not complete is passed on in pieces; any other is kept until the rest has come, so a connection
+ * holds at most one frame's octets here. Budget: no allocation and no copy for frames that lie whole in the chunk.
+ */
+export class FrameReader {
+  readonly #sink: FrameSink;
+  readonly #maxFrameBytes: number;
+  /** Octets of the preface that are still to come; 0 for a client. */
+  #prefaceLeft: number;
+  #sawFirstFrame = false;
+  /** Stream whose header block is open, or 0: only CONTINUATION may come then. */
+  #openBlock = 0;
+  /** Octets still to come of the DATA frame that is being passed on in pieces. */
+  #dataLeft = 0;
+  #rest: Buffer | null = null;
+
+  constructor(sink: FrameSink, isServer: boolean, maxFrameBytes: number) {
+    this.#sink = sink;
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#prefaceLeft = isServer ? PREFACE.length : 0;
+  }
+
+  /** Octets that wait here for the rest of their frame, or for `read` to be called after a stop. */
+  get retainedBytes(): number {
+    return this.#rest === null ? 0 : this.#rest.length;
+  }
+
+  /** True while a header block waits for its CONTINUATION. */
+  get isInBlock(): boolean {
+    return this.#openBlock !== 0;
+  }
+
+  /** Takes octets without reading them: others have their turn. */
+  retain(chunk: Buffer): void {
+    this.#rest = this.#rest === null ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk]);
+  }
+
+  /** Reads what was retained. */
+  readRetained(): void {
+    const rest = this.#rest;
+    this.#rest = null;
+    if (rest !== null) this.read(rest);
+  }
+
+  /** Reads a chunk; what is left of it by an incomplete frame or a stop is copied. */
+  read(chunk: Buffer): void {
+    let bytes = chunk;
+    if (this.#rest !== null) {
+      bytes = Buffer.concat([this.#rest, chunk]);
+      this.#rest = null;
+    }
+    let at = 0;
+    if (this.#prefaceLeft > 0) {
+      at = this.#preface(bytes);
+      if (at < 0) return;
+    }
+    at = this.#frames(bytes, at);
+    if (at < bytes.length) this.#rest = Buffer.from(bytes.subarray(at));
+  }
+
+  /** Compares with the client's preface; -1 when more must come or it was wrong. */
+  #preface(bytes: Buffer): number {
+    const offset = PREFACE.length - this.#prefaceLeft;
+    const length = Math.min(bytes.length, this.#prefaceLeft);
+    for (let i = 0; i < length; i++) {
+      if (bytes[i] !== PREFACE[offset + i]) {
+        this.#sink.notHttp2(bytes);
+        return -1;
+      }
+    }
+    this.#prefaceLeft -= length;
+    return this.#prefaceLeft > 0 ? -1 : length;
+  }
+
+  /**
+   * The loop over frames: DATA and HEADERS first, the rest in a function of its own. Returns how far it came.
+   *
+   * 1. the rest of a DATA frame, 2. an incomplete frame ends the loop (DATA gives what it has), 3. a whole frame by type.
+   */
+  #frames(bytes: Buffer, from: number): number {
+    const sink = this.#sink;
+    const end = bytes.length;
+    let at = from;
+    for (;;) {
+      if (this.#dataLeft > 0) {
+        if (at === end) return at;
+        const take = Math.min(this.#dataLeft, end - at);
+        this.#dataLeft -= take;
+        at += take;
+        if (!sink.dataContinues(bytes, at - take, at, this.#dataLeft === 0)) return at;
+        continue;
+      }
+      if (end - at < FRAME_HEADER_BYTES) return at;
+      const length = (bytes[at] << 16) | (bytes[at + 1] << 8) | bytes[at + 2];
+      const type = bytes[at + 3];
+      const flags = bytes[at + 4];
+      const streamId = ((bytes[at + 5] & 0x7f) << 24) | (bytes[at + 6] << 16) | (bytes[at + 7] << 8) | bytes[at + 8];
+      const start = at + FRAME_HEADER_BYTES;
+      if (!this.#sawFirstFrame && !this.#firstFrame(type, flags, bytes, at)) return end;
+      if (length > this.#maxFrameBytes) return this.#fail(ErrorCode.FRAME_SIZE_ERROR, `frame of ${length} octets`, end);
+      if (this.#openBlock !== 0 && (type !== FrameType.CONTINUATION || streamId !== this.#openBlock)) {
+        return this.#fail(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted by another frame", end);
+      }
+      if (end - start < length) {
+        if (type !== FrameType.DATA || (flags & Flag.PADDED) !== 0 || start === end || streamId === 0) return at;
+        this.#dataLeft = length - (end - start);
+        sink.dataFrame(streamId, flags, length, bytes, start, end, false);
+        return end;
+      }
+      at = start + length;
+      let goesOn: boolean;
+      if (type === FrameType.DATA) {
+        if (streamId === 0) return this.#fail(ErrorCode.PROTOCOL_ERROR, "DATA on stream 0", end);
+        if ((flags & Flag.PADDED) === 0) goesOn = sink.dataFrame(streamId, flags, length, bytes, start, at, true);
+        else goesOn = this.#paddedData(streamId, flags, length, bytes, start, at);
+      } else if (type === FrameType.HEADERS) {
+        goesOn = this.#headers(streamId, flags, bytes, start, at);
+      } else {
+        goesOn = this.#control(type, streamId, flags, bytes, start, at);
+      }
+      if (!goesOn) return at;
+    }
+  }
+
+  #fail(code: number, text: string, end: number): number {
+    this.#sink.connectionError(code, text);
+    return end;
+  }
+
+  #firstFrame(type: number, flags: number, bytes: Buffer, at: number): boolean {
+    this.#sawFirstFrame = true;
+    if (type === FrameType.SETTINGS && (flags & Flag.ACK) === 0) return true;
+    this.#sink.notHttp2(bytes.subarray(at));
+    return false;
+  }
+
+  #paddedData(streamId: number, flags: number, length: number, bytes: Buffer, start: number, end: number): boolean {
+    if (length === 0 || bytes[start] >= length) {
+      this.#sink.connectionError(ErrorCode.PROTOCOL_ERROR, "padding as long as the DATA frame");
+      return false;
+    }
+    return this.#sink.dataFrame(streamId, flags, length, bytes, start + 1, end - bytes[start], true);
+  }
+
+  #headers(streamId: number, flags: number, bytes: Buffer, from: number, to: number): boolean {
+    let start = from;
+    let end = to;
+    let dependsOn = -1;
+    if (streamId === 0) {
+      this.#sink.connectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on stream 0");
+      return false;
+    }
+    if ((flags & (Flag.PADDED | Flag.PRIORITY)) !== 0) {
+      const fixed = ((flags & Flag.PADDED) === 0 ? 0 : 1) + ((flags & Flag.PRIORITY) === 0 ? 0 : 5);
+      if (end - start < fixed) {
+        this.#sink.connectionError(ErrorCode.FRAME_SIZE_ERROR, "HEADERS too short for its flags");
+        return false;
+      }
+      const padding = (flags & Flag.PADDED) === 0 ? 0 : bytes[start++];
+      if ((flags & Flag.PRIORITY) !== 0) {
+        dependsOn = bytes.readUInt32BE(start) & 0x7fffffff;
+        start += 5;
+      }
+      if (padding > end - start) {
+        this.#sink.connectionError(ErrorCode.PROTOCOL_ERROR, "padding as long as the HEADERS frame");
+        return false;
+      }
+      end -= padding;
+    }
+    if ((flags & Flag.END_HEADERS) === 0) this.#openBlock = streamId;
+    return this.#sink.headersFrame(streamId, flags, bytes, start, end, dependsOn);
+  }
+
+  /** Everything that is neither DATA nor HEADERS. */
+  #control(type: number, streamId: number, flags: number, bytes: Buffer, start: number, end: number): boolean {
+    const length = end - start;
+    switch (type) {
+      case FrameType.CONTINUATION:
+        if (this.#openBlock === 0) return this.#error(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without HEADERS");
+        if ((flags & Flag.END_HEADERS) !== 0) this.#openBlock = 0;
+        return this.#sink.continuationFrame(streamId, flags, bytes, start, end);
+      case FrameType.WINDOW_UPDATE:
+        if (length !== 4) return this.#error(ErrorCode.FRAME_SIZE_ERROR, `WINDOW_UPDATE of ${length} octets`);
+        return this.#sink.windowUpdateFrame(streamId, bytes.readUInt32BE(start) & 0x7fffffff);
+      case FrameType.RST_STREAM:
+        if (streamId === 0) return this.#error(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on stream 0");
+        if (length !== 4) return this.#error(ErrorCode.FRAME_SIZE_ERROR, `RST_STREAM of ${length} octets`);
+        return this.#sink.resetFrame(streamId, bytes.readUInt32BE(start));
+      case FrameType.PRIORITY:
+        if (streamId === 0) return this.#error(ErrorCode.PROTOCOL_ERROR, "PRIORITY on stream 0");
+        return this.#sink.priorityFrame(streamId, length === 5 ? bytes.readUInt32BE(start) & 0x7fffffff : -1);
+      case FrameType.SETTINGS:
+        return this.#settings(streamId, flags, bytes, start, end);
+      case FrameType.PING:
+        if (streamId !== 0) return this.#error(ErrorCode.PROTOCOL_ERROR, "PING on a stream");
+        if (length !== 8) return this.#error(ErrorCode.FRAME_SIZE_ERROR, `PING of ${length} octets`);
+        return this.#sink.pingFrame((flags & Flag.ACK) !== 0, bytes, start);
+      case FrameType.GOAWAY:
+        if (streamId !== 0) return this.#error(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream");
+        if (length < 8) return this.#error(ErrorCode.FRAME_SIZE_ERROR, `GOAWAY of ${length} octets`);
+        return this.#sink.goawayFrame(bytes.readUInt32BE(start) & 0x7fffffff, bytes.readUInt32BE(start + 4), bytes, start + 8, end);
+      case FrameType.PUSH_PROMISE:
+        return this.#error(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, though pushes are off");
+      default:
+        return this.#sink.unknownFrame(type);
+    }
+  }
+
+  #settings(streamId: number, flags: number, bytes: Buffer, start: number, end: number): boolean {
+    if (streamId !== 0) return this.#error(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream");
+    const isAck = (flags & Flag.ACK) !== 0;
+    if (isAck ? end !== start : (end - start) % 6 !== 0) {
+      return this.#error(ErrorCode.FRAME_SIZE_ERROR, `SETTINGS of ${end - start} octets`);
+    }
+    return this.#sink.settingsFrame(isAck, bytes, start, end);
+  }
+
+  #error(code: number, text: string): boolean {
+    this.#sink.connectionError(code, text);
+    return false;
+  }
+}

@@ -1,0 +1,212 @@
+import { atEndOfTurn } from "../rpc/turn.ts";
+import { FRAME_HEADER_BYTES, Flag, FrameType } from "./frames.ts";
+import type { Link } from "./link.ts";
+
+/** Size of an output arena: about what a socket takes at once. */
+const ARENA_BYTES = 65_536;
+/** Arenas that wait in the process for the next connection that has something to say. */
+const MAX_SPARE_ARENAS = 64;
+/** Payloads from this size on go by reference instead of through the arena. */
+export const BY_REFERENCE_BYTES = 16_384;
+
+const spareArenas: Buffer[] = [];
+const NO_ARENA: Buffer = Buffer.alloc(0);
+
+/**
+ * The output of one connection: all frames of a turn are appended to one arena and handed to the link once, when the turn
+ * ends or the arena is full. Appending is `reserve`, writing at `offset` in `buffer`, and moving `offset`.
+ *
+ * Between flushes an idle connection owns no arena (measured: 10 instead of 18 KiB a connection).
+ */
+export class FrameWriter {
+  /** The arena; valid after `reserve` until the next `reserve` or flush. */
+  buffer: Buffer = NO_ARENA;
+  /** Where the next octet goes. */
+  offset = 0;
+  /** True while the link wants no more data; frames may still be appended, producers must wait. */
+  isCongested = false;
+  /** Control frames appended since the link took everything the last time. */
+  pendingAcks = 0;
+
+  readonly #link: Link;
+  /** Start of what was not handed on yet. */
+  #start = 0;
+  /** Pieces before `#start` that wait together with payloads by reference. */
+  #pieces: Uint8Array[] | null = null;
+  #isScheduled = false;
+  #isClosed = false;
+  readonly #flush = (): void => this.flush();
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  /** True when nothing waits to be flushed. */
+  get isEmpty(): boolean {
+    return this.offset === this.#start && this.#pieces === null;
+  }
+
+  /** Makes room for `bytes` more octets behind `offset`, and has them flushed when the turn ends. */
+  reserve(bytes: number): void {
+    if (this.offset + bytes > this.buffer.length) this.#rotate(bytes);
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      atEndOfTurn(this.#flush);
+    }
+  }
+
+  /** Writes a frame header at `at` and returns the position behind it. */
+  header(at: number, length: number, type: number, flags: number, streamId: number): number {
+    const buffer = this.buffer;
+    buffer[at] = length >>> 16;
+    buffer[at + 1] = length >>> 8;
+    buffer[at + 2] = length;
+    buffer[at + 3] = type;
+    buffer[at + 4] = flags;
+    buffer[at + 5] = streamId >>> 24;
+    buffer[at + 6] = streamId >>> 16;
+    buffer[at + 7] = streamId >>> 8;
+    buffer[at + 8] = streamId;
+    return at + FRAME_HEADER_BYTES;
+  }
+
+  /** A frame of one 32-bit number: WINDOW_UPDATE, RST_STREAM. */
+  number(type: number, streamId: number, value: number): void {
+    this.reserve(FRAME_HEADER_BYTES + 4);
+    const at = this.header(this.offset, 4, type, Flag.NONE, streamId);
+    this.offset = this.buffer.writeUInt32BE(value >>> 0, at);
+  }
+
+  ping(payload: Uint8Array, ack: boolean): void {
+    this.reserve(FRAME_HEADER_BYTES + 8);
+    const at = this.header(this.offset, 8, FrameType.PING, ack ? Flag.ACK : Flag.NONE, 0);
+    this.buffer.set(payload, at);
+    this.offset = at + 8;
+  }
+
+  settings(entries: readonly (readonly [number, number])[], ack: boolean): void {
+    this.reserve(FRAME_HEADER_BYTES + entries.length * 6);
+    let at = this.header(this.offset, entries.length * 6, FrameType.SETTINGS, ack ? Flag.ACK : Flag.NONE, 0);
+    for (const [id, value] of entries) {
+      at = this.buffer.writeUInt16BE(id, at);
+      at = this.buffer.writeUInt32BE(value >>> 0, at);
+    }
+    this.offset = at;
+  }
+
+  goaway(lastStreamId: number, code: number, debug: string): void {
+    const text = Buffer.from(debug, "utf8");
+    this.reserve(FRAME_HEADER_BYTES + 8 + text.length);
+    let at = this.header(this.offset, 8 + text.length, FrameType.GOAWAY, Flag.NONE, 0);
+    at = this.buffer.writeUInt32BE(lastStreamId, at);
+    at = this.buffer.writeUInt32BE(code, at);
+    this.buffer.set(text, at);
+    this.offset = at + text.length;
+  }
+
+  /** Octets as they stand: the preface. */
+  raw(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.buffer.set(bytes, this.offset);
+    this.offset += bytes.length;
+  }
+
+  /** A header block of any length, split by CONTINUATION where it passes `maxFrameBytes`. */
+  headers(streamId: number, block: Uint8Array, endStream: boolean, maxFrameBytes: number): void {
+    let type: number = FrameType.HEADERS;
+    let from = 0;
+    do {
+      const length = Math.min(block.length - from, maxFrameBytes);
+      const isLast = from + length === block.length;
+      let flags: number = isLast ? Flag.END_HEADERS : Flag.NONE;
+      if (type === FrameType.HEADERS && endStream) flags |= Flag.END_STREAM;
+      this.reserve(FRAME_HEADER_BYTES + length);
+      const at = this.header(this.offset, length, type, flags, streamId);
+      this.buffer.set(block.subarray(from, from + length), at);
+      this.offset = at + length;
+      from += length;
+      type = FrameType.CONTINUATION;
+    } while (from < block.length);
+  }
+
+  /** One DATA frame; the payload goes by reference from 16 KiB on and must not change then until the link is idle. */
+  data(streamId: number, payload: Uint8Array, endStream: boolean): void {
+    const flags = endStream ? Flag.END_STREAM : Flag.NONE;
+    const isLarge = payload.length >= BY_REFERENCE_BYTES;
+    this.reserve(FRAME_HEADER_BYTES + (isLarge ? 0 : payload.length));
+    const at = this.header(this.offset, payload.length, FrameType.DATA, flags, streamId);
+    if (isLarge) {
+      this.offset = at;
+      this.#reference(payload);
+    } else {
+      this.buffer.set(payload, at);
+      this.offset = at + payload.length;
+    }
+  }
+
+  /** Hands everything to the link now. */
+  flush(): void {
+    this.#isScheduled = false;
+    if (this.#isClosed) return this.#drop();
+    const pieces = this.#pieces;
+    if (pieces !== null) {
+      this.#pieces = null;
+      if (this.offset > this.#start) pieces.push(this.buffer.subarray(this.#start, this.offset));
+      if (!this.#link.writeAll(pieces)) this.isCongested = true;
+    } else if (this.offset > this.#start) {
+      if (!this.#link.write(this.buffer.subarray(this.#start, this.offset))) this.isCongested = true;
+    }
+    this.#start = this.offset;
+    if (this.#link.isIdle) this.#release();
+  }
+
+  /** The link has taken everything. */
+  drained(): void {
+    this.isCongested = false;
+    this.pendingAcks = 0;
+    if (this.isEmpty) this.#release();
+  }
+
+  /** Nothing will be sent any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#drop();
+  }
+
+  /** The system took all that was handed on: the arena may be written over, by this or another connection. */
+  #release(): void {
+    this.pendingAcks = 0;
+    if (this.buffer.length === ARENA_BYTES && spareArenas.length < MAX_SPARE_ARENAS) spareArenas.push(this.buffer);
+    this.#drop();
+  }
+
+  #drop(): void {
+    this.buffer = NO_ARENA;
+    this.offset = 0;
+    this.#start = 0;
+    this.#pieces = null;
+  }
+
+  /** The arena is full. What the link still reads from is left to it; a new arena takes over. */
+  #rotate(bytes: number): void {
+    if (this.#pieces !== null) {
+      if (this.offset > this.#start) this.#pieces.push(this.buffer.subarray(this.#start, this.offset));
+    } else if (this.offset > this.#start) {
+      const wasScheduled = this.#isScheduled;
+      this.flush();
+      this.#isScheduled = wasScheduled;
+    }
+    this.buffer = bytes > ARENA_BYTES ? Buffer.allocUnsafeSlow(bytes) : (spareArenas.pop() ?? Buffer.allocUnsafeSlow(ARENA_BYTES));
+    this.offset = 0;
+    this.#start = 0;
+  }
+
+  #reference(payload: Uint8Array): void {
+    this.#pieces ??= [];
+    if (this.offset > this.#start) {
+      this.#pieces.push(this.buffer.subarray(this.#start, this.offset));
+      this.#start = this.offset;
+    }
+    this.#pieces.push(payload);
+  }
+}

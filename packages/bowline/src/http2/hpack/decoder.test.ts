@@ -1,0 +1,514 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { DecodeResult, type HeaderEntry, HpackDecoder, type HpackDecoderOptions } from "./decoder.ts";
+import { FieldMode, fieldBound, HpackEncoder } from "./encoder.ts";
+import { huffmanBytes, huffmanEncode } from "./huffman.ts";
+
+type Field = readonly [name: string, value: string];
+
+const { OK, COMPRESSION_ERROR, TOO_LARGE } = DecodeResult;
+
+const tokens = new Map([
+  [":path", 3],
+  ["grpc-timeout", 8],
+]);
+
+function fieldOf({ name, value }: HeaderEntry): Field {
+  return [name, value];
+}
+
+function newDecoder(options: Partial<HpackDecoderOptions> = {}): HpackDecoder {
+  return new HpackDecoder({ tokens, derive: (fields) => fields.map(fieldOf), ...options });
+}
+
+function decode(decoder: HpackDecoder, ...octets: (number | string | Uint8Array)[]): DecodeResult {
+  const block = Buffer.concat(octets.map((part) => (typeof part === "number" ? Buffer.of(part) : Buffer.from(part))));
+  return decoder.decode(block, 0, block.length);
+}
+
+/** All fields of the block that was decoded last. */
+function list(decoder: HpackDecoder): Field[] {
+  const all = decoder.hasPrefix ? [...(decoder.derived as Field[])] : [];
+  for (let i = 0; i < decoder.count; i++) all.push([decoder.name(i), decoder.value(i)]);
+  return all;
+}
+
+/** A string literal in octets. */
+function text(value: string, isCoded = false): Buffer {
+  const length = isCoded ? huffmanBytes(value) : value.length;
+  const target = Buffer.alloc(length + 6);
+  let at = 0;
+  target[at++] = (isCoded ? 0x80 : 0) | Math.min(length, 0x7f);
+  for (let rest = length - 0x7f; rest >= 0; rest = rest < 0x80 ? -1 : rest >>> 7) {
+    target[at++] = rest < 0x80 ? rest : (rest & 0x7f) | 0x80;
+  }
+  at = isCoded ? huffmanEncode(value, target, at) : at + target.write(value, at, "latin1");
+  return target.subarray(0, at);
+}
+
+function inserted(name: string, value: string): Buffer {
+  return Buffer.concat([Buffer.of(0x40), text(name), text(value)]);
+}
+
+describe("fields", () => {
+  it("says of each where its value is", () => {
+    const decoder = newDecoder();
+    expect(
+      decode(decoder, 0x04, text("/raw"), 0x04, text("/coded", true), 0x44, text("/kept"), 0x84, 0x14, text("/x")),
+    ).toBe(OK);
+    expect(list(decoder).map(([, value]) => value)).toEqual(["/raw", "/coded", "/kept", "/", "/x"]);
+    expect([0, 1, 2, 3, 4].map((i) => decoder.isIndexed(i))).toEqual([false, false, true, true, false]);
+    expect([0, 1, 2, 3, 4].map((i) => decoder.isSensitive(i))).toEqual([false, false, false, false, true]);
+    expect([0, 1, 2, 3, 4].map((i) => decoder.rawStart(i) >= 0)).toEqual([true, false, false, false, true]);
+    const start = decoder.rawStart(0);
+    expect(decoder.rawBuffer.toString("latin1", start, start + decoder.rawLength(0))).toBe("/raw");
+    expect([decoder.token(0), decoder.name(0), decoder.count]).toEqual([3, ":path", 5]);
+  });
+
+  it("reads only its part of the buffer", () => {
+    const decoder = newDecoder();
+    const block = Buffer.concat([Buffer.of(0x82), Buffer.of(0x04), text("/a"), Buffer.of(0x82)]);
+    expect(decoder.decode(block, 1, 5)).toBe(OK);
+    expect(list(decoder)).toEqual([[":path", "/a"]]);
+    expect(decoder.decode(block, 1, 4)).toBe(COMPRESSION_ERROR);
+  });
+
+  it("keeps every octet, 0 to 255, in names and values", () => {
+    const all = Array.from({ length: 256 }, (_, octet) => String.fromCharCode(octet)).join("");
+    const decoder = newDecoder();
+    for (const isCoded of [false, true]) {
+      expect(decode(decoder, 0x00, text(all, isCoded), text(all, isCoded))).toBe(OK);
+      expect(list(decoder)).toEqual([[all, all]]);
+      expect([decoder.totalFields, decoder.listBytes]).toEqual([1, 256 + 256 + 32]);
+    }
+  });
+
+  it("counts empty names and values as 32 octets (attack row 13)", () => {
+    const decoder = newDecoder({ maxListBytes: 320 });
+    expect(decode(decoder, ...new Array<Buffer>(10).fill(Buffer.of(0, 0, 0)))).toBe(OK);
+    expect([decoder.listBytes, decoder.totalFields]).toEqual([320, 10]);
+    expect(decode(decoder, ...new Array<Buffer>(11).fill(Buffer.of(0, 0, 0)))).toBe(TOO_LARGE);
+  });
+
+  it("still holds while another decoder with larger bounds is made", () => {
+    const decoder = newDecoder();
+    decode(decoder, 0x04, text("/raw"), 0x04, text("/coded", true));
+    newDecoder({ maxFields: 5000, maxListBytes: 1 << 20 });
+    expect(list(decoder)).toEqual([
+      [":path", "/raw"],
+      [":path", "/coded"],
+    ]);
+  });
+
+  it("gives the same entry for a name in full, its token included, without mixing up names", () => {
+    const decoder = newDecoder();
+    const names = Array.from({ length: 3000 }, (_, i) => (i === 0 ? "grpc-timeout" : `x-${i}`));
+    for (const name of [...names, ...names]) {
+      expect(decode(decoder, 0x00, text(name), text("1m"))).toBe(OK);
+      expect([decoder.name(0), decoder.token(0)]).toEqual([name, name === "grpc-timeout" ? 8 : 0]);
+    }
+  });
+});
+
+describe("broken blocks", () => {
+  it.each([
+    ["index 0", [0x80]],
+    ["an index behind the tables", [0x80 | 62]],
+    ["a name index behind the tables", [0x7e, 1, 0x61]],
+    ["a block that ends in an integer", [0xff]],
+    ["an integer of 6 octets behind its prefix", [0x0f, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00, 0x00]],
+    ["an integer above 2^31-1", [0x0f, 0xf1, 0xff, 0xff, 0xff, 0x07, 0x00]],
+    ["endless zero padding", [0x0f, ...new Array<number>(1000).fill(0x80), 0x00]],
+    ["a name without value", [0x00, 1, 0x61]],
+    ["a literal that ends behind its first octet", [0x00]],
+    ["a value longer than the block", [0x04, 5, 0x2f]],
+    ["a value of 4 GiB", [0x04, 0x7f, 0x80, 0xff, 0xff, 0xff, 0x0f]],
+    ["a Huffman-coded name longer than the block", [0x00, 0x85, 0x1f]],
+    ["EOS in Huffman code", [0x04, 0x84, 0xff, 0xff, 0xff, 0xff]],
+    ["padding of 8 bits", [0x04, 0x82, 0x1f, 0xff]],
+    ["padding of zeros", [0x04, 0x81, 0x18]],
+    ["a Huffman code that breaks off", [0x04, 0x82, 0xff, 0xfe]],
+    ["a size update behind a field", [0x82, 0x20]],
+    ["three size updates", [0x20, 0x20, 0x20]],
+    ["a size update above our setting", [0x3f, 0xe2, 0x1f]],
+  ])("%s is a COMPRESSION_ERROR", (_, octets) => {
+    const decoder = newDecoder();
+    expect(decode(decoder, ...octets)).toBe(COMPRESSION_ERROR);
+    expect([decoder.count, decoder.hasPrefix, decoder.derived]).toEqual([0, false, null]);
+    // The same behind a block that lets the cache work.
+    decode(decoder, 0x82);
+    expect(decode(decoder, ...octets)).toBe(COMPRESSION_ERROR);
+  });
+
+  it("integers may have 5 octets behind their prefix and reach 2^31-1", () => {
+    const decoder = newDecoder();
+    expect(decode(decoder, 0x04, 0x7f, 0x82, 0x80, 0x80, 0x80, 0x00, "/".repeat(129))).toBe(OK);
+    expect(list(decoder)).toEqual([[":path", "/".repeat(129)]]);
+  });
+
+  it("padding of 0 to 7 ones is taken", () => {
+    const decoder = newDecoder();
+    // "0" to "00000000" end at each of the eight bits, 5 bits a symbol.
+    for (let length = 1; length <= 8; length++) {
+      expect(decode(decoder, 0x04, text("0".repeat(length), true))).toBe(OK);
+      expect(decoder.value(0)).toBe("0".repeat(length));
+    }
+  });
+
+  it("bytes at random, one block after the other, give a result and never throw", () => {
+    const block = fc.oneof(
+      fc.uint8Array({ maxLength: 300 }),
+      // Octets that mean something most often.
+      fc.array(fc.constantFrom(0x00, 0x01, 0x0f, 0x20, 0x3f, 0x40, 0x7f, 0x82, 0xbe, 0xbf, 0xff, 0x81, 0x61), {
+        maxLength: 200,
+      }),
+    );
+    void fc.assert(
+      fc.property(fc.array(block, { maxLength: 8 }), fc.nat(4096), (blocks, limit) => {
+        const decoder = newDecoder({ maxListBytes: 1000, maxFields: 20 });
+        blocks.forEach((octets, i) => {
+          if (i === 3) decoder.setLimit(limit);
+          const result = decode(decoder, Uint8Array.from(octets));
+          expect([OK, COMPRESSION_ERROR, TOO_LARGE]).toContain(result);
+          expect(list(decoder).length).toBe(result === OK ? decoder.totalFields : 0);
+          if (result === OK) expect(decoder.listBytes).toBeLessThanOrEqual(1000);
+        });
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+describe("table size", () => {
+  it("after lowering, the next block must begin with an update within the lowest bound, and may then rise", () => {
+    for (const [block, result] of [
+      [[0x82], COMPRESSION_ERROR],
+      [[], COMPRESSION_ERROR],
+      [[0x3f, 0x45, 0x82], COMPRESSION_ERROR], // 100
+      [[0x3f, 0x2d, 0x82], OK], // 76
+      [[0x20, 0x3f, 0x45, 0x82], OK], // 0, then 100
+      [[0x20, 0x3f, 0xe1, 0x1f, 0x82], COMPRESSION_ERROR], // 0, then 4096
+    ] as const) {
+      const decoder = newDecoder();
+      decoder.setLimit(76);
+      decoder.setLimit(100);
+      expect(decode(decoder, ...block)).toBe(result);
+      if (result === OK) expect(decode(decoder, 0x82)).toBe(OK);
+    }
+  });
+
+  it("raising it, or lowering it to what the table has at most already, asks for no update", () => {
+    const decoder = newDecoder();
+    decoder.setLimit(65_536);
+    expect(decode(decoder, 0x82)).toBe(OK);
+    expect(decode(decoder, 0x3f, 0xe1, 0xff, 0x03)).toBe(OK); // 65,536
+    decoder.setLimit(65_536);
+    expect(decode(decoder, 0x82)).toBe(OK);
+  });
+
+  it("a smaller setting binds only when it was acknowledged", () => {
+    const decoder = newDecoder({ tableBytes: 0 });
+    expect(decode(decoder, inserted("a", "1"))).toBe(OK);
+    expect(decode(decoder, 0x80 | 62)).toBe(OK);
+    decoder.setLimit(0);
+    expect(decode(decoder, 0x20, inserted("a", "1"))).toBe(OK);
+    expect(list(decoder)).toEqual([["a", "1"]]);
+    expect(decode(decoder, 0x80 | 62)).toBe(COMPRESSION_ERROR);
+  });
+
+  it("an update evicts the oldest at once", () => {
+    const decoder = newDecoder();
+    for (const name of ["a", "b", "c"]) decode(decoder, inserted(name, "1"));
+    expect(decode(decoder, 0x3f, 0x26, 0xbe, 0xbf)).toBe(OK); // 69, just enough for two
+    expect(list(decoder)).toEqual([
+      ["c", "1"],
+      ["b", "1"],
+    ]);
+    expect(decode(decoder, 0xc0)).toBe(COMPRESSION_ERROR);
+  });
+
+  it("an insertion may take its name from the entry that it evicts", () => {
+    const decoder = newDecoder();
+    decode(decoder, 0x3f, 0x09, inserted("name", "1")); // 40
+    expect(decode(decoder, 0x7e, text("2"))).toBe(OK);
+    expect(list(decoder)).toEqual([["name", "2"]]);
+    expect(decode(decoder, 0xbe)).toBe(OK);
+    expect(list(decoder)).toEqual([["name", "2"]]);
+  });
+});
+
+describe("the prefix", () => {
+  function counting(): { options: Partial<HpackDecoderOptions>; derived: string[] } {
+    const derived: string[] = [];
+    const derive = (fields: readonly HeaderEntry[]): Field[] => {
+      derived.push(fields.map(({ name }) => name).join());
+      return fields.map(fieldOf);
+    };
+    return { options: { derive }, derived };
+  }
+
+  it("is derived once and found again, alone or before other fields, while the table stays as it is", () => {
+    const { options, derived } = counting();
+    const decoder = newDecoder(options);
+    decode(decoder, 0x82, 0x84);
+    for (let i = 0; i < 10; i++) {
+      expect(decode(decoder, 0x82, 0x84, 0x0f, 0x00, text("1"))).toBe(OK);
+      expect([decoder.hasPrefix, decoder.count, decoder.totalFields, decoder.listBytes]).toEqual([
+        true,
+        1,
+        3,
+        42 + 38 + 47,
+      ]);
+      expect(decode(decoder, 0x82, 0x84)).toBe(OK);
+      expect([decoder.hasPrefix, decoder.count, decoder.totalFields]).toEqual([true, 0, 2]);
+      expect(decode(decoder, 0x82, 0x84, 0x86)).toBe(OK);
+    }
+    expect(derived).toEqual([":method,:path", ":method,:path,:scheme"]);
+  });
+
+  it("tells runs apart that are a part of each other or have one hash", () => {
+    const decoder = newDecoder();
+    decode(decoder, 0x82);
+    void fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 61 }), { minLength: 1, maxLength: 40 }), (indexes) => {
+        const single = newDecoder();
+        decode(single, ...indexes.map((index) => 0x80 | index));
+        const expected = list(single);
+        for (let round = 0; round < 2; round++) {
+          expect(decode(decoder, ...indexes.map((index) => 0x80 | index))).toBe(OK);
+          expect(list(decoder)).toEqual(expected);
+          expect([decoder.totalFields, decoder.listBytes]).toEqual([single.totalFields, single.listBytes]);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("is not used while blocks insert, and forgotten when they have", () => {
+    const { options, derived } = counting();
+    const decoder = newDecoder(options);
+    decode(decoder, inserted("a", "1"));
+    for (let i = 0; i < 100; i++) {
+      expect(decode(decoder, 0xbe, inserted("b", `${i}`))).toBe(OK);
+      expect(decoder.hasPrefix).toBe(false);
+      expect(list(decoder)[0]).toEqual(i === 0 ? ["a", "1"] : ["b", `${i - 1}`]);
+    }
+    expect(derived).toEqual([]);
+    decode(decoder, 0x82);
+    for (const value of ["x", "y"]) {
+      expect(decode(decoder, 0xbe)).toBe(OK);
+      expect(list(decoder)).toEqual([["b", value === "x" ? "99" : "x"]]);
+      decode(decoder, 0xbe, inserted("b", value));
+      decode(decoder, 0x82);
+    }
+  });
+
+  it("a size update that evicts makes it stale", () => {
+    const decoder = newDecoder();
+    for (const name of ["a", "b"]) decode(decoder, inserted(name, "1"));
+    decode(decoder, 0x82);
+    decode(decoder, 0xbf, 0x82);
+    expect(list(decoder)[0]).toEqual(["a", "1"]);
+    decode(decoder, 0x3f, 0x05); // 36
+    decode(decoder, 0x82);
+    expect(decode(decoder, 0xbf, 0x82)).toBe(COMPRESSION_ERROR);
+  });
+
+  it("is subject to the bounds", () => {
+    const { options, derived } = counting();
+    const decoder = newDecoder({ ...options, maxListBytes: 200, maxFields: 5 });
+    decode(decoder, 0x82);
+    expect(decode(decoder, 0x82, 0x82, 0x82, 0x82)).toBe(OK);
+    expect(decode(decoder, 0x82, 0x82, 0x82, 0x82, 0x82)).toBe(TOO_LARGE); // 210 octets
+    expect(decode(decoder, 0x84, 0x84, 0x84, 0x84, 0x84)).toBe(OK);
+    expect(decode(decoder, 0x84, 0x84, 0x84, 0x84, 0x84, 0x84)).toBe(TOO_LARGE);
+    expect(decode(decoder, 0x84, 0x84, 0x84, 0x84, 0x84, 0x10, text("a"), text(""))).toBe(TOO_LARGE);
+    expect(derived).toEqual([":method,:method,:method,:method", ":path,:path,:path,:path,:path"]);
+  });
+
+  it("an entry's own derived value is told from one whose name alone was used, and is not shared between decoders", () => {
+    const one = newDecoder();
+    const other = newDecoder();
+    decode(one, 0x84);
+    one.entry(0).derived = "route of /";
+    decode(one, 0x04, text("/elsewhere"));
+    expect([one.entry(0).derived, one.isIndexed(0), one.value(0)]).toEqual(["route of /", false, "/elsewhere"]);
+    decode(other, 0x04, text("/elsewhere"), 0x84);
+    expect([other.entry(0).derived, other.entry(1).derived]).toEqual([undefined, undefined]);
+  });
+});
+
+describe("bounds", () => {
+  /** A block over a bound, and what the dynamic table must hold behind it, newest first. */
+  const cases: [string, Buffer, Field[]][] = [
+    ["a large raw value", Buffer.concat([Buffer.of(0x04), text("v".repeat(900)), inserted("k", "1")]), [["k", "1"]]],
+    [
+      "a large coded value",
+      Buffer.concat([Buffer.of(0x04), text("v".repeat(900), true), inserted("k", "1")]),
+      [["k", "1"]],
+    ],
+    [
+      "a large name",
+      Buffer.concat([Buffer.of(0x00), text("v".repeat(900)), text("1"), inserted("k", "1")]),
+      [["k", "1"]],
+    ],
+    [
+      "too many crumbs",
+      Buffer.concat([...new Array<Buffer>(20).fill(Buffer.of(0x0f, 0x11, 0)), inserted("k", "1")]),
+      [["k", "1"]],
+    ],
+    [
+      "a large inserted value, coded, with its name in code",
+      Buffer.concat([Buffer.of(0x40), text("n".repeat(50), true), text("v".repeat(900), true), Buffer.of(0xbe)]),
+      [["n".repeat(50), "v".repeat(900)]],
+    ],
+    ["an insertion larger than the table", Buffer.concat([inserted("k", "1"), inserted("n", "v".repeat(5000))]), []],
+    [
+      "a coded insertion larger than any buffer",
+      Buffer.concat([inserted("k", "1"), Buffer.of(0x40), text("n"), text("0".repeat(50_000), true)]),
+      [],
+    ],
+    [
+      "a coded name larger than any buffer, then an insertion",
+      Buffer.concat([
+        Buffer.of(0x00),
+        text("0".repeat(50_000), true),
+        text("v", true),
+        Buffer.of(0x40),
+        text("k", true),
+        text("1", true),
+      ]),
+      [["k", "1"]],
+    ],
+  ];
+
+  it.each(cases)("%s: TOO_LARGE, and the tables stay in step", (_, block, table) => {
+    const decoder = newDecoder({ maxListBytes: 600, maxFields: 12 });
+    decode(decoder, inserted("old", "1"));
+    for (let round = 0; round < 2; round++) {
+      expect(decode(decoder, block)).toBe(TOO_LARGE);
+      expect([decoder.count, decoder.hasPrefix]).toEqual([0, false]);
+      expect(decoder.totalFields > 12 || decoder.listBytes > 600).toBe(true);
+      table.forEach(([name, value], age) => {
+        const result = decode(decoder, 0x80 | (62 + age));
+        if (name.length + value.length + 32 > 600) expect(result).toBe(TOO_LARGE);
+        else expect([result, ...list(decoder)]).toEqual([OK, [name, value]]);
+      });
+      if (table.length === 0) expect(decode(decoder, 0x80 | 62)).toBe(COMPRESSION_ERROR);
+    }
+  });
+
+  it("broken Huffman code is found beyond a bound too", () => {
+    const decoder = newDecoder({ maxListBytes: 100 });
+    expect(decode(decoder, 0x04, text("v".repeat(200)), 0x04, 0x84, 0xff, 0xff, 0xff, 0xff)).toBe(COMPRESSION_ERROR);
+    const long = text("0".repeat(50_000), true);
+    long[long.length - 1] = 0;
+    expect(decode(decoder, 0x04, long.fill(0xff, long.length - 8))).toBe(COMPRESSION_ERROR);
+  });
+
+  it("whatever is too large, a second decoder without bounds and this one agree on all blocks that are not", () => {
+    const field = fc.tuple(
+      fc.constantFrom("a", "b", "cookie", ":path", "n".repeat(40)),
+      fc.oneof(fc.constantFrom("", "1", "/", "gzip, deflate"), fc.string({ unit: "binary-ascii", maxLength: 80 })),
+      fc.constantFrom(FieldMode.INSERT, FieldMode.INSERT_NAME, FieldMode.PLAIN, FieldMode.NEVER),
+    );
+    void fc.assert(
+      fc.property(fc.array(fc.array(field, { maxLength: 12 }), { maxLength: 12 }), (blocks) => {
+        const encoder = new HpackEncoder();
+        const bounded = newDecoder({ maxListBytes: 300, maxFields: 5 });
+        const unbounded = newDecoder({ maxListBytes: 100_000, maxFields: 100 });
+        for (const fields of blocks) {
+          const wire = Buffer.alloc(fields.reduce((sum, [name, value]) => sum + fieldBound(name, value), 0));
+          let end = 0;
+          for (const [name, value, mode] of fields) end = encoder.field(wire, end, name, value, mode);
+          expect(unbounded.decode(wire, 0, end)).toBe(OK);
+          const all = list(unbounded);
+          expect(all).toEqual(fields.map(([name, value]) => [name, value]));
+          const isLarge = unbounded.totalFields > 5 || unbounded.listBytes > 300;
+          expect(bounded.decode(wire, 0, end)).toBe(isLarge ? TOO_LARGE : OK);
+          expect(list(bounded)).toEqual(isLarge ? [] : all);
+          expect(bounded.listBytes).toBe(unbounded.listBytes);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe("bombs of 16 KiB", () => {
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  const BLOCK_OCTETS = 16_384;
+
+  function heapBytes(): number {
+    collectGarbage();
+    collectGarbage();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  }
+
+  /** Bytes that each of 50 decoders holds on to after all blocks. */
+  function retainedBytes(blocks: readonly Buffer[]): number {
+    const before = heapBytes();
+    const decoders = Array.from({ length: 50 }, () => newDecoder());
+    for (const decoder of decoders) for (const block of blocks) decoder.decode(block, 0, block.length);
+    const after = heapBytes();
+    expect(decoders.every((decoder) => decoder.totalFields > 0)).toBe(true);
+    return (after - before) / decoders.length;
+  }
+
+  function filled(unit: Buffer, head: Buffer = Buffer.alloc(0)): Buffer {
+    return Buffer.concat([
+      head,
+      Buffer.alloc(BLOCK_OCTETS - head.length - ((BLOCK_OCTETS - head.length) % unit.length), unit),
+    ]);
+  }
+
+  it("references to one large entry cost nothing: 16,000 of them stand for 64 MB (row 6)", () => {
+    const bomb = Buffer.concat([inserted("k", "v".repeat(4000)), Buffer.alloc(12_000, 0xbe)]);
+    const decoder = newDecoder();
+    const before = process.memoryUsage().heapUsed;
+    expect(decoder.decode(bomb, 0, bomb.length)).toBe(TOO_LARGE);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(1_000_000);
+    expect(decoder.totalFields).toBe(12_001);
+    expect(decoder.listBytes).toBe(12_001 * 4033);
+  });
+
+  it.each([
+    ["a table full of one value, and references", () => filled(Buffer.of(0xbe), inserted("k", "v".repeat(4000))), 8000],
+    ["cookie crumbs", () => filled(Buffer.of(0x60, 0)), 12_000],
+    ["inserted names", (round: number) => filled(inserted(`x-${round % 10}`, "")), 20_000],
+    ["names in full", (round: number) => filled(Buffer.concat([Buffer.of(0), text(`x-${round}`), text("")])), 4000],
+    [
+      "one name of 16 KiB",
+      (round: number) => Buffer.concat([Buffer.of(0), text(`${round}`.padEnd(16_300, "n")), text("")]),
+      4000,
+    ],
+  ])("%s: a decoder keeps a table's worth of memory", (_, block, maxBytes) => {
+    const blocks = Array.from({ length: 10 }, (_, round) => block(round));
+    // The first time is for what the process keeps.
+    retainedBytes(blocks);
+    expect(retainedBytes(blocks)).toBeLessThan(maxBytes);
+  });
+
+  it("runs of indexes that never come again fill the cache once", () => {
+    const decoder = newDecoder();
+    decode(decoder, 0x82);
+    const block = Buffer.alloc(30);
+    const fill = (seed: number): void => {
+      for (let i = 0; i < block.length; i++) block[i] = 0x80 | (1 + ((seed * (i + 7) + i * i) % 61));
+    };
+    for (let seed = 0; seed < 500; seed++) {
+      fill(seed);
+      decoder.decode(block, 0, block.length);
+    }
+    const before = heapBytes();
+    for (let seed = 500; seed < 5000; seed++) {
+      fill(seed);
+      decoder.decode(block, 0, block.length);
+    }
+    expect(heapBytes() - before).toBeLessThan(100_000);
+  });
+});

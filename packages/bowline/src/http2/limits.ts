@@ -1,0 +1,226 @@
+/** One bound of a connection: what it is, what it stops, and where the default comes from. */
+export interface LimitSpec {
+  readonly default: number;
+  readonly min: number;
+  readonly max: number;
+  readonly unit: "bytes" | "frames" | "streams" | "fields" | "ms" | "per second" | "entries";
+  /** What happens at the bound, and against what. */
+  readonly meaning: string;
+  /** Whose figure it is. */
+  readonly source: string;
+}
+
+/** Names of the bounds. */
+export type LimitName =
+  | "maxConcurrentStreams"
+  | "maxHeaderListBytes"
+  | "maxHeaderFields"
+  | "maxHeaderBlockBytes"
+  | "maxContinuationFrames"
+  | "headerTableBytes"
+  | "streamWindowBytes"
+  | "connectionWindowBytes"
+  | "maxWindowBytes"
+  | "resetBurst"
+  | "resetRate"
+  | "glitchBurst"
+  | "glitchRate"
+  | "maxPendingAcks"
+  | "maxEmptyDataFrames"
+  | "maxSettingsEntries"
+  | "maxNewStreamsPerTurn"
+  | "handshakeTimeoutMs"
+  | "stallTimeoutMs"
+  | "maxSendBufferBytes";
+
+/**
+ * Every bound of an HTTP/2 connection, by option name. A peer that passes one costs itself the stream or the connection,
+ * never this process its memory or its time.
+ */
+export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
+  maxConcurrentStreams: {
+    default: 1024,
+    min: 1,
+    max: 1_000_000,
+    unit: "streams",
+    meaning: "Streams that a peer may have open; more are refused with REFUSED_STREAM, which is safe to retry.",
+    source: "Envoy 1.36",
+  },
+  maxHeaderListBytes: {
+    default: 16_384,
+    min: 1024,
+    max: 16_777_216,
+    unit: "bytes",
+    meaning: "Decoded header fields of one block, 32 bytes added for each; a larger block ends its stream, the tables stay in step.",
+    source: "hyper; C-core's hard limit for metadata",
+  },
+  maxHeaderFields: {
+    default: 100,
+    min: 8,
+    max: 10_000,
+    unit: "fields",
+    meaning: "Fields of one block, cookie crumbs counted; stops the HTTP/2 bomb (CVE-2026-49975).",
+    source: "Envoy 1.36",
+  },
+  maxHeaderBlockBytes: {
+    default: 65_536,
+    min: 1024,
+    max: 16_777_216,
+    unit: "bytes",
+    meaning: "Encoded block with its CONTINUATION frames; more closes the connection with ENHANCE_YOUR_CALM.",
+    source: "nghttp2 1.70",
+  },
+  maxContinuationFrames: {
+    default: 8,
+    min: 1,
+    max: 1000,
+    unit: "frames",
+    meaning: "CONTINUATION frames of one block; more closes the connection (CVE-2024-27316).",
+    source: "nghttp2 1.70",
+  },
+  headerTableBytes: {
+    default: 4096,
+    min: 0,
+    max: 65_536,
+    unit: "bytes",
+    meaning: "SETTINGS_HEADER_TABLE_SIZE: what the peer may make us remember.",
+    source: "RFC 9113 §6.5.2",
+  },
+  streamWindowBytes: {
+    default: 262_144,
+    min: 65_535,
+    max: 0x7fffffff,
+    unit: "bytes",
+    meaning: "Window that each stream starts with.",
+    source: "measured: one 64 KiB window a round trip limits large messages on a LAN",
+  },
+  connectionWindowBytes: {
+    default: 1_048_576,
+    min: 65_535,
+    max: 0x7fffffff,
+    unit: "bytes",
+    meaning: "Window that the connection starts with.",
+    source: "Go x/net",
+  },
+  maxWindowBytes: {
+    default: 8_388_608,
+    min: 65_535,
+    max: 0x7fffffff,
+    unit: "bytes",
+    meaning: "How far both windows may grow with the bandwidth-delay product.",
+    source: "half of grpc-go's limit",
+  },
+  resetBurst: {
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+    unit: "frames",
+    meaning: "Resets that a peer may send, or make us send, at once; then ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2025-8671).",
+    source: "nghttp2 1.70",
+  },
+  resetRate: {
+    default: 33,
+    min: 1,
+    max: 1_000_000,
+    unit: "per second",
+    meaning: "How fast the allowance for resets refills.",
+    source: "nghttp2 1.70",
+  },
+  glitchBurst: {
+    default: 10_000,
+    min: 1,
+    max: 10_000_000,
+    unit: "frames",
+    meaning: "Frames without use (PRIORITY, unknown types, tiny WINDOW_UPDATEs, frames on closed streams) at once; then ENHANCE_YOUR_CALM.",
+    source: "nghttp2 1.70",
+  },
+  glitchRate: {
+    default: 330,
+    min: 1,
+    max: 1_000_000,
+    unit: "per second",
+    meaning: "How fast that allowance refills.",
+    source: "nghttp2 1.70",
+  },
+  maxPendingAcks: {
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+    unit: "frames",
+    meaning: "Acknowledgements of PING and SETTINGS and resets that wait because the peer does not read; then the connection ends (CVE-2019-9512).",
+    source: "nghttp2 1.70",
+  },
+  maxEmptyDataFrames: {
+    default: 100,
+    min: 1,
+    max: 1_000_000,
+    unit: "frames",
+    meaning: "DATA frames without data and without END_STREAM in a row; then ENHANCE_YOUR_CALM (CVE-2019-9518).",
+    source: "h2 0.4.18",
+  },
+  maxSettingsEntries: {
+    default: 32,
+    min: 6,
+    max: 1000,
+    unit: "entries",
+    meaning: "Entries of one SETTINGS frame (CVE-2020-11080).",
+    source: "nghttp2 1.70",
+  },
+  maxNewStreamsPerTurn: {
+    default: 32,
+    min: 1,
+    max: 1_000_000,
+    unit: "streams",
+    meaning: "New streams of one connection before others have their turn.",
+    source: "Envoy's fix of 2023, measured without cost",
+  },
+  handshakeTimeoutMs: {
+    default: 10_000,
+    min: 10,
+    max: 600_000,
+    unit: "ms",
+    meaning: "Time until the peer has sent preface and SETTINGS and acknowledged ours, and for a header block to be complete.",
+    source: "Go x/net, Node",
+  },
+  stallTimeoutMs: {
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+    unit: "ms",
+    meaning: "How long a finished answer may wait for the peer's window before its stream is reset, drips of window or not (CVE-2019-9517).",
+    source: "conformance of attack rows 6 and 29; others have none",
+  },
+  maxSendBufferBytes: {
+    default: 65_536,
+    min: 1024,
+    max: 16_777_216,
+    unit: "bytes",
+    meaning: "What a stream may have waiting for a window before its producer is held up.",
+    source: "Go x/net",
+  },
+};
+
+/** The bounds of one connection, each with its default from {@link HTTP2_LIMITS}. */
+export type Http2Limits = { readonly [K in LimitName]: number };
+
+/**
+ * The defaults with `overrides` put over them.
+ *
+ * @throws RangeError naming field, value and allowed range; TypeError for a name that is no limit, with the nearest one.
+ */
+export function http2Limits(overrides: Partial<Http2Limits> = {}): Http2Limits {
+  const limits: Record<string, number> = {};
+  for (const [name, spec] of Object.entries(HTTP2_LIMITS)) limits[name] = spec.default;
+  for (const [name, value] of Object.entries(overrides)) {
+    const spec: LimitSpec | undefined = (HTTP2_LIMITS as Record<string, LimitSpec>)[name];
+    if (spec === undefined) {
+      throw new TypeError(`limits.${name} is not a limit; known are ${Object.keys(HTTP2_LIMITS).join(", ")}`);
+    }
+    if (value === undefined) continue;
+    if (!Number.isInteger(value) || value < spec.min || value > spec.max) {
+      throw new RangeError(`limits.${name} is ${String(value)}: give a whole number of ${spec.unit} from ${spec.min} to ${spec.max}`);
+    }
+    limits[name] = value;
+  }
+  return limits as Http2Limits;
+}

@@ -1,0 +1,171 @@
+import type { Clock, Timer } from "../rpc/clock.ts";
+import { overflowsWindow } from "./flow-window.ts";
+import type { FrameWriter } from "./frame-writer.ts";
+import { DEFAULT_WINDOW_BYTES, MAX_INT31 } from "./frames.ts";
+import type { PeerSettings } from "./settings.ts";
+import type { Http2Stream, QueuedData } from "./stream.ts";
+
+/** A queue that sends this much is no longer stalled, whatever drips of window came between. */
+const PROGRESS_BYTES = 16_384;
+
+/** Whom a send queue tells of what becomes of its streams. */
+export interface SendQueueOwner<S extends Http2Stream> {
+  /** END_STREAM has been written. */
+  localEnded(stream: S): void;
+  /** Nothing waits on the stream any more. */
+  emptied(stream: S): void;
+  /** Nothing has moved for `stallTimeoutMs`. */
+  stalled(stream: S): void;
+}
+
+/**
+ * DATA on its way out: what windows and link take leaves at once, the rest waits here, stream by stream.
+ */
+export class SendQueue<S extends Http2Stream> {
+  /** Octets that the peer lets us send on all streams together. */
+  window: number = DEFAULT_WINDOW_BYTES;
+  readonly #owner: SendQueueOwner<S>;
+  readonly #writer: FrameWriter;
+  readonly #peer: PeerSettings;
+  readonly #clock: Clock;
+  readonly #stallTimeoutMs: number;
+  readonly #blocked: Set<S> = new Set();
+  #stallTimer: Timer | null = null;
+
+  constructor(owner: SendQueueOwner<S>, writer: FrameWriter, peer: PeerSettings, clock: Clock, stallTimeoutMs: number) {
+    this.#owner = owner;
+    this.#writer = writer;
+    this.#peer = peer;
+    this.#clock = clock;
+    this.#stallTimeoutMs = stallTimeoutMs;
+  }
+
+  /** Takes `bytes` from both windows, if one DATA frame of them may leave right now. */
+  takeWindow(stream: S, bytes: number): boolean {
+    if (bytes > this.window || bytes > stream.sendWindow || bytes > this.#peer.maxFrameBytes) return false;
+    if (stream.queue !== null || this.#writer.isCongested) return false;
+    this.window -= bytes;
+    stream.sendWindow -= bytes;
+    return true;
+  }
+
+  /** Sends `chunk` or what is possible of it. False when something waits. */
+  send(stream: S, chunk: Uint8Array, end: boolean): boolean {
+    const data = { chunk, offset: 0, end };
+    if (stream.queue !== null) {
+      stream.queue.push(data);
+    } else {
+      if (this.#transmit(stream, data, MAX_INT31)) {
+        if (end) this.#owner.localEnded(stream);
+        return true;
+      }
+      stream.queue = [data];
+      stream.stalledSince = this.#clock.now();
+      this.#blocked.add(stream);
+      this.#watchStalls();
+    }
+    stream.queuedBytes += chunk.length - data.offset;
+    return false;
+  }
+
+  /** A WINDOW_UPDATE for one stream; false when it takes the window past 2^31-1. */
+  creditStream(stream: S, increment: number): boolean {
+    if (overflowsWindow(stream.sendWindow, increment)) return false;
+    stream.sendWindow += increment;
+    this.#pump(stream, MAX_INT31);
+    return true;
+  }
+
+  /** A WINDOW_UPDATE for the connection; false when it takes the window past 2^31-1. */
+  creditConnection(increment: number): boolean {
+    if (overflowsWindow(this.window, increment)) return false;
+    this.window += increment;
+    this.pumpAll();
+    return true;
+  }
+
+  /** One frame a stream by turns, so that a large message does not keep the others waiting. */
+  pumpAll(): void {
+    let hasMoved = true;
+    while (hasMoved && this.#blocked.size > 0 && !this.#writer.isCongested) {
+      hasMoved = false;
+      for (const stream of [...this.#blocked]) {
+        const before = stream.queuedBytes;
+        this.#pump(stream, this.#peer.maxFrameBytes);
+        if (stream.queue === null || stream.queuedBytes < before) hasMoved = true;
+      }
+    }
+  }
+
+  /** Forgets what waits on a stream. */
+  remove(stream: S): void {
+    if (stream.queue === null) return;
+    stream.queue = null;
+    stream.queuedBytes = 0;
+    this.#blocked.delete(stream);
+  }
+
+  close(): void {
+    this.#stallTimer?.cancel();
+    this.#stallTimer = null;
+  }
+
+  /** Sends of `data` what windows and link take, at most `quota` octets. True when all of it has left. */
+  #transmit(stream: S, data: QueuedData, quota: number): boolean {
+    const { chunk } = data;
+    if (chunk.length === 0) {
+      this.#writer.data(stream.id, chunk, data.end);
+      return true;
+    }
+    let left = quota;
+    while (data.offset < chunk.length) {
+      const rest = chunk.length - data.offset;
+      const length = Math.min(rest, this.window, stream.sendWindow, this.#peer.maxFrameBytes, left);
+      if (length <= 0 || this.#writer.isCongested) return false;
+      this.#writer.data(stream.id, chunk.subarray(data.offset, data.offset + length), data.end && length === rest);
+      this.window -= length;
+      stream.sendWindow -= length;
+      data.offset += length;
+      left -= length;
+    }
+    return true;
+  }
+
+  /** Sends from a stream's queue, at most `quota` octets. */
+  #pump(stream: S, quota: number): void {
+    const queue = stream.queue;
+    if (queue === null) return;
+    const before = stream.queuedBytes;
+    for (let left = quota; queue.length > 0; ) {
+      const data = queue[0];
+      const offset = data.offset;
+      const isDone = this.#transmit(stream, data, left);
+      left -= data.offset - offset;
+      stream.queuedBytes -= data.offset - offset;
+      if (!isDone) {
+        if (before - stream.queuedBytes >= PROGRESS_BYTES) stream.stalledSince = this.#clock.now();
+        return;
+      }
+      queue.shift();
+      if (data.end) {
+        this.remove(stream);
+        this.#owner.localEnded(stream);
+        return;
+      }
+    }
+    this.remove(stream);
+    this.#owner.emptied(stream);
+  }
+
+  /** Attack rows 6, 12, 29: an answer that is finished but can't leave must not be kept for ever. */
+  #watchStalls(): void {
+    if (this.#stallTimer !== null) return;
+    this.#stallTimer = this.#clock.setInterval(() => {
+      if (this.#blocked.size === 0) return this.close();
+      const since = this.#clock.fresh() - this.#stallTimeoutMs;
+      for (const stream of [...this.#blocked]) {
+        if (stream.stalledSince <= since) this.#owner.stalled(stream);
+      }
+    }, this.#stallTimeoutMs / 4);
+  }
+}

@@ -1,0 +1,65 @@
+/** One address of an instance, with the network that it is reachable from. */
+export interface Address {
+  /** `10.0.0.7:8080`, `[fd00::7]:8080`, `unix:/run/user.sock`. */
+  readonly address: string;
+  /** Label of a network, `vpc-a`; empty means reachable from anywhere. */
+  readonly network: string;
+}
+
+/** One registered process of a service. */
+export interface Instance {
+  /** Unique among the service's instances and stable while the process lives. */
+  readonly id: string;
+  /** At least one. */
+  readonly addresses: readonly Address[];
+  /** Share of the load relative to the others; default 1, 0 = none. */
+  readonly weight: number;
+  readonly zone: string;
+  readonly version: string;
+  readonly tags: Readonly<Record<string, string>>;
+  /** `draining` instances finish what they have and get nothing new. */
+  readonly state: "ready" | "draining";
+}
+
+/** All that a registry knows of one service at one time. */
+export interface Snapshot {
+  readonly instances: readonly Instance[];
+  /** Grows with each change that this watcher sees. */
+  readonly revision: number;
+  /** `live`: the registry said so now; `stale`: it can't be reached, this is the last known; `disk`: read from a file after a start. */
+  readonly freshness: "live" | "stale" | "disk";
+}
+
+/** Where a watcher delivers. */
+export interface WatchHandler {
+  /** A full set, at once after the start where possible and after each change. */
+  snapshot(snapshot: Snapshot): void;
+  /** Something failed; the watcher goes on trying. `error` says what to change. */
+  failed(error: Error): void;
+}
+
+/** A running watch. */
+export interface Watcher {
+  /** Asks for a fresh look now, because connections to known instances failed; may be ignored. */
+  refresh(): void;
+  close(): void;
+}
+
+/** A state that is kept true until it is closed: put again after any loss. */
+export interface Registration {
+  readonly state: "pending" | "registered" | "closed";
+  /** Changes what others see: `draining` before a stop, another weight. */
+  update(change: Partial<Pick<Instance, "weight" | "state" | "tags">>): Promise<void>;
+  /** Takes the instance out, at once for all who watch. */
+  close(): Promise<void>;
+}
+
+/** A place where instances of services are written down and looked up. */
+export interface Registry {
+  /** For messages: `local`, `etcd`. */
+  readonly name: string;
+  /** Resolves when others can see the instance, or rejects when the registry can't be used at all (wrong path, no rights). */
+  register(service: string, instance: Instance): Promise<Registration>;
+  watch(service: string, handler: WatchHandler): Watcher;
+  close(): Promise<void>;
+}

@@ -1,0 +1,62 @@
+/** A timer that can be taken back. */
+export interface Timer {
+  cancel(): void;
+}
+
+/**
+ * The source of time of everything in Bowline; a virtual one serves tests and the simulator.
+ *
+ * All times are monotonic milliseconds with a fraction, from an arbitrary start.
+ */
+export interface Clock {
+  /** The time, read at most once a turn of the event loop: cheap, and up to one turn old. */
+  now(): number;
+  /** The time read anew: for deciding that a deadline has passed after synchronous work. */
+  fresh(): number;
+  /** Calls `callback` once after `delayMs`; does not keep the process alive. */
+  setTimeout(callback: () => void, delayMs: number): Timer;
+  /** Calls `callback` each `periodMs`; does not keep the process alive. */
+  setInterval(callback: () => void, periodMs: number): Timer;
+}
+
+/** Longest delay that the platform's timers take. */
+const MAX_DELAY_MS = 0x7fffffff;
+
+/**
+ * The process's clock. One reading of the platform's clock serves a whole turn of the event loop
+ * (measured: reading it each time costs 3 % of the throughput); it is forgotten when the turn ends.
+ */
+class TurnClock implements Clock {
+  #time = 0;
+  #isFresh = false;
+  readonly #forget = (): void => {
+    this.#isFresh = false;
+  };
+
+  now(): number {
+    if (this.#isFresh) return this.#time;
+    this.#isFresh = true;
+    setImmediate(this.#forget);
+    return this.fresh();
+  }
+
+  fresh(): number {
+    this.#time = performance.now();
+    return this.#time;
+  }
+
+  setTimeout(callback: () => void, delayMs: number): Timer {
+    const handle = setTimeout(callback, Math.min(Math.max(0, delayMs), MAX_DELAY_MS));
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  }
+
+  setInterval(callback: () => void, periodMs: number): Timer {
+    const handle = setInterval(callback, periodMs);
+    handle.unref();
+    return { cancel: () => clearInterval(handle) };
+  }
+}
+
+/** The clock that everything uses unless it is given another. */
+export const systemClock: Clock = new TurnClock();

@@ -1,0 +1,156 @@
+/** What a user may give where metadata is wanted: a `Metadata`, pairs, or an object with one or several values a key. */
+export type MetadataInit =
+  | Metadata
+  | Iterable<readonly [string, string | Uint8Array]>
+  | Readonly<Record<string, string | Uint8Array | readonly (string | Uint8Array)[]>>;
+
+const KEY = /^[0-9a-z_.-]+$/;
+const VALUE = /^[\x20-\x7e]*$/;
+
+/** Names that belong to HTTP/2 and gRPC: never read into metadata, refused when a user sets them. */
+const RESERVED: ReadonlySet<string> = new Set([
+  "te",
+  "content-type",
+  "content-length",
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+  "host",
+  "user-agent",
+]);
+
+/** True for names that users may not set: pseudo headers, connection headers and everything that starts with `grpc-`. */
+export function isReservedKey(key: string): boolean {
+  return key.startsWith("grpc-") || key.startsWith(":") || RESERVED.has(key);
+}
+
+/**
+ * Metadata of a call: an ordered multi-map of lower-case keys.
+ *
+ * Keys ending in `-bin` hold bytes, all others printable ASCII (0x20–0x7e). Order and duplicates are kept as the peer sent them.
+ * Setting a bad key or value, or a name that belongs to gRPC, throws a TypeError that names it.
+ */
+export class Metadata {
+  /** Keys and values by turns. */
+  readonly #entries: (string | Uint8Array)[] = [];
+
+  constructor(init?: MetadataInit) {
+    if (init === undefined) return;
+    if (init instanceof Metadata) {
+      this.#entries.push(...init.#entries);
+    } else if (Symbol.iterator in init) {
+      for (const [key, value] of init as Iterable<readonly [string, string | Uint8Array]>) this.append(key, value);
+    } else {
+      for (const [key, value] of Object.entries(init)) {
+        if (typeof value === "string" || value instanceof Uint8Array) this.append(key, value);
+        else for (const each of value) this.append(key, each);
+      }
+    }
+  }
+
+  /** Takes entries that were checked already, keys and values by turns; for the transport. */
+  static fromWire(entries: readonly (string | Uint8Array)[]): Metadata {
+    const metadata = new Metadata();
+    metadata.#entries.push(...entries);
+    return metadata;
+  }
+
+  /** Number of entries, duplicates counted. */
+  get size(): number {
+    return this.#entries.length / 2;
+  }
+
+  /** The first value of an ASCII key. */
+  get(key: string): string | undefined {
+    const value = this.#first(key);
+    return typeof value === "string" ? value : undefined;
+  }
+
+  /** The first value of a `-bin` key. */
+  getBinary(key: string): Uint8Array | undefined {
+    const value = this.#first(key);
+    return typeof value === "string" ? undefined : value;
+  }
+
+  /** All values of a key, in order. */
+  getAll(key: string): (string | Uint8Array)[] {
+    const name = key.toLowerCase();
+    const values: (string | Uint8Array)[] = [];
+    for (let i = 0; i < this.#entries.length; i += 2) {
+      if (this.#entries[i] === name) values.push(this.#entries[i + 1]);
+    }
+    return values;
+  }
+
+  has(key: string): boolean {
+    return this.#first(key) !== undefined;
+  }
+
+  /** Adds a value behind those that the key has. */
+  append(key: string, value: string | Uint8Array): this {
+    const name = key.toLowerCase();
+    checkEntry(name, value);
+    this.#entries.push(name, value);
+    return this;
+  }
+
+  /** Replaces all values of the key by one. */
+  set(key: string, value: string | Uint8Array): this {
+    checkEntry(key.toLowerCase(), value);
+    this.delete(key);
+    return this.append(key, value);
+  }
+
+  /** Removes all values of the key. */
+  delete(key: string): this {
+    const name = key.toLowerCase();
+    for (let i = this.#entries.length - 2; i >= 0; i -= 2) {
+      if (this.#entries[i] === name) this.#entries.splice(i, 2);
+    }
+    return this;
+  }
+
+  *[Symbol.iterator](): IterableIterator<[string, string | Uint8Array]> {
+    for (let i = 0; i < this.#entries.length; i += 2) {
+      yield [this.#entries[i] as string, this.#entries[i + 1]];
+    }
+  }
+
+  /** For `JSON.stringify` and logs: values a key, bytes as base64. */
+  toJSON(): Record<string, string[]> {
+    const out: Record<string, string[]> = Object.create(null);
+    for (const [key, value] of this) {
+      out[key] ??= [];
+      out[key].push(typeof value === "string" ? value : Buffer.from(value).toString("base64"));
+    }
+    return out;
+  }
+
+  #first(key: string): string | Uint8Array | undefined {
+    const name = key.toLowerCase();
+    for (let i = 0; i < this.#entries.length; i += 2) {
+      if (this.#entries[i] === name) return this.#entries[i + 1];
+    }
+    return undefined;
+  }
+}
+
+function checkEntry(key: string, value: string | Uint8Array): void {
+  if (!KEY.test(key)) {
+    throw new TypeError(`metadata key ${JSON.stringify(key)} is not allowed: use a-z, 0-9, '_', '-' and '.'`);
+  }
+  if (isReservedKey(key)) {
+    throw new TypeError(`metadata key "${key}" belongs to gRPC and can't be set; choose another name`);
+  }
+  if (key.endsWith("-bin")) {
+    if (!(value instanceof Uint8Array)) {
+      throw new TypeError(`metadata "${key}" must be a Uint8Array, because its name ends with -bin`);
+    }
+  } else if (typeof value !== "string") {
+    throw new TypeError(`metadata "${key}" must be a string; bytes need a key that ends with -bin`);
+  } else if (!VALUE.test(value)) {
+    throw new TypeError(`metadata "${key}" has a character outside printable ASCII; use a -bin key for other text`);
+  }
+}

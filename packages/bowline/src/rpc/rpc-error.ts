@@ -1,0 +1,122 @@
+import { Code, codeName } from "./code.ts";
+import { Metadata } from "./metadata.ts";
+
+/** One entry of google.rpc.Status.details: a message of any type in its encoded form. */
+export interface ErrorDetail {
+  /** As in google.protobuf.Any, e.g. `type.googleapis.com/google.rpc.BadRequest`. */
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+}
+
+/**
+ * Why Bowline itself ended or refused a call; absent when the peer's handler decided.
+ *
+ * - `cancelled` the caller's signal or a parent call ended it
+ * - `deadline` time ran out on this side
+ * - `not-sent` the request never left this process
+ * - `refused` the peer said that it did not process it (REFUSED_STREAM, GOAWAY)
+ * - `connection` connecting failed or the connection broke
+ * - `no-endpoint` the target has no usable endpoint
+ * - `closed` the channel or server is closed
+ * - `limit` a bound of this side or the peer's was reached; the message names it
+ * - `protocol` the peer broke HTTP/2 or gRPC
+ * - `codec` a message could not be encoded or decoded
+ * - `unimplemented` no such service, method, encoding or cardinality
+ * - `handler` a handler threw something that is no RpcError
+ */
+export type RpcErrorReason =
+  | "cancelled"
+  | "deadline"
+  | "not-sent"
+  | "refused"
+  | "connection"
+  | "no-endpoint"
+  | "closed"
+  | "limit"
+  | "protocol"
+  | "codec"
+  | "unimplemented"
+  | "handler";
+
+/** What may be said of an error beside its code and message. */
+export interface RpcErrorOptions {
+  /** Sent as trailers by a server, read from them by a client. */
+  metadata?: Metadata;
+  details?: readonly ErrorDetail[];
+  cause?: unknown;
+  /** Default `local`. */
+  origin?: "local" | "remote";
+  reason?: RpcErrorReason;
+  /** Path of the method, `/user.v1.UserService/GetUser`. */
+  method?: string;
+  /** The instance (or address) that the last attempt went to. */
+  instance?: string;
+  /** Number of the last attempt, from 1; 0 when none was made. */
+  attempt?: number;
+  /** False when it is certain that the peer's handler never saw the request. Default true for remote errors, else false. */
+  sent?: boolean;
+}
+
+const BRAND = Symbol.for("bowline.RpcError");
+
+/**
+ * The one error of a call, on both sides.
+ *
+ * A handler throws it to end a call with a status; a client's promise or iterator rejects with it, whatever went wrong.
+ * `message` starts with the code in brackets, so that a bare log line is useful; `text` is what crosses the wire.
+ */
+export class RpcError extends Error {
+  override readonly name: string = "RpcError";
+  readonly code: Code;
+  /** The message without the code: grpc-message on the wire. */
+  readonly text: string;
+  readonly origin: "local" | "remote";
+  readonly reason: RpcErrorReason | undefined;
+  readonly details: readonly ErrorDetail[];
+  method: string | undefined;
+  instance: string | undefined;
+  attempt: number;
+  sent: boolean;
+  #metadata: Metadata | undefined;
+
+  constructor(code: Code, text: string, options: RpcErrorOptions = {}) {
+    super(`[${codeName(code)}] ${text}`, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.text = text;
+    this.origin = options.origin ?? "local";
+    this.reason = options.reason;
+    this.details = options.details ?? [];
+    this.method = options.method;
+    this.instance = options.instance;
+    this.attempt = options.attempt ?? 0;
+    this.sent = options.sent ?? this.origin === "remote";
+    this.#metadata = options.metadata;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Trailers of the call: what a server sends beside the status, what a client received. Empty until used. */
+  get metadata(): Metadata {
+    this.#metadata ??= new Metadata();
+    return this.#metadata;
+  }
+
+  /** The trailers if there are any; spares making an empty object. */
+  get metadataIfAny(): Metadata | undefined {
+    return this.#metadata;
+  }
+
+  /** True for an RpcError of this or another copy of the package. */
+  static is(value: unknown): value is RpcError {
+    return typeof value === "object" && value !== null && BRAND in value;
+  }
+
+  /** The value itself if it is an RpcError; an AbortError becomes CANCELLED, anything else UNKNOWN with `value` as cause. */
+  static from(value: unknown): RpcError {
+    if (RpcError.is(value)) return value;
+    if (value instanceof Error && (value.name === "AbortError" || value.name === "TimeoutError")) {
+      return new RpcError(Code.CANCELLED, value.message, { cause: value, reason: "cancelled" });
+    }
+    const text = value instanceof Error ? value.message : String(value);
+    return new RpcError(Code.UNKNOWN, text, { cause: value, reason: "handler" });
+  }
+}

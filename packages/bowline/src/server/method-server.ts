@@ -1,0 +1,244 @@
+import type { Compression } from "../codec/compression.ts";
+import type { MessageReader } from "../grpc/message-reader.ts";
+import type { ServerRoute } from "../grpc/server-transport.ts";
+import type { ServerStream } from "../grpc/server-stream.ts";
+import type { Logger } from "../observe/logger.ts";
+import { MethodStats } from "../observe/method-stats.ts";
+import { callStorage } from "../rpc/call-context.ts";
+import type { Clock } from "../rpc/clock.ts";
+import { Code } from "../rpc/code.ts";
+import type { Method } from "../rpc/method.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import { deadlineExceeded, type ServerPipeline } from "./pipeline.ts";
+import { ServerCall } from "./server-call.ts";
+import type { ServerContext } from "./server-context.ts";
+
+/** A handler: a message or an iterable of messages in, the same out. */
+export type Handler = (request: unknown, context: ServerContext) => unknown;
+
+/** What the methods of a server share. */
+export interface MethodServerOptions {
+  readonly clock: Clock;
+  readonly pipeline: ServerPipeline;
+  readonly logger: Logger;
+  /** Keys of metadata that calls made by handlers carry on. */
+  readonly propagate: readonly string[];
+  readonly compression: Compression | null;
+  readonly compressFromBytes: number;
+}
+
+/**
+ * One method of a running server: takes calls from the transport through the layers to the handler and back.
+ *
+ * Budget of a unary call: the context, the handler's promise, and what the handler makes.
+ */
+export class MethodServer implements ServerRoute {
+  readonly method: Method;
+  readonly stats: MethodStats;
+  readonly clock: Clock;
+  readonly propagate: readonly string[];
+  readonly #compression: Compression | null;
+  readonly #compressFromBytes: number;
+  readonly #handler: Handler;
+  readonly #pipeline: ServerPipeline;
+  readonly #logger: Logger;
+
+  constructor(method: Method, handler: Handler, options: MethodServerOptions) {
+    this.method = method;
+    this.stats = new MethodStats(method.path);
+    this.clock = options.clock;
+    this.propagate = options.propagate;
+    this.#pipeline = options.pipeline;
+    this.#logger = options.logger;
+    this.#compression = options.compression;
+    this.#compressFromBytes = options.compressFromBytes;
+    this.#handler = options.pipeline.interceptors.length === 0 ? handler : intercepted(method, handler, options.pipeline);
+  }
+
+  // --- ServerRoute ---
+
+  begin(stream: ServerStream): boolean {
+    const call = new ServerCall(stream, this);
+    stream.call = call;
+    if (this.#compression !== null && stream.accepts(this.#compression.name)) {
+      stream.compression = this.#compression;
+      stream.compressFromBytes = this.#compressFromBytes;
+    }
+    for (const hook of this.#pipeline.begin) {
+      const error = hook(call);
+      if (error === null) continue;
+      this.#finish(call, error);
+      return false;
+    }
+    return true;
+  }
+
+  request(stream: ServerStream, message: unknown): void {
+    const call = stream.call as ServerCall;
+    if (this.method.kind === "server-stream") this.#stream(call, message);
+    else this.#unary(call, message);
+  }
+
+  messages(stream: ServerStream, messages: MessageReader<unknown>): void {
+    const call = stream.call as ServerCall;
+    if (this.method.kind === "bidi-stream") this.#stream(call, messages);
+    else this.#unary(call, messages);
+  }
+
+  aborted(stream: ServerStream, error: RpcError): void {
+    const call = stream.call as ServerCall | null;
+    if (call === null || call.isOver) return;
+    this.#over(call, error);
+    call.cancel(error);
+  }
+
+  due(stream: ServerStream): void {
+    const call = stream.call as ServerCall;
+    if (call.isOver) return;
+    const error = deadlineExceeded();
+    this.#finish(call, error);
+    call.cancel(error);
+  }
+
+  // --- one answer ---
+
+  #unary(call: ServerCall, request: unknown): void {
+    let answer: unknown;
+    try {
+      answer = callStorage.run(call, this.#handler, request, call);
+    } catch (error) {
+      this.#threw(call, error);
+      return;
+    }
+    if (answer instanceof Promise) void this.#later(call, answer);
+    else this.#respond(call, answer);
+  }
+
+  async #later(call: ServerCall, promise: Promise<unknown>): Promise<void> {
+    let answer: unknown;
+    try {
+      answer = await promise;
+    } catch (error) {
+      this.#threw(call, error);
+      return;
+    }
+    this.#respond(call, answer);
+  }
+
+  #respond(call: ServerCall, answer: unknown): void {
+    if (call.isOver) return;
+    if (answer === undefined || answer === null) {
+      return this.#threw(call, new TypeError(`the handler of ${this.method.path} gave no message`));
+    }
+    try {
+      call.stream.respond(answer);
+    } catch (error) {
+      this.#threw(call, error);
+      return;
+    }
+    this.#over(call, null);
+  }
+
+  // --- many answers ---
+
+  #stream(call: ServerCall, request: unknown): void {
+    void callStorage.run(call, () => this.#pump(call, request));
+  }
+
+  /** Sends what the handler yields, as fast as the connection takes it. */
+  async #pump(call: ServerCall, request: unknown): Promise<void> {
+    const { stream } = call;
+    let iterator: AsyncIterator<unknown> | null = null;
+    try {
+      iterator = iterate(await this.#handler(request, call), this.method);
+      const leave = (): void => void leaveQuietly(iterator);
+      call.onEnd = leave;
+      for (;;) {
+        const { value, done } = await iterator.next();
+        if (call.isOver) return;
+        if (done === true) break;
+        const sent = stream.send(value);
+        if (sent !== undefined) await sent;
+        if (!stream.hasRoom) await stream.room();
+        if (call.isOver) return;
+      }
+      call.onEnd = null;
+      stream.sendHeaders();
+      this.#finish(call, null);
+    } catch (error) {
+      call.onEnd = null;
+      void leaveQuietly(iterator);
+      this.#threw(call, error);
+    }
+  }
+
+  // --- the end ---
+
+  /** A handler threw: an RpcError is its status, anything else is hidden from the caller and logged. */
+  #threw(call: ServerCall, thrown: unknown): void {
+    if (call.isOver) return;
+    this.#finish(call, this.#statusOf(call, thrown));
+  }
+
+  #statusOf(call: ServerCall, thrown: unknown): RpcError {
+    if (RpcError.is(thrown)) {
+      if (thrown.code === Code.OK) return new RpcError(Code.UNKNOWN, "the handler threw an error with code OK", { reason: "handler" });
+      // What another server said of our call to it is passed on, but not its trailers.
+      if (thrown.origin === "remote") return new RpcError(thrown.code, thrown.text, { details: thrown.details, cause: thrown });
+      return thrown;
+    }
+    if (call.cancelReason !== null) return call.cancelReason;
+    this.#logger.error({ method: this.method.path, peer: call.peer.remoteAddress, error: thrown }, "a handler failed");
+    return new RpcError(Code.UNKNOWN, "the handler failed", { cause: thrown, reason: "handler" });
+  }
+
+  #finish(call: ServerCall, error: RpcError | null): void {
+    if (call.isOver) return;
+    call.stream.finish(error);
+    this.#over(call, error);
+  }
+
+  #over(call: ServerCall, error: RpcError | null): void {
+    call.isOver = true;
+    call.error = error;
+    for (const hook of this.#pipeline.end) hook(call, error);
+    const { onEnd } = call;
+    call.onEnd = null;
+    onEnd?.();
+  }
+}
+
+function iterate(answers: unknown, method: Method): AsyncIterator<unknown> {
+  if (typeof answers === "object" && answers !== null) {
+    if (Symbol.asyncIterator in answers) return (answers as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+    if (Symbol.iterator in answers) return asyncIterator((answers as Iterable<unknown>)[Symbol.iterator]());
+  }
+  throw new TypeError(`the handler of ${method.path} must give an (async) iterable of messages, such as an async generator`);
+}
+
+function asyncIterator(iterator: Iterator<unknown>): AsyncIterator<unknown> {
+  return {
+    next: async () => iterator.next(),
+    return: async () => iterator.return?.() ?? { value: undefined, done: true },
+  };
+}
+
+/** Lets a handler's generator run its `finally`; the call has its status already. */
+async function leaveQuietly(iterator: AsyncIterator<unknown> | null): Promise<void> {
+  try {
+    await iterator?.return?.();
+  } catch {
+    // Nobody is left to tell.
+  }
+}
+
+/** The handler with interceptors around it, first = outermost. */
+function intercepted(method: Method, handler: Handler, { interceptors }: ServerPipeline): Handler {
+  return async (request, context) => {
+    const run = async (i: number, current: unknown): Promise<unknown> => {
+      if (i === interceptors.length) return handler(current, context);
+      return interceptors[i]({ method, request: current, context }, (call) => run(i + 1, call.request));
+    };
+    return run(0, request);
+  };
+}

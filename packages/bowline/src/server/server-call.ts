@@ -1,0 +1,79 @@
+import { metadataFromFields } from "../grpc/metadata-headers.ts";
+import type { ServerStream } from "../grpc/server-stream.ts";
+import type { LinkPeer } from "../http2/link.ts";
+import { CallContext } from "../rpc/call-context.ts";
+import type { Clock } from "../rpc/clock.ts";
+import { Metadata } from "../rpc/metadata.ts";
+import type { RpcError } from "../rpc/rpc-error.ts";
+import type { MethodServer } from "./method-server.ts";
+import type { ServerContext } from "./server-context.ts";
+
+/** A call that is being served: what its handler gets as context, and what travels on to the calls it makes. */
+export class ServerCall extends CallContext implements ServerContext {
+  readonly stream: ServerStream;
+  readonly server: MethodServer;
+  /** The handler's part is over, or nobody waits for it any more. */
+  isOver = false;
+  /** Its status, once it is over; null for OK. */
+  error: RpcError | null = null;
+  /** Run when it is over: a streaming handler is left. */
+  onEnd: (() => void) | null = null;
+  #metadata: Metadata | null = null;
+
+  constructor(stream: ServerStream, server: MethodServer) {
+    super();
+    this.stream = stream;
+    this.server = server;
+    this.isRetry = stream.previousAttempts > 0;
+    this.tracestate = stream.tracestate;
+  }
+
+  get method(): string {
+    return this.server.method.path;
+  }
+
+  get metadata(): Metadata {
+    const known = this.#metadata ?? metadataFromFields(this.stream.metadataFields);
+    this.#metadata = known;
+    return known;
+  }
+
+  get deadline(): Date | undefined {
+    const left = this.timeRemainingMs;
+    return left === undefined ? undefined : new Date(wallTimeMs() + left);
+  }
+
+  get timeRemainingMs(): number | undefined {
+    return this.deadlineAt === 0 ? undefined : Math.max(0, this.deadlineAt - this.clock.fresh());
+  }
+
+  get header(): Metadata {
+    this.stream.headerMetadata ??= new Metadata();
+    return this.stream.headerMetadata;
+  }
+
+  get trailer(): Metadata {
+    this.stream.trailerMetadata ??= new Metadata();
+    return this.stream.trailerMetadata;
+  }
+
+  get peer(): LinkPeer {
+    return this.stream.connection.link.peer;
+  }
+
+  get clock(): Clock {
+    return this.server.clock;
+  }
+
+  override propagatedMetadata(): Metadata | null {
+    const { propagate } = this.server;
+    if (propagate.length === 0 || this.stream.metadataFields === null) return null;
+    const kept = new Metadata();
+    for (const [key, value] of this.metadata) if (propagate.includes(key)) kept.append(key, value);
+    return kept.size === 0 ? null : kept;
+  }
+}
+
+function wallTimeMs(): number {
+  return performance.timeOrigin + performance.now();
+}

@@ -1,0 +1,128 @@
+import type { Http2Limits } from "../http2/limits.ts";
+import type { TlsSettings } from "../net/tls-files.ts";
+import type { Logger } from "../observe/logger.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { RegistryConfig } from "../registry/registry-config.ts";
+import type { Clock } from "../rpc/clock.ts";
+import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
+import type { Random } from "../rpc/random.ts";
+import type { ServerInterceptor } from "./pipeline.ts";
+
+/** Ages of connections and answers to PINGs. */
+export interface ServerKeepaliveOptions {
+  /** Silence after which a client is asked for a sign of life, in ms. Default 2 hours. */
+  readonly timeMs?: number;
+  /** Time for its answer, in ms. Default 20,000. */
+  readonly timeoutMs?: number;
+  /** A client's PINGs may come as often as this, in ms; more get GOAWAY `too_many_pings` (gRFC A8). Default 5 minutes. */
+  readonly minPingMs?: number;
+  /** Clients may send PINGs while no call is open. Default false. */
+  readonly pingWithoutCalls?: boolean;
+  /** Age after which a connection is ended in order, ± 10 %, in ms. Default never. */
+  readonly maxAgeMs?: number;
+  /** Time for calls to end after that, in ms. Default forever. */
+  readonly maxAgeGraceMs?: number;
+  /** A connection without calls for this long is ended in order, in ms. Default never. */
+  readonly maxIdleMs?: number;
+}
+
+/** How a server behaves; all of it is optional. */
+export interface ServerOptions {
+  /** Name of the service in the registry, and in logs. Needed with `registry`. */
+  readonly name?: string;
+  /** `host:port`, `:port` for all interfaces, `[v6]:port`, `unix:/path`; port 0 takes any free one. Default `0.0.0.0:0`. */
+  readonly listen?: string;
+  /** What others are told to connect to, `host:port`. Default: the address that was bound; 127.0.0.1 for a wildcard with a local registry. */
+  readonly advertise?: string;
+  /** Where the server makes itself known once it serves, e.g. `local()`. */
+  readonly registry?: RegistryConfig | Registry;
+  /** Unique name of this process in the registry. Default: name, pid and a random part. */
+  readonly instanceId?: string;
+  /** TLS from PEM files or texts; files are read again when they change. Default: plaintext. */
+  readonly tls?: TlsSettings;
+  /** Must resolve before the server registers and says SERVING. */
+  readonly ready?: () => Promise<void> | void;
+  /** Around each handler, first = outermost. */
+  readonly interceptors?: readonly ServerInterceptor[];
+  /** Keys of metadata that travel on to the calls that handlers make. Trace headers always do. */
+  readonly propagate?: readonly string[];
+  /** Answers are compressed by this (`gzip`, `deflate`, `br`, `zstd`) for clients that take it. Default: not. */
+  readonly compression?: string;
+  /** Smaller answers are not compressed, in bytes. Default 1024. */
+  readonly compressFromBytes?: number;
+  /** Largest request message, after inflation, in bytes. Default 4 MiB. */
+  readonly maxReceiveBytes?: number;
+  /** Open connections. Default 10,000. */
+  readonly maxConnections?: number;
+  /** After the announcement of a stop, new calls are still taken for this long, in ms. Default 2000. */
+  readonly drainAcceptMs?: number;
+  /** A stop takes at most this long, in ms; then calls that still run are cancelled. Default 30,000. */
+  readonly drainTimeoutMs?: number;
+  /** Stop in order on SIGTERM and SIGINT, and end the process then. Default true. */
+  readonly handleSignals?: boolean;
+  /** Serve grpc.health.v1. Default true. */
+  readonly health?: boolean;
+  /** Serve grpc.reflection, v1 and v1alpha. Default true. */
+  readonly reflection?: boolean;
+  readonly keepalive?: ServerKeepaliveOptions;
+  /** Bounds of HTTP/2, see `HTTP2_LIMITS`. */
+  readonly limits?: Partial<Http2Limits>;
+  /** Where log lines go. Default: JSON on standard error. */
+  readonly logger?: Logger;
+  /** Built-in layers to leave out, by name: for measurements. */
+  readonly without?: readonly string[];
+  /** For tests: the source of time. */
+  readonly clock?: Clock;
+  /** For tests: the source of chance. */
+  readonly random?: Random;
+}
+
+const MS = { kind: "number", min: 0, max: 0x7fffffff, unit: "ms" } as const;
+const LONG_MS = { kind: "number", min: 1, max: Number.POSITIVE_INFINITY, unit: "ms" } as const;
+const BYTES = { kind: "number", min: 0, max: 0x7fffffff, isWhole: true, unit: "bytes" } as const;
+
+const SPECS: OptionSpecs = {
+  name: { kind: "string" },
+  listen: { kind: "string" },
+  advertise: { kind: "string" },
+  registry: { kind: "object" },
+  instanceId: { kind: "string" },
+  tls: { kind: "object" },
+  ready: { kind: "function" },
+  interceptors: { kind: "array" },
+  propagate: { kind: "array" },
+  compression: { kind: "string" },
+  compressFromBytes: BYTES,
+  maxReceiveBytes: BYTES,
+  maxConnections: { kind: "number", min: 1, max: 1_000_000, isWhole: true, unit: "connections" },
+  drainAcceptMs: MS,
+  drainTimeoutMs: MS,
+  handleSignals: { kind: "boolean" },
+  health: { kind: "boolean" },
+  reflection: { kind: "boolean" },
+  keepalive: { kind: "object" },
+  limits: { kind: "object" },
+  logger: { kind: "object" },
+  without: { kind: "array" },
+  clock: { kind: "object" },
+  random: { kind: "function" },
+};
+
+const KEEPALIVE_SPECS: OptionSpecs = {
+  timeMs: LONG_MS,
+  timeoutMs: LONG_MS,
+  minPingMs: MS,
+  pingWithoutCalls: { kind: "boolean" },
+  maxAgeMs: LONG_MS,
+  maxAgeGraceMs: LONG_MS,
+  maxIdleMs: LONG_MS,
+};
+
+/** @throws TypeError or RangeError naming what is wrong with a server's options */
+export function checkServerOptions(options: ServerOptions): void {
+  checkOptions("createServer options", options, SPECS);
+  checkOptions("createServer options.keepalive", options.keepalive, KEEPALIVE_SPECS);
+  if (options.registry !== undefined && options.name === undefined) {
+    throw new TypeError('createServer options.name is missing: a registry needs the name of the service, such as "user.rpc"');
+  }
+}

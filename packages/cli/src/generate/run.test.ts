@@ -1,0 +1,156 @@
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { workspaceFolder } from "../../test/workspace-folder.ts";
+import type { CommandError } from "../command-error.ts";
+import type { Terminal } from "../terminal.ts";
+import { type GenerateOptions, generate, runGenerate } from "./run.ts";
+
+const GREETER = `syntax = "proto3";
+package greet.v1;
+service Greeter {
+  rpc Greet(Text) returns (Text);
+}
+message Text { string text = 1; }
+`;
+
+/** A terminal that keeps what is written. */
+function recorder(): Terminal & { out: string; err: string } {
+  const recorded = {
+    out: "",
+    err: "",
+    write: (text: string) => void (recorded.out += text),
+    writeError: (text: string) => void (recorded.err += text),
+    item: (state: string, text: string) => recorded.write(`${state} ${text}\n`),
+    error: (message: string, hint?: string) => recorded.writeError(`${message}\n${hint ?? ""}\n`),
+    paintError: (text: string) => text,
+    paintFaint: (text: string) => text,
+  };
+  return recorded;
+}
+
+/** What `bowline generate` prints, and the error it ends with. */
+async function printed(
+  options: Partial<GenerateOptions> & { cwd: string },
+): Promise<{ out: string; err: string; error?: CommandError }> {
+  const terminal = recorder();
+  const error = await runGenerate({ paths: [], ...options }, terminal).then(
+    () => undefined,
+    (thrown) => thrown,
+  );
+  return { out: terminal.out, err: terminal.err, error };
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+}
+
+describe("bowline generate", () => {
+  it("writes src/gen when there is a src, else gen", async () => {
+    const cwd = await workspaceFolder({ "proto/greet/v1/greet.proto": GREETER, "src/main.ts": "" });
+    expect((await printed({ cwd })).out).toBe(
+      "new src/gen/greet/v1/greet_pb.ts\nnew src/gen/greet/v1/greet_rpc.ts\n2 files in src/gen, 0 unchanged\n",
+    );
+    const without = await workspaceFolder({ "proto/greet/v1/greet.proto": GREETER });
+    expect((await printed({ cwd: without })).out).toContain("2 files in gen, 0 unchanged");
+  });
+
+  it("gives the same text each time and touches only what has changed", async () => {
+    const cwd = await workspaceFolder({ "proto/a.proto": GREETER, "proto/b.proto": 'syntax = "proto3"; message B {}' });
+    await generate({ cwd, paths: [] });
+    const [kept, changed] = [join(cwd, "gen/b_pb.ts"), join(cwd, "gen/a_rpc.ts")];
+    const text = await readFile(changed, "utf8");
+    const longAgo = new Date(1000);
+    await utimes(kept, longAgo, longAgo);
+    await writeFile(changed, "edited");
+    expect((await printed({ cwd })).out).toBe("changed gen/a_rpc.ts\n3 files in gen, 2 unchanged\n");
+    expect(await readFile(changed, "utf8")).toBe(text);
+    expect((await stat(kept)).mtimeMs).toBe(1000);
+    expect(await filesIn(join(cwd, "gen"))).toEqual(["a_pb.ts", "a_rpc.ts", "b_pb.ts"]);
+  });
+
+  it("shows each fault with its place and line, and writes nothing", async () => {
+    const faulty = GREETER.replace("returns (Text)", "returns (Txt)");
+    const cwd = await workspaceFolder({
+      "proto/greet/v1/greet.proto": faulty,
+      "proto/b.proto": 'import "no/where.proto";',
+    });
+    const { out, err, error } = await printed({ cwd });
+    expect(out).toBe("");
+    expect(err).toContain(
+      "proto/greet/v1/greet.proto:4:28: cannot find `Txt` in this scope\n" +
+        " 4 |   rpc Greet(Text) returns (Txt);\n" +
+        "   |                            ^^^\n",
+    );
+    expect(err).toContain('Searched in "proto"; name the folder that holds no/where.proto with --include <dir>.');
+    expect(error?.message).toMatch(/^\d errors; nothing was written$/);
+    expect(await filesIn(cwd)).toEqual(["proto/b.proto", "proto/greet/v1/greet.proto"]);
+  });
+
+  it("refuses two methods that would be one in TypeScript", async () => {
+    const cwd = await workspaceFolder({
+      "proto/a.proto": GREETER.replace("  rpc", "  rpc greet(Text) returns (Text);\n  rpc"),
+    });
+    const { err, error } = await printed({ cwd });
+    expect(err).toBe(
+      "proto/a.proto:5:7: greet and Greet would both be the method `greet` in TypeScript\n" +
+        " 5 |   rpc Greet(Text) returns (Text);\n   |       ^^^^^\n  Rename one of them.\n",
+    );
+    expect(error?.message).toBe("1 error; nothing was written");
+  });
+
+  it("checks without writing", async () => {
+    const cwd = await workspaceFolder({ "proto/a.proto": GREETER });
+    const missing = await printed({ cwd, check: true });
+    expect(missing.out).toBe("new gen/a_pb.ts\nnew gen/a_rpc.ts\n");
+    expect(missing.error).toMatchObject({
+      message: "2 files of gen not up to date",
+      hint: expect.stringContaining("bowline generate"),
+    });
+    expect(await filesIn(cwd)).toEqual(["proto/a.proto"]);
+    await generate({ cwd, paths: [] });
+    expect(await printed({ cwd, check: true })).toMatchObject({
+      out: "2 files in gen, 2 unchanged\n",
+      error: undefined,
+    });
+  });
+
+  it("removes with --clean what it had generated, and nothing else", async () => {
+    const cwd = await workspaceFolder({
+      "proto/a.proto": GREETER,
+      "proto/old/b.proto": 'syntax = "proto3"; message B {}',
+      "gen/own_pb.ts": "// @generated by protoc-gen-es\n",
+      "gen/old/notes.md": "",
+      "gen/gone/deep/c_pb.ts": "// Generated by bowline generate from gone/deep/c.proto. Do not edit.\n",
+    });
+    await generate({ cwd, paths: [] });
+    const options = { cwd, paths: ["proto/a.proto"], clean: true };
+    expect((await printed({ ...options, check: true })).out).toBe("gone gen/gone/deep/c_pb.ts\ngone gen/old/b_pb.ts\n");
+    await generate(options);
+    expect(await filesIn(join(cwd, "gen"))).toEqual(["a_pb.ts", "a_rpc.ts", "old/notes.md", "own_pb.ts"]);
+    expect(await readdir(join(cwd, "gen"))).not.toContain("gone");
+  });
+
+  it("prints its result as JSON", async () => {
+    const cwd = await workspaceFolder({ "proto/a.proto": 'syntax = "proto3";' });
+    expect(JSON.parse((await printed({ cwd, json: true })).out)).toEqual({
+      folder: "gen",
+      files: [{ path: "a_pb.ts", state: "new" }],
+    });
+  });
+
+  it("asks for the packages that the generated code needs when they are not there", async () => {
+    const inside = await workspaceFolder({ "proto/a.proto": GREETER });
+    expect((await printed({ cwd: inside })).err).toBe("");
+    const outside = await mkdtemp(join(tmpdir(), "bowline-outside-"));
+    onTestFinished(() => rm(outside, { recursive: true, force: true }));
+    const { err, error } = await printed({ cwd: inside, out: outside });
+    expect(err).toContain("npm install bowline @bufbuild/protobuf\n");
+    expect(error).toBeUndefined();
+  });
+});
