@@ -1,6 +1,6 @@
 // gRPC's interop client: runs one case against a server and ends with 0 if it passed. Flags are those of grpc-go's client.
 import { parseArgs } from "node:util";
-import { createClient } from "bowline";
+import { type ClientOptions, createClient } from "bowline";
 import { TestService, UnimplementedService } from "../gen/grpc/testing/test_rpc.ts";
 import { INTEROP_CASES, type InteropCase } from "./interop-cases.ts";
 import { channelSoak, rpcSoak } from "./interop-soak.ts";
@@ -31,7 +31,10 @@ if (run === undefined) {
   process.exit(2);
 }
 const target = `${values.server_host}:${values.server_port}`;
-const options = values.use_tls ? { tls: { authorities: values.ca_file }, authority: values.server_host_override } : {};
+// Only cases that set a deadline have one.
+const options: ClientOptions = values.use_tls
+  ? { timeoutMs: 0, tls: { authorities: values.ca_file }, authority: values.server_host_override }
+  : { timeoutMs: 0 };
 const test = createClient(TestService, target, options);
 const unimplemented = createClient(UnimplementedService, target, options);
 let channels = 0;

@@ -65,10 +65,10 @@ describe("direction of dependencies", () => {
   it("keeps Node's modules and packages where they belong", () => {
     expect(
       problems({
-        "http2/net-link.ts": `import { connect } from "node:net"; import { frames } from "./frames.ts";`,
+        "net/net-link.ts": `import { connect } from "node:net"; import { frames } from "../http2/frames.ts";`,
         "http2/frames.ts": `import "node:net"; import "node:tls";`,
         "http2/hpack/decoder.ts": `import "../frames.ts";`,
-        "net/dial.ts": `import "../http2/net-link.ts"; import "node:tls";`,
+        "net/dial.ts": `import "./net-link.ts"; import "node:tls";`,
         "gen/a_pb.ts": `import "bowline"; import "bowline/registry/etcd"; import "pino";`,
         "rpc/a.ts": `import "node:timers"; import "@bufbuild/protobuf";`,
         "client/a.ts": `import "pino"; import "bowline"; import(name);`,

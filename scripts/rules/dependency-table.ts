@@ -45,7 +45,7 @@ export const layers: readonly Layer[] = [
     path: "rpc",
     layers: [],
     node: ["async_hooks"],
-    nodeOf: { "rpc/turn.ts": ["process"] },
+    nodeOf: { "rpc/turn.ts": ["process"], "rpc/environment.ts": ["process"] },
     why: "it is the vocabulary that everything else speaks",
   },
   {
@@ -80,7 +80,6 @@ export const layers: readonly Layer[] = [
     path: "http2",
     layers: ["rpc", "http2/hpack"],
     node: [],
-    nodeOf: { "http2/net-link.ts": ["net", "tls"] },
     why: "it knows nothing of gRPC, messages or sockets; whoever opens a link gives it one",
   },
   {
@@ -155,6 +154,7 @@ export const layers: readonly Layer[] = [
     path: "server",
     layers: [...BUILDING_BLOCKS, ...SERVICES],
     node: ["async_hooks", "http", "os"],
+    nodeOf: { "server/shutdown.ts": ["process"] },
     packages: PROTOBUF,
     why: "whoever only serves must not load a client; what both need lies further down",
   },

@@ -55,7 +55,10 @@ export class Child {
     const timer = setTimeout(() => reject(this.#error(`said nothing about ${key}`)), PATIENCE_MS + withinMs);
     this.#waiting.set(key, { resolve, reject });
     if (this.#process.exitCode !== null) this.#ended(`ended with ${this.#process.exitCode}`);
-    return promise.finally(() => clearTimeout(timer));
+    const line = promise.finally(() => clearTimeout(timer));
+    // Who waits for several lines hears of the program's end by the first of them.
+    line.catch(() => {});
+    return line;
   }
 
   /** Writes a line to its stdin. */

@@ -19,7 +19,12 @@ interface Running {
 }
 
 /** A closed loop: `depth` calls in flight, each as long as chance says; the picks of each candidate. */
-function share(balancer: Balancer<TestCandidate>, world: BalancerWorld, depth: number, calls: number): Map<TestCandidate, number> {
+function share(
+  balancer: Balancer<TestCandidate>,
+  world: BalancerWorld,
+  depth: number,
+  calls: number,
+): Map<TestCandidate, number> {
   const picks = new Map<TestCandidate, number>();
   const running: Running[] = [];
   for (let call = 0; call < calls; call++) {

@@ -9,10 +9,14 @@ export class LinkRecorder implements LinkHandler {
   /** Called with each chunk, after it was remembered. */
   onData: (chunk: Buffer) => void = () => {};
   readonly #waiting = new Set<() => void>();
+  #all: Buffer = Buffer.alloc(1024);
+  #length = 0;
 
   linkData(chunk: Buffer): void {
     // The chunk is only lent.
-    this.chunks.push(Buffer.from(chunk));
+    const copy = Buffer.from(chunk);
+    this.chunks.push(copy);
+    this.#append(copy);
     this.onData(chunk);
     this.#happened("data");
   }
@@ -30,8 +34,9 @@ export class LinkRecorder implements LinkHandler {
     this.#happened("closed");
   }
 
+  /** All chunks in one. */
   get bytes(): Buffer {
-    return Buffer.concat(this.chunks);
+    return this.#all.subarray(0, this.#length);
   }
 
   get text(): string {
@@ -61,6 +66,13 @@ export class LinkRecorder implements LinkHandler {
 
   untilEvent(event: string): Promise<void> {
     return this.until(() => this.has(event));
+  }
+
+  #append(chunk: Buffer): void {
+    const length = this.#length + chunk.length;
+    if (length > this.#all.length) this.#all = Buffer.concat([this.bytes], length * 2);
+    chunk.copy(this.#all, this.#length);
+    this.#length = length;
   }
 
   #happened(event: string): void {

@@ -80,5 +80,5 @@ export class CandidateStats {
 function gainAfter(ratio: number, gainMax: number): number {
   if (ratio > 0.5) return gainMax;
   const gain = ratio - ratio * ratio * (0.5 - ratio / 6);
-  return gain < gainMax ? gain : gainMax;
+  return Math.min(gain, gainMax);
 }

@@ -31,7 +31,11 @@ class Bench {
   }
 
   /** Calls one after the other, `gapMs` apart; `answer` says how each ends. Returns how many each candidate got. */
-  run(calls: number, gapMs: number, answer: (candidate: TestCandidate) => [AttemptResult, number]): Map<TestCandidate, number> {
+  run(
+    calls: number,
+    gapMs: number,
+    answer: (candidate: TestCandidate) => [AttemptResult, number],
+  ): Map<TestCandidate, number> {
     const counts = new Map<TestCandidate, number>();
     for (let call = 0; call < calls; call++) {
       const picked = this.begin();
@@ -159,7 +163,8 @@ describe("p2c", () => {
     const set = candidates(10);
     const bench = new Bench(set);
     bench.run(1000, 1, wellIn(10));
-    const broken = (candidate: TestCandidate): [AttemptResult, number] => (candidate === set[0] ? ["failed", 1] : ["ok", 10]);
+    const broken = (candidate: TestCandidate): [AttemptResult, number] =>
+      candidate === set[0] ? ["failed", 1] : ["ok", 10];
     const counts = bench.run(1000, 1, broken);
     expect(counts.get(set[0])).toBeLessThan(25);
   });
@@ -168,7 +173,8 @@ describe("p2c", () => {
     const set = candidates(10);
     const bench = new Bench(set);
     bench.run(1000, 1, wellIn(10));
-    const onlyLast = (candidate: TestCandidate): [AttemptResult, number] => (candidate === set[9] ? ["ok", 10] : ["failed", 1]);
+    const onlyLast = (candidate: TestCandidate): [AttemptResult, number] =>
+      candidate === set[9] ? ["ok", 10] : ["failed", 1];
     bench.run(2000, 1, onlyLast);
     const counts = bench.run(200, 1, onlyLast);
     expect(counts.get(set[9])).toBeGreaterThan(190);
@@ -183,7 +189,11 @@ describe("p2c", () => {
   });
 
   it.each([2, 3, 10])("gives traffic back to one of %i that was slow or failed and is well again", (count) => {
-    for (const fault of [["failed", 1], ["ok", 300], ["timeout", 1000]] as [AttemptResult, number][]) {
+    for (const fault of [
+      ["failed", 1],
+      ["ok", 300],
+      ["timeout", 1000],
+    ] as [AttemptResult, number][]) {
       const set = candidates(count);
       const bench = new Bench(set);
       bench.run(100 * count, 5, wellIn(10));
@@ -200,7 +210,8 @@ describe("p2c", () => {
     const set = candidates(4);
     const bench = new Bench(set);
     bench.run(1000, 5, wellIn(5));
-    const dead = (candidate: TestCandidate): [AttemptResult, number] => (candidate === set[0] ? ["timeout", 100] : ["ok", 5]);
+    const dead = (candidate: TestCandidate): [AttemptResult, number] =>
+      candidate === set[0] ? ["timeout", 100] : ["ok", 5];
     bench.run(500, 5, dead);
     const tries: number[] = [];
     for (let call = 0; call < 40_000; call++) {

@@ -10,7 +10,7 @@ import type { SpanIds } from "../rpc/trace-context.ts";
 import type { ClientTransport } from "./client-transport.ts";
 import { GrpcStream } from "./grpc-stream.ts";
 import { HeaderFields, Seen } from "./header-fields.ts";
-import { httpStatusError, parseContentType } from "./http-status.ts";
+import { httpStatusError } from "./http-status.ts";
 import { FRAMING_OK, FRAMING_TOO_LARGE, MessageAssembler, type MessageSink, PREFIX_BYTES, wholeMessageLength } from "./message-framing.ts";
 import { tooLarge } from "./message-reader.ts";
 import { metadataFromFields } from "./metadata-headers.ts";
@@ -176,8 +176,7 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   }
 
   #begins(fields: HeaderFields): void {
-    const isGrpc = parseContentType(fields.contentType) !== null;
-    if (fields.status !== 200 || !isGrpc) {
+    if (fields.status !== 200 || fields.subtype === null) {
       return this.#over(httpStatusError(fields.status, fields.contentType), fields.metadata);
     }
     if (fields.encoding !== "" && fields.encoding !== "identity") {
@@ -191,7 +190,7 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   }
 
   #trailersOnly(fields: HeaderFields): void {
-    if (fields.grpcStatus === undefined && (fields.status !== 200 || parseContentType(fields.contentType) === null)) {
+    if (fields.grpcStatus === undefined && (fields.status !== 200 || fields.subtype === null)) {
       return this.#over(httpStatusError(fields.status, fields.contentType), fields.metadata);
     }
     this.#ends(fields);

@@ -1,5 +1,6 @@
 import type { HeaderBlock, HeaderEntry } from "../http2/hpack/decoder.ts";
 import { parseTraceparent, parseTraceparentText, type TraceContext } from "../rpc/trace-context.ts";
+import { parseContentType } from "./http-status.ts";
 import { parseTimeout, parseTimeoutText } from "./timeout.ts";
 
 /** Numbers of the header fields that gRPC reads; all others are metadata. */
@@ -92,6 +93,8 @@ export class HeaderFields {
   /** `:status`, 0 without. */
   status = 0;
   contentType = "";
+  /** The codec that the content type names, null when it is not gRPC's; parsed once for a cached run. */
+  subtype: string | null = null;
   /** `grpc-timeout` in ms, -1 without, NaN when malformed. */
   timeoutMs = -1;
   trace: TraceContext | null = null;
@@ -125,6 +128,7 @@ export class HeaderFields {
     this.authority = other.authority;
     this.status = other.status;
     this.contentType = other.contentType;
+    this.subtype = other.subtype;
     this.timeoutMs = other.timeoutMs;
     this.trace = other.trace;
     this.tracestate = other.tracestate;
@@ -193,6 +197,7 @@ export class HeaderFields {
       case Token.CONTENT_TYPE:
         this.seen |= Seen.CONTENT_TYPE;
         this.contentType = value;
+        this.subtype = parseContentType(value);
         break;
       case Token.TE:
         this.seen |= value === "trailers" ? Seen.TE : Seen.MALFORMED;

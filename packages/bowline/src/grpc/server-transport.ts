@@ -11,7 +11,6 @@ import type { Method } from "../rpc/method.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { TraceContext } from "../rpc/trace-context.ts";
 import { HeaderFields, readFields, Seen, takeVarying, TOKENS, varying } from "./header-fields.ts";
-import { parseContentType } from "./http-status.ts";
 import type { MessageReader } from "./message-reader.ts";
 import { fieldsBound, writeFields } from "./method-headers.ts";
 import { ServerStream } from "./server-stream.ts";
@@ -208,7 +207,7 @@ export class ServerTransport {
     if ((seen & (REQUEST | Seen.MALFORMED | Seen.STATUS)) !== REQUEST || !isPath(fields)) {
       return this.malformed(stream, "malformed request headers");
     }
-    const subtype = (seen & GRPC_REQUEST) === GRPC_REQUEST ? parseContentType(fields.contentType) : null;
+    const subtype = (seen & GRPC_REQUEST) === GRPC_REQUEST ? fields.subtype : null;
     stream.expectContent(fields.contentLength);
     if (subtype === null) return this.#notGrpc(stream, fields);
     const route = fields.route as ServerRoute | null;

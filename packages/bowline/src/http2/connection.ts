@@ -2,21 +2,21 @@ import type { Clock, Timer } from "../rpc/clock.ts";
 import { inNextTurn } from "../rpc/turn.ts";
 import { AbuseGuard } from "./abuse-guard.ts";
 import { overflowsWindow, ReceiveWindows } from "./flow-window.ts";
-import { FrameReader, type FrameSink } from "./frame-reader.ts";
+import { FrameReader } from "./frame-reader.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import {
   DEFAULT_MAX_FRAME_BYTES,
   DEFAULT_WINDOW_BYTES,
   ErrorCode,
-  Flag,
   FrameType,
   Http2Error,
   MAX_INT31,
   PREFACE,
   SettingId,
 } from "./frames.ts";
-import { DecodeResult, type HeaderBlock, type HeaderEntry, HpackDecoder } from "./hpack/decoder.ts";
+import type { HeaderBlock, HeaderEntry } from "./hpack/decoder.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
+import { Inbound } from "./inbound.ts";
 import type { Http2Limits } from "./limits.ts";
 import type { Link, LinkHandler } from "./link.ts";
 import { SendQueue, type SendQueueOwner } from "./send-queue.ts";
@@ -70,8 +70,6 @@ const LAST_USEFUL_ID = 1_610_612_735;
 const REMEMBERED_RESETS = 64;
 /** While others have their turn this much may gather before the link is paused. */
 const MAX_RETAINED_BYTES = 262_144;
-/** A WINDOW_UPDATE below this is a drip. */
-const DRIP_BYTES = 64;
 const MAX_DEBUG_BYTES = 256;
 
 /**
@@ -80,7 +78,7 @@ const MAX_DEBUG_BYTES = 256;
  * Budget of a unary call: nothing allocated here but the owner's stream, nothing copied; frames are read in place and
  * written into the arena by the layer above through `writer`.
  */
-export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler, SendQueueOwner<S> {
+export class Connection<S extends Http2Stream> implements LinkHandler, SendQueueOwner<S> {
   readonly link: Link;
   readonly writer: FrameWriter;
   readonly encoder: HpackEncoder = new HpackEncoder();
@@ -94,27 +92,17 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
   /** Chunks from the peer: a sign of life that costs no reading of the clock. */
   chunksReceived = 0;
 
+  /** The next stream of ours. */
+  nextId: number;
   readonly #owner: StreamOwner<S>;
   readonly #clock: Clock;
   readonly #limits: Http2Limits;
-  readonly #decoder: HpackDecoder;
+  readonly #inbound: Inbound<S>;
   readonly #reader: FrameReader;
   readonly #guard: AbuseGuard;
   readonly #windows: ReceiveWindows;
   readonly #queue: SendQueue<S>;
-  #nextId: number;
-  #lastPeerId = 0;
-  /** Streams of the peer above this are not taken any more; set by our final GOAWAY. */
-  #lastAcceptedId: number = MAX_INT31;
   #settingsInFlight = 1;
-  #dataStream: S | null = null;
-  #dataStreamId = 0;
-  #dataEnds = false;
-  #block: Buffer | null = null;
-  #blockFlags = 0;
-  #blockDependsOn = -1;
-  #continuations = 0;
-  #newStreams = 0;
   #isYielding = false;
   #isLinkPaused = false;
   #recentResets: Int32Array | null = null;
@@ -122,7 +110,6 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
   #pings: Map<number, () => void> | null = null;
   #lastPing = 0;
   #handshakeTimer: Timer | null;
-  #blockTimer: Timer | null = null;
 
   constructor(link: Link, owner: StreamOwner<S>, options: ConnectionOptions) {
     this.link = link;
@@ -130,19 +117,20 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
     this.#clock = options.clock;
     this.#limits = options.limits;
     this.isServer = options.isServer;
-    this.#nextId = options.isServer ? 2 : 1;
+    this.nextId = options.isServer ? 2 : 1;
     this.writer = new FrameWriter(link);
-    this.#reader = new FrameReader(this, options.isServer, DEFAULT_MAX_FRAME_BYTES);
     this.#guard = new AbuseGuard(options.clock, options.limits);
-    this.#decoder = new HpackDecoder({
-      tableBytes: options.limits.headerTableBytes,
-      maxListBytes: options.limits.maxHeaderListBytes,
-      maxFields: options.limits.maxHeaderFields,
-      tokens: owner.tokens,
-      derive: owner.derive,
-    });
     this.#windows = new ReceiveWindows(options.limits);
     this.#queue = new SendQueue<S>(this, this.writer, this.peer, options.clock, options.limits.stallTimeoutMs);
+    const { clock, limits } = options;
+    this.#inbound = new Inbound(this, owner, {
+      clock,
+      limits,
+      guard: this.#guard,
+      windows: this.#windows,
+      queue: this.#queue,
+    });
+    this.#reader = new FrameReader(this.#inbound, options.isServer, DEFAULT_MAX_FRAME_BYTES);
     this.#handshakeTimer = this.#clock.setTimeout(() => this.#handshakeExpired(), options.limits.handshakeTimeoutMs);
   }
 
@@ -164,14 +152,14 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
 
   /** True while new streams are possible at all, apart from the peer's limit on open ones. */
   get isUsable(): boolean {
-    return !this.isClosed && this.peerLastStreamId === MAX_INT31 && this.#nextId <= LAST_USEFUL_ID;
+    return !this.isClosed && this.peerLastStreamId === MAX_INT31 && this.nextId <= LAST_USEFUL_ID;
   }
 
   /** Opens a stream of ours; only while `canOpen`. Its HEADERS must be the next frame with a new id. */
   open(stream: S): void {
-    stream.id = this.#nextId;
-    this.#nextId += 2;
-    this.#begin(stream);
+    stream.id = this.nextId;
+    this.nextId += 2;
+    this.begin(stream);
   }
 
   /** Takes `bytes` from both send windows, if one DATA frame of them may leave right now. */
@@ -182,7 +170,7 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
   /** END_STREAM was written on the stream. */
   localEnded(stream: S): void {
     stream.closedSides |= LOCAL;
-    if (stream.closedSides === (LOCAL | REMOTE)) this.#release(stream);
+    if (stream.closedSides === (LOCAL | REMOTE)) this.release(stream);
   }
 
   /** A header block of any size. */
@@ -203,14 +191,14 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
   refuseStream(stream: S, code: number): void {
     if (stream.id === 0) return;
     this.resetStream(stream, code);
-    this.#allow(this.#guard.reset());
+    this.allow(this.#guard.reset());
   }
 
   /** Ends a stream with RST_STREAM; what was queued on it is dropped. Nothing happens if it is closed. */
   resetStream(stream: S, code: number): void {
     if (stream.id === 0) return;
-    this.#sendReset(stream.id, code);
-    this.#release(stream);
+    this.sendReset(stream.id, code);
+    this.release(stream);
   }
 
   /** Gives the stream the window that its user's reading has freed. Called when `heldBytes` has become smaller. */
@@ -240,15 +228,15 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
 
   /** Second step: streams that the peer opens from now on are not looked at, and it knows. */
   refuseNewStreams(code: number, debug: string): void {
-    if (this.isClosed || this.#lastAcceptedId !== MAX_INT31) return;
-    this.#lastAcceptedId = this.#lastPeerId;
-    this.writer.goaway(this.#lastPeerId, code, debug);
+    if (this.isClosed || this.#inbound.lastAcceptedId !== MAX_INT31) return;
+    this.#inbound.lastAcceptedId = this.#inbound.lastPeerId;
+    this.writer.goaway(this.#inbound.lastPeerId, code, debug);
   }
 
   /** Ends the connection in order: GOAWAY, what is written leaves, then the link closes. Open streams are reset. */
   close(code: number = ErrorCode.NO_ERROR, debug = ""): void {
     if (this.isClosed) return;
-    this.writer.goaway(this.#lastPeerId, code, debug);
+    this.writer.goaway(this.#inbound.lastPeerId, code, debug);
     this.writer.flush();
     this.#finish(undefined);
     this.link.end();
@@ -271,7 +259,7 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
       if (this.#reader.retainedBytes > MAX_RETAINED_BYTES) this.#pauseLink();
       return;
     }
-    this.#newStreams = 0;
+    this.#inbound.newStreams = 0;
     this.#guarded(() => this.#reader.read(chunk));
   }
 
@@ -285,7 +273,9 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
     // The peer sends nothing more: no call can end properly any more.
     if (this.isClosed) return;
     this.writer.flush();
-    this.#finish(this.streams.size === 0 ? undefined : new Http2Error(ErrorCode.NO_ERROR, "the peer closed the connection", true));
+    this.#finish(
+      this.streams.size === 0 ? undefined : new Http2Error(ErrorCode.NO_ERROR, "the peer closed the connection", true),
+    );
     this.link.end();
   }
 
@@ -295,94 +285,17 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
 
   // --- FrameSink ---
 
-  dataFrame(streamId: number, flags: number, length: number, chunk: Buffer, start: number, end: number, isWhole: boolean): boolean {
-    if (!this.#windows.accept(length)) return this.#fail(ErrorCode.FLOW_CONTROL_ERROR, "DATA beyond the connection's window");
-    const credit = this.#windows.connectionCredit();
-    if (credit > 0) this.#creditConnection(credit);
-    const stream = this.streams.find(streamId);
-    if (stream === null || (stream.closedSides & REMOTE) !== 0) return this.#dataWithoutStream(streamId, stream);
-    stream.receiveWindow -= length;
-    if (stream.receiveWindow < 0) {
-      this.#dataStream = null;
-      return this.#streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
-    }
-    const end_ = (flags & Flag.END_STREAM) !== 0;
-    if (length > 0) this.#guard.emptyDataInRow = 0;
-    else if (!end_ && !this.#allow(this.#guard.emptyData())) return false;
-    if (isWhole) {
-      if (end_) stream.closedSides |= REMOTE;
-    } else {
-      this.#dataStream = stream;
-      this.#dataStreamId = streamId;
-      this.#dataEnds = end_;
-    }
-    this.#deliver(stream, streamId, chunk, start, end, end_ && isWhole);
-    return !this.isClosed;
-  }
-
-  dataContinues(chunk: Buffer, start: number, end: number, isLast: boolean): boolean {
-    const stream = this.#dataStream;
-    if (isLast) this.#dataStream = null;
-    if (stream === null || stream.id !== this.#dataStreamId) return true;
-    const isEnd = isLast && this.#dataEnds;
-    if (isEnd) stream.closedSides |= REMOTE;
-    this.#deliver(stream, this.#dataStreamId, chunk, start, end, isEnd);
-    return !this.isClosed;
-  }
-
-  headersFrame(streamId: number, flags: number, chunk: Buffer, start: number, end: number, dependsOn: number): boolean {
-    if ((flags & Flag.END_HEADERS) !== 0) return this.#headerBlock(streamId, flags, chunk, start, end, dependsOn);
-    this.#block = Buffer.from(chunk.subarray(start, end));
-    this.#blockFlags = flags;
-    this.#blockDependsOn = dependsOn;
-    this.#continuations = 0;
-    this.#blockTimer = this.#clock.setTimeout(() => this.#blockExpired(), this.#limits.handshakeTimeoutMs);
-    return true;
-  }
-
-  continuationFrame(streamId: number, flags: number, chunk: Buffer, start: number, end: number): boolean {
-    const block = Buffer.concat([this.#block ?? Buffer.alloc(0), chunk.subarray(start, end)]);
-    if (++this.#continuations > this.#limits.maxContinuationFrames) return this.#exceeded("maxContinuationFrames");
-    if (block.length > this.#limits.maxHeaderBlockBytes) return this.#exceeded("maxHeaderBlockBytes");
-    this.#block = block;
-    if ((flags & Flag.END_HEADERS) === 0) return true;
-    this.#block = null;
-    this.#blockTimer?.cancel();
-    return this.#headerBlock(streamId, this.#blockFlags, block, 0, block.length, this.#blockDependsOn);
-  }
-
-  priorityFrame(streamId: number, dependsOn: number): boolean {
-    if (!this.#allow(this.#guard.glitch())) return false;
-    if (dependsOn !== -1 && dependsOn !== streamId) return true;
-    // Priorities are gone since RFC 9113, but a malformed one is still an error of its stream (RFC 7540 §5.3.1, §6.3).
-    const code = dependsOn === -1 ? ErrorCode.FRAME_SIZE_ERROR : ErrorCode.PROTOCOL_ERROR;
-    const stream = this.streams.find(streamId);
-    if (stream !== null) return this.#streamError(stream, code);
-    if (this.#isIdle(streamId)) return this.#fail(code, "malformed PRIORITY on an idle stream");
-    return this.#resetUnknown(streamId, code);
-  }
-
-  resetFrame(streamId: number, code: number): boolean {
-    if (this.#isIdle(streamId)) return this.#fail(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on an idle stream");
-    const stream = this.streams.find(streamId);
-    if (stream !== null) {
-      this.#release(stream);
-      this.#owner.reset(stream, code, true);
-    }
-    return !this.isServer || this.#allow(this.#guard.reset());
-  }
-
   settingsFrame(isAck: boolean, chunk: Buffer, start: number, end: number): boolean {
     if (isAck) return this.#settingsAcknowledged();
     const windowBefore = this.peer.initialWindowBytes;
     const error = this.peer.apply(chunk, start, end, !this.isServer, this.#limits.maxSettingsEntries);
-    if (error !== null) return this.#fail(error.code, error.text);
+    if (error !== null) return this.fail(error.code, error.text);
     this.encoder.setMaxTableBytes(this.peer.headerTableBytes);
     const growth = this.peer.initialWindowBytes - windowBefore;
     if (growth !== 0 && !this.#shiftSendWindows(growth)) return false;
     // The acknowledgement leaves before any DATA that the new window allows (h2spec 6.9.2/1).
     this.writer.settings([], true);
-    if (!this.#acknowledged()) return false;
+    if (!this.acknowledged()) return false;
     if (growth > 0) this.#queue.pumpAll();
     this.#handshakeStep();
     this.#owner.settings();
@@ -400,7 +313,7 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
       return !this.isClosed;
     }
     this.writer.ping(chunk.subarray(start, start + 8), true);
-    if (!this.#acknowledged()) return false;
+    if (!this.acknowledged()) return false;
     this.#owner.pinged();
     return !this.isClosed;
   }
@@ -414,7 +327,7 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
     if (!this.isServer) {
       for (const stream of this.streams.all()) {
         if (stream.id <= last) continue;
-        this.#release(stream);
+        this.release(stream);
         this.#owner.reset(stream, ErrorCode.REFUSED_STREAM, true);
       }
     }
@@ -422,107 +335,19 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
     return !this.isClosed;
   }
 
-  windowUpdateFrame(streamId: number, increment: number): boolean {
-    if (increment < DRIP_BYTES && !this.#allow(this.#guard.glitch())) return false;
-    if (streamId === 0) {
-      if (increment === 0) return this.#fail(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
-      if (!this.#queue.creditConnection(increment)) {
-        return this.#fail(ErrorCode.FLOW_CONTROL_ERROR, "WINDOW_UPDATE takes the connection's window past 2^31-1");
-      }
-      return !this.isClosed;
-    }
-    const stream = this.streams.find(streamId);
-    if (stream === null) {
-      if (this.#isIdle(streamId)) return this.#fail(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE on an idle stream");
-      return true;
-    }
-    if (increment === 0) return this.#streamError(stream, ErrorCode.PROTOCOL_ERROR);
-    if (!this.#queue.creditStream(stream, increment)) return this.#streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
-    return !this.isClosed;
-  }
-
-  unknownFrame(_type: number): boolean {
-    return this.#allow(this.#guard.glitch());
-  }
-
   connectionError(code: number, text: string): void {
-    this.#fail(code, text);
+    this.fail(code, text);
   }
 
   notHttp2(firstBytes: Buffer): void {
     const text = this.#owner.explain(firstBytes) ?? "the peer does not speak HTTP/2: its first frame is no SETTINGS";
-    this.#fail(ErrorCode.PROTOCOL_ERROR, text);
+    this.fail(ErrorCode.PROTOCOL_ERROR, text);
   }
 
   // --- receiving, in detail ---
 
-  /** Data to the layer above, window back to the peer, and the stream's end when both sides are done. */
-  #deliver(stream: S, streamId: number, chunk: Buffer, start: number, end: number, isEnd: boolean): void {
-    this.#owner.data(stream, chunk, start, end, isEnd);
-    if (stream.id !== streamId) return;
-    if (!isEnd) this.credit(stream);
-    else if (stream.closedSides === (LOCAL | REMOTE)) this.#release(stream);
-  }
-
-  #headerBlock(streamId: number, flags: number, chunk: Buffer, start: number, end: number, dependsOn: number): boolean {
-    const isEnd = (flags & Flag.END_STREAM) !== 0;
-    let stream = this.streams.find(streamId);
-    let isNew = false;
-    if (stream !== null) {
-      if ((stream.closedSides & REMOTE) !== 0) return this.#fail(ErrorCode.STREAM_CLOSED, "HEADERS after END_STREAM");
-    } else if (this.isServer && this.#wasJustReset(streamId)) {
-      return this.#decodeOnly(chunk, start, end);
-    } else if (this.isServer) {
-      if ((streamId & 1) === 0) return this.#fail(ErrorCode.PROTOCOL_ERROR, "a client opened an even stream id");
-      if (streamId <= this.#lastPeerId) return this.#fail(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream");
-      this.#lastPeerId = streamId;
-      this.#newStreams++;
-      isNew = true;
-    } else {
-      if (this.#isIdle(streamId)) return this.#fail(ErrorCode.PROTOCOL_ERROR, "HEADERS on an idle stream");
-      return this.#decodeOnly(chunk, start, end);
-    }
-    const result = this.#decoder.decode(chunk, start, end);
-    if (result === DecodeResult.COMPRESSION_ERROR) return this.#fail(ErrorCode.COMPRESSION_ERROR, "a header block can't be decoded");
-    if (isNew) {
-      if (streamId > this.#lastAcceptedId) return true;
-      if (this.streams.size >= this.#limits.maxConcurrentStreams) return this.#resetUnknown(streamId, ErrorCode.REFUSED_STREAM);
-      stream = this.#owner.createStream();
-      stream.id = streamId;
-      this.#begin(stream);
-    }
-    const open = stream as S;
-    if (dependsOn === streamId) return this.#streamError(open, ErrorCode.PROTOCOL_ERROR);
-    if (result === DecodeResult.TOO_LARGE) return this.#streamError(open, ErrorCode.ENHANCE_YOUR_CALM);
-    if (isEnd) open.closedSides |= REMOTE;
-    this.#owner.headers(open, this.#decoder, isEnd);
-    if (open.closedSides === (LOCAL | REMOTE) && open.id === streamId) this.#release(open);
-    if (this.isClosed) return false;
-    return !isNew || this.#newStreams < this.#limits.maxNewStreamsPerTurn || this.#yield();
-  }
-
-  /** A block for a stream that is gone: the tables must stay in step all the same. */
-  #decodeOnly(chunk: Buffer, start: number, end: number): boolean {
-    const result = this.#decoder.decode(chunk, start, end);
-    if (result === DecodeResult.COMPRESSION_ERROR) return this.#fail(ErrorCode.COMPRESSION_ERROR, "a header block can't be decoded");
-    return this.#allow(this.#guard.glitch());
-  }
-
-  #dataWithoutStream(streamId: number, stream: S | null): boolean {
-    this.#dataStream = null;
-    if (stream !== null) return this.#streamError(stream, ErrorCode.STREAM_CLOSED);
-    if (this.#isIdle(streamId)) return this.#fail(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream");
-    if (this.#wasJustReset(streamId)) return true;
-    return this.#resetUnknown(streamId, ErrorCode.STREAM_CLOSED);
-  }
-
-  #creditConnection(credit: number): void {
-    this.writer.number(FrameType.WINDOW_UPDATE, 0, credit);
-    if (this.#windows.startSample()) this.ping(() => this.#grow());
-  }
-
   /** A round trip has passed since a window update was due: perhaps the path holds more than the window. */
-  #grow(): void {
+  grow(): void {
     const growth = this.#windows.finishSample();
     if (growth === 0) return;
     this.writer.number(FrameType.WINDOW_UPDATE, 0, growth);
@@ -534,7 +359,7 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
   }
 
   #settingsAcknowledged(): boolean {
-    if (this.#settingsInFlight === 0) return this.#allow(this.#guard.glitch());
+    if (this.#settingsInFlight === 0) return this.allow(this.#guard.glitch());
     this.#settingsInFlight--;
     const growth = this.#windows.settingsAcknowledged();
     if (growth !== 0) for (const stream of this.streams.all()) stream.receiveWindow += growth;
@@ -550,16 +375,12 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
 
   #handshakeExpired(): void {
     const what = this.peer.received ? "acknowledged our SETTINGS" : "sent its SETTINGS";
-    this.#fail(ErrorCode.SETTINGS_TIMEOUT, `the peer has not ${what} within ${this.#limits.handshakeTimeoutMs} ms`);
-  }
-
-  #blockExpired(): void {
-    if (this.#block !== null) this.#exceeded("handshakeTimeoutMs");
+    this.fail(ErrorCode.SETTINGS_TIMEOUT, `the peer has not ${what} within ${this.#limits.handshakeTimeoutMs} ms`);
   }
 
   // --- sending, in detail ---
 
-  #begin(stream: S): void {
+  begin(stream: S): void {
     stream.closedSides = 0;
     stream.sendWindow = this.peer.initialWindowBytes;
     stream.receiveWindow = this.#windows.streamBytes;
@@ -574,67 +395,61 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
   }
 
   stalled(stream: S): void {
-    this.#streamError(stream, ErrorCode.ENHANCE_YOUR_CALM);
+    this.#inbound.streamError(stream, ErrorCode.ENHANCE_YOUR_CALM);
   }
 
   /** The peer changed its initial window: all streams follow, below zero too (RFC 9113 §6.9.2). */
   #shiftSendWindows(by: number): boolean {
     for (const stream of this.streams.all()) {
       if (overflowsWindow(stream.sendWindow, by)) {
-        return this.#fail(ErrorCode.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE takes a stream's window past 2^31-1");
+        return this.fail(ErrorCode.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE takes a stream's window past 2^31-1");
       }
       stream.sendWindow += by;
     }
     return true;
   }
 
-  #sendReset(streamId: number, code: number): void {
+  // --- errors and the end; also for the receiving half ---
+
+  sendReset(streamId: number, code: number): void {
     this.writer.number(FrameType.RST_STREAM, streamId, code);
     this.#recentResets ??= new Int32Array(REMEMBERED_RESETS);
     this.#recentResets[this.#recentResetsAt++ & (REMEMBERED_RESETS - 1)] = streamId;
   }
 
-  #wasJustReset(streamId: number): boolean {
+  wasJustReset(streamId: number): boolean {
     return this.#recentResets?.includes(streamId) ?? false;
   }
 
-  // --- errors and the end ---
-
-  /** Our RST for something that the peer did wrong on a stream; the layer above hears of it. */
-  #streamError(stream: S, code: number): boolean {
-    this.#sendReset(stream.id, code);
-    this.#release(stream);
-    this.#owner.reset(stream, code, false);
-    return this.#acknowledged() && this.#allow(this.#guard.reset());
-  }
-
-  #resetUnknown(streamId: number, code: number): boolean {
-    this.#sendReset(streamId, code);
-    return this.#acknowledged() && this.#allow(this.#guard.reset());
-  }
-
   /** A frame went out because the peer made us send it; one that never reads would fill our memory with them. */
-  #acknowledged(): boolean {
+  acknowledged(): boolean {
     if (++this.writer.pendingAcks <= this.#limits.maxPendingAcks) {
       if (this.writer.isCongested && this.isServer) this.#pauseLink();
       return !this.isClosed;
     }
-    this.abort(new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "the peer causes answers but does not read them", false, "maxPendingAcks"));
+    this.abort(
+      new Http2Error(
+        ErrorCode.ENHANCE_YOUR_CALM,
+        "the peer causes answers but does not read them",
+        false,
+        "maxPendingAcks",
+      ),
+    );
     return false;
   }
 
-  #allow(exceeded: string | null): boolean {
-    return exceeded === null ? !this.isClosed : this.#exceeded(exceeded);
+  allow(exceeded: string | null): boolean {
+    return exceeded === null ? !this.isClosed : this.exceeded(exceeded);
   }
 
-  #exceeded(limit: string): boolean {
-    return this.#fail(ErrorCode.ENHANCE_YOUR_CALM, `the peer exceeds the limit ${limit}`, limit);
+  exceeded(limit: string): boolean {
+    return this.fail(ErrorCode.ENHANCE_YOUR_CALM, `the peer exceeds the limit ${limit}`, limit);
   }
 
   /** A connection error: GOAWAY with the reason, then the end. */
-  #fail(code: number, text: string, limit?: string): false {
+  fail(code: number, text: string, limit?: string): false {
     if (this.isClosed) return false;
-    this.writer.goaway(this.#lastPeerId, code, text);
+    this.writer.goaway(this.#inbound.lastPeerId, code, text);
     this.writer.flush();
     this.#finish(new Http2Error(code, text, false, limit));
     this.link.end();
@@ -645,39 +460,34 @@ export class Connection<S extends Http2Stream> implements FrameSink, LinkHandler
     if (this.isClosed) return;
     this.isClosed = true;
     this.#handshakeTimer?.cancel();
-    this.#blockTimer?.cancel();
     this.#queue.close();
-    this.#block = null;
+    this.#inbound.close();
     this.#pings = null;
     this.writer.close();
     for (const stream of this.streams.all()) {
-      this.#release(stream);
+      this.release(stream);
       this.#owner.reset(stream, ErrorCode.NO_ERROR, true);
     }
     this.#owner.closed(error);
   }
 
   /** Takes a stream out of the table, whatever its state. */
-  #release(stream: S): void {
+  release(stream: S): void {
     this.#queue.remove(stream);
     this.streams.remove(stream);
     stream.id = 0;
     this.#owner.released();
   }
 
-  #isIdle(streamId: number): boolean {
-    return (streamId & 1) === (this.isServer ? 1 : 0) ? streamId > this.#lastPeerId : streamId >= this.#nextId;
-  }
-
   // --- turns ---
 
   /** Enough new streams of this connection: others first, then the rest of what has been read. */
-  #yield(): boolean {
+  yieldTurn(): boolean {
     this.#isYielding = true;
     inNextTurn(() => {
       this.#isYielding = false;
       if (this.isClosed) return;
-      this.#newStreams = 0;
+      this.#inbound.newStreams = 0;
       this.#guarded(() => this.#reader.readRetained());
       if (!this.#isYielding) this.#resumeLink();
     });

@@ -1,7 +1,7 @@
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Link } from "../http2/link.ts";
-import { NetLink } from "../http2/net-link.ts";
+import { NetLink } from "./net-link.ts";
 import type { Clock, Timer } from "../rpc/clock.ts";
 import { clientProtocol } from "./first-bytes.ts";
 import { type SocketPaths, socketPeer } from "./socket-peer.ts";

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from "node:net";
 import { checkServerIdentity, connect as connectTls, type TLSSocket } from "node:tls";
 import type { Link } from "../http2/link.ts";
-import { NetLink } from "../http2/net-link.ts";
+import { NetLink } from "./net-link.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { isUnixAddress, parseAddress, type SocketAddress } from "./address.ts";
 import { DialError, type DialProgress, dialError, explainLinkError } from "./dial-error.ts";

@@ -1,51 +1,80 @@
-import { type Clock, systemClock } from "../rpc/clock.ts";
+import type { Clock } from "../rpc/clock.ts";
 
-/** What a retry budget is made with. */
+/** Ten tenths of a token make a whole one. */
+const ROUNDING = 1e-6;
+
+/** What may be set on {@link RetryBudget}. */
 export interface RetryBudgetOptions {
-  readonly clock?: Clock;
-  /** Retries for each call, 0 to 1. Default 0.1. */
+  readonly clock: Clock;
+  /** Retries that each request pays for, 0 to 1. Default 0.1: one retry for ten requests. */
   readonly ratio?: number;
-  /** Retries a second besides. Default 1. */
+  /** Retries a second that are allowed without any request, 0 or more. Default 1. */
   readonly perSecond?: number;
-  /** What it holds at first and at most while nothing is called. Default 10. */
-  readonly reserve?: number;
+  /** How long what was not spent is worth something, in ms, more than 0. Default 10,000. */
+  readonly windowMs?: number;
 }
 
-/** What the deposits of calls may add up to, in seconds of `perSecond` plus the reserve: a quiet hour is no licence to storm. */
-const MAX_BALANCE = 100;
-
 /**
- * Allows retries in proportion to calls, so that a failing service gets little more load than before (Finagle's RetryBudget; gRFC A6).
+ * Keeps retries a small part of the load: a balance of tokens that every request adds to and every retry takes from.
+ *
+ * A request adds `ratio`, a second `perSecond`, a retry takes 1. What is not spent fades with the time constant `windowMs`, so the
+ * balance never exceeds what that time has earned: at rest `perSecond × windowMs`, 10 tokens by default, which is also what
+ * it starts with; at 1000 requests a second 10 + 1000 tokens. In the long run retries are at most 10 % of requests + 1 a second.
+ *
+ * One budget serves all calls to one target. Throws a RangeError for an option outside its range.
+ * Source: Finagle's RetryBudget, with fading in place of its ring of windows.
  */
 export class RetryBudget {
   readonly #clock: Clock;
   readonly #ratio: number;
-  readonly #perMs: number;
+  readonly #windowMs: number;
+  /** Where the balance settles without requests and retries. */
   readonly #reserve: number;
   #balance: number;
-  #filledAt: number;
+  #countedAt: number;
 
-  constructor(options: RetryBudgetOptions = {}) {
-    this.#clock = options.clock ?? systemClock;
-    this.#ratio = options.ratio ?? 0.1;
-    this.#perMs = (options.perSecond ?? 1) / 1000;
-    this.#reserve = options.reserve ?? 10;
+  constructor(options: RetryBudgetOptions) {
+    const { clock, ratio = 0.1, perSecond = 1, windowMs = 10_000 } = options;
+    check("ratio", ratio, ratio >= 0 && ratio <= 1, "0 to 1");
+    check("perSecond", perSecond, perSecond >= 0 && perSecond < Number.POSITIVE_INFINITY, "0 or more");
+    check("windowMs", windowMs, windowMs > 0 && windowMs < Number.POSITIVE_INFINITY, "more than 0");
+    this.#clock = clock;
+    this.#ratio = ratio;
+    this.#windowMs = windowMs;
+    this.#reserve = (perSecond * windowMs) / 1000;
     this.#balance = this.#reserve;
-    this.#filledAt = this.#clock.now();
+    this.#countedAt = clock.now();
   }
 
-  /** A call was started. */
+  /** Retries that could be made now. */
+  get balance(): number {
+    this.#fade();
+    return this.#balance;
+  }
+
+  /** A call begins (its first attempt, not its retries). */
   deposit(): void {
-    if (this.#balance < MAX_BALANCE) this.#balance += this.#ratio;
+    this.#fade();
+    this.#balance += this.#ratio;
   }
 
-  /** Takes one retry; false when there is none. */
+  /** Asks for one retry: true = go ahead, it is paid for. */
   withdraw(): boolean {
-    const now = this.#clock.now();
-    if (this.#balance < this.#reserve) this.#balance = Math.min(this.#reserve, this.#balance + (now - this.#filledAt) * this.#perMs);
-    this.#filledAt = now;
-    if (this.#balance < 1) return false;
-    this.#balance--;
+    this.#fade();
+    if (this.#balance < 1 - ROUNDING) return false;
+    this.#balance = Math.max(0, this.#balance - 1);
     return true;
   }
+
+  #fade(): void {
+    const now = this.#clock.now();
+    const elapsedMs = now - this.#countedAt;
+    if (elapsedMs <= 0) return;
+    this.#countedAt = now;
+    this.#balance = this.#reserve + (this.#balance - this.#reserve) * Math.exp(-elapsedMs / this.#windowMs);
+  }
+}
+
+function check(name: string, value: number, isAllowed: boolean, range: string): void {
+  if (!isAllowed) throw new RangeError(`${name} of a retry budget must be ${range}, not ${value}`);
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { acceptEncoding, type Compression, findCompression } from "../codec/compression.ts";
 import { serverHeaders } from "../grpc/server-transport.ts";
 import { http2Limits } from "../http2/limits.ts";
@@ -7,6 +6,7 @@ import { explainFirstBytes } from "../net/first-bytes.ts";
 import { openTlsFiles, type TlsMaterial } from "../net/tls-files.ts";
 import { jsonLogger, type Logger } from "../observe/logger.ts";
 import type { MethodStats } from "../observe/method-stats.ts";
+import { newInstanceId } from "../registry/instance/instance.ts";
 import type { Registration, Registry } from "../registry/registry.ts";
 import { type Clock, systemClock } from "../rpc/clock.ts";
 import { environment } from "../rpc/environment.ts";
@@ -219,7 +219,7 @@ export class Server implements AsyncDisposable {
     this.#registry = "create" in registry ? registry.create(context) : registry;
     const address = advertisedAddress(this.#options.advertise, this.#listener.address);
     this.#registration = await this.#registry.register(name, {
-      id: this.#options.instanceId ?? `${name}-${process.pid}-${randomUUID().slice(0, 8)}`,
+      id: this.#options.instanceId ?? newInstanceId(name, process.pid, context.random),
       addresses: [{ address, network: "" }],
       weight: 1,
       zone: "",

@@ -18,7 +18,12 @@ contract("a memory link that takes slowly and in splinters", () => {
   return { isSlowToTake: true, chunkBytes: () => 1 + Math.floor(random() * 5000) };
 });
 
-function started(options?: MemoryLinkOptions): { near: MemoryLink; far: MemoryLink; atNear: LinkRecorder; atFar: LinkRecorder } {
+function started(options?: MemoryLinkOptions): {
+  near: MemoryLink;
+  far: MemoryLink;
+  atNear: LinkRecorder;
+  atFar: LinkRecorder;
+} {
   const [near, far] = memoryLinkPair(options);
   const atNear = new LinkRecorder();
   const atFar = new LinkRecorder();

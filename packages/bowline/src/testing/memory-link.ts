@@ -42,7 +42,8 @@ export function memoryLinkPair(options: MemoryLinkOptions = {}): [MemoryLink, Me
     throw new RangeError(`chunkBytes must be 1 or more, not ${chunkBytes}`);
   }
   if (!(delayMs >= 0)) throw new RangeError(`delayMs must be 0 or more, not ${delayMs}`);
-  if (delayMs > 0 && options.clock === undefined) throw new TypeError("delayMs needs a clock: give the test's VirtualClock");
+  if (delayMs > 0 && options.clock === undefined)
+    throw new TypeError("delayMs needs a clock: give the test's VirtualClock");
   const [firstPeer, secondPeer] = options.peers ?? [
     { remoteAddress: "127.0.0.1:50002", localAddress: "127.0.0.1:50001" },
     { remoteAddress: "127.0.0.1:50001", localAddress: "127.0.0.1:50002" },
@@ -265,7 +266,9 @@ export class MemoryLink implements Link {
     const isChanged = this.#untaken.some(({ chunk, copy }) => !copy.equals(chunk));
     this.#untaken = [];
     if (isChanged) {
-      this.reset(new Error("a chunk was changed after write and before the link had taken it: wait for isIdle or linkDrain"));
+      this.reset(
+        new Error("a chunk was changed after write and before the link had taken it: wait for isIdle or linkDrain"),
+      );
       return;
     }
     this.#tellDrain();

@@ -38,7 +38,8 @@ describe("RawHpackDecoder", () => {
       ["location", "https://www.example.com"],
     ]);
     expect(decoder.decode(hex("4883 640e ffc1 c0bf"))[0]).toEqual([":status", "307"]);
-    const third = hex(`88c1 6196 d07a be94 1054 d444 a820 0595 040b 8166 e084 a62d 1bff c05a 839b d9ab 77ad 94e7 821d d7f2
+    const third =
+      hex(`88c1 6196 d07a be94 1054 d444 a820 0595 040b 8166 e084 a62d 1bff c05a 839b d9ab 77ad 94e7 821d d7f2
       e6c7 b335 dfdf cd5b 3960 d5af 2708 7f36 72c1 ab27 0fb5 291f 9587 3160 65c0 03ed 4ee5 b106 3d50 07`);
     expect(decoder.decode(third)).toEqual([
       [":status", "200"],
@@ -54,7 +55,10 @@ describe("RawHpackDecoder", () => {
   });
 
   it("reads back every list of fields that encodeLiterals writes", () => {
-    const text = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)), maxLength: 400 });
+    const text = fc.string({
+      unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),
+      maxLength: 400,
+    });
     fc.assert(
       fc.property(fc.array(fc.tuple(text, text)), (fields) => {
         expect(new RawHpackDecoder().decode(encodeLiterals(fields))).toEqual(fields);

@@ -3,7 +3,16 @@ import * as http2 from "node:http2";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { type MemoryLink, memoryLinkPair } from "./memory-link.ts";
-import { grpcMessage, grpcRequestFields, grpcResponseFields, RawFlag, RawSetting, rawData, rawFrame, rawHeaders } from "./raw-frames.ts";
+import {
+  grpcMessage,
+  grpcRequestFields,
+  grpcResponseFields,
+  RawFlag,
+  RawSetting,
+  rawData,
+  rawFrame,
+  rawHeaders,
+} from "./raw-frames.ts";
 import { RawPeer, type RawPeerOptions } from "./raw-peer.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -43,7 +52,15 @@ describe("RawPeer", () => {
     const { client, server } = pair();
     client
       .preface()
-      .headers(1, [["a", "1"], ["b", "é"], ["a", "2"]], { end: true, padding: 3, priority: { dependsOn: 5, exclusive: true, weight: 256 } })
+      .headers(
+        1,
+        [
+          ["a", "1"],
+          ["b", "é"],
+          ["a", "2"],
+        ],
+        { end: true, padding: 3, priority: { dependsOn: 5, exclusive: true, weight: 256 } },
+      )
       .headers(3, [["first", "half"]], { endHeaders: false })
       .continuation(3, [["second", "half"]])
       .data(3, Buffer.from("body"), { padding: 4 })
@@ -149,7 +166,9 @@ describe("RawPeer", () => {
 
   it("sends frames that lie about their length and several in one write", async () => {
     const { client, server } = pair();
-    client.preface().send(rawFrame("PING", 0, 0, Buffer.alloc(3), 8), Buffer.alloc(5, 1), rawData(0, Buffer.of(9), { end: true }));
+    client
+      .preface()
+      .send(rawFrame("PING", 0, 0, Buffer.alloc(3), 8), Buffer.alloc(5, 1), rawData(0, Buffer.of(9), { end: true }));
     expect((await server.expect("PING")).payload).toEqual(Buffer.of(0, 0, 0, 1, 1, 1, 1, 1));
     expect((await server.expect("DATA")).isEnd).toBe(true);
   });
@@ -157,7 +176,10 @@ describe("RawPeer", () => {
   it("makes a gRPC call to a server of another make, over a socket", async () => {
     const server = http2.createServer();
     server.on("stream", (stream, headers) => {
-      stream.respond({ ":status": 200, "content-type": "application/grpc", "x-path": headers[":path"] }, { waitForTrailers: true });
+      stream.respond(
+        { ":status": 200, "content-type": "application/grpc", "x-path": headers[":path"] },
+        { waitForTrailers: true },
+      );
       stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
       stream.on("data", (bytes: Buffer) => stream.end(bytes));
     });
@@ -167,9 +189,14 @@ describe("RawPeer", () => {
     await peer.handshake();
     const message = grpcMessage(Buffer.from("hello"));
     for (const streamId of [1, 3]) {
-      peer.headers(streamId, grpcRequestFields("/echo.Echo/Say", [["x-more", "yes"]])).data(streamId, message, { end: true });
+      peer
+        .headers(streamId, grpcRequestFields("/echo.Echo/Say", [["x-more", "yes"]]))
+        .data(streamId, message, { end: true });
       const isMine = (frame: { streamId: number }): boolean => frame.streamId === streamId;
-      expect((await peer.expect("HEADERS", isMine)).headers).toMatchObject({ ":status": "200", "x-path": "/echo.Echo/Say" });
+      expect((await peer.expect("HEADERS", isMine)).headers).toMatchObject({
+        ":status": "200",
+        "x-path": "/echo.Echo/Say",
+      });
       expect((await peer.expect("DATA", isMine)).data).toEqual(message);
       expect((await peer.expect("HEADERS", isMine)).headers).toEqual({ "grpc-status": "0" });
     }
@@ -189,7 +216,12 @@ describe("RawPeer", () => {
     const [socket] = await accepted;
     const peer = new RawPeer(socket, { role: "server", acknowledges: true });
     await peer.handshake();
-    const request = client.request({ ":method": "POST", ":path": "/echo.Echo/Say", te: "trailers", "x-long": "x".repeat(30_000) });
+    const request = client.request({
+      ":method": "POST",
+      ":path": "/echo.Echo/Say",
+      te: "trailers",
+      "x-long": "x".repeat(30_000),
+    });
     const trailers = once(request, "trailers");
     request.end(grpcMessage(Buffer.from("hello")));
     const { streamId } = await peer.expect("HEADERS");

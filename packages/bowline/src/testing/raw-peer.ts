@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Link } from "../http2/link.ts";
 import { type Clock, systemClock } from "../rpc/clock.ts";
+import { type RawFrame, RawFrameParser } from "./raw-frame-parser.ts";
 import {
   PREFACE,
   RawFlag,
@@ -16,7 +17,6 @@ import {
   rawSettings,
   rawWindowUpdate,
 } from "./raw-frames.ts";
-import { type RawFrame, RawFrameParser } from "./raw-frame-parser.ts";
 import type { HeaderList } from "./raw-hpack.ts";
 
 /** How a raw peer behaves. */

@@ -1,5 +1,6 @@
 import { DEFAULT_TABLE_BYTES, DynamicTable } from "./dynamic-table.ts";
 import {
+  DecodeResult,
   FIELD_OVERHEAD_BYTES,
   fields,
   type HeaderBlock,
@@ -12,19 +13,7 @@ import { huffmanDecode, huffmanDecodedBytes, maxDecodedBytes } from "./huffman.t
 import { type CachedPrefix, endOfRun, PrefixCache } from "./prefix-cache.ts";
 import { FIRST_DYNAMIC_INDEX, type Vocabulary, vocabularyOf } from "./static-table.ts";
 
-export { type HeaderBlock, HeaderEntry } from "./header-block.ts";
-
-/** How a header block ended. */
-export const DecodeResult = {
-  OK: 0,
-  /** The block is broken and the tables may have parted: the connection must end with COMPRESSION_ERROR. */
-  COMPRESSION_ERROR: 1,
-  /** More octets or fields than allowed; the tables are in step, so only the stream has to end. */
-  TOO_LARGE: 2,
-} as const;
-
-/** One of `DecodeResult`. */
-export type DecodeResult = (typeof DecodeResult)[keyof typeof DecodeResult];
+export { DecodeResult, type HeaderBlock, HeaderEntry } from "./header-block.ts";
 
 /** What a decoder is made with. */
 export interface HpackDecoderOptions {

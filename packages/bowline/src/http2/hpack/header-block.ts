@@ -28,16 +28,29 @@ export class HeaderEntry {
   }
 }
 
+/** How a header block ended. */
+export const DecodeResult = {
+  OK: 0,
+  /** The block is broken and the tables may have parted: the connection must end with COMPRESSION_ERROR. */
+  COMPRESSION_ERROR: 1,
+  /** More octets or fields than allowed; the tables are in step, so only the stream has to end. */
+  TOO_LARGE: 2,
+} as const;
+
+/** One of `DecodeResult`. */
+export type DecodeResult = (typeof DecodeResult)[keyof typeof DecodeResult];
+
 /**
  * A decoded block. Valid until the next `decode` of any decoder in the process, because the result arrays are shared: an idle
  * connection holds none. After anything but OK it has no prefix and no fields.
  *
- * A block is a prefix, which is only known by what `derive` made of it, and the fields behind it, numbered from 0.
+ * A block is a prefix, which is only known by what the layer above made of it, and the fields behind it, numbered from 0. A block
+ * without a prefix has all its fields there, as have those of a peer that is still filling the table.
  */
 export interface HeaderBlock {
-  /** True when the block began with a run of one-byte indexes that was taken whole; see `derived`. */
+  /** True when the block began with a run of one-byte indexes; they are dealt with by `derived`. */
   readonly hasPrefix: boolean;
-  /** What `derive` made of the prefix; null without one. */
+  /** What `HpackDecoderOptions.derive` made of the prefix; null without one. */
   readonly derived: unknown;
   /** Fields behind the prefix. */
   readonly count: number;
@@ -56,7 +69,7 @@ export interface HeaderBlock {
   value(i: number): string;
   /** The bytes that were decoded. */
   readonly rawBuffer: Buffer;
-  /** Where in `rawBuffer` the value of a literal starts; negative when it is not there, being indexed or Huffman-coded. */
+  /** Where in `rawBuffer` the value of a literal starts; negative when it was indexed, inserted or Huffman-coded. */
   rawStart(i: number): number;
   /** Octets of the value at `rawStart(i)`. */
   rawLength(i: number): number;
@@ -112,9 +125,22 @@ function grown<T extends Uint8Array | Int32Array>(old: T, larger: T): T {
   return larger;
 }
 
-/** The octets of a literal as a string; `start` as in `fields.starts`. */
+/** What @types/node leaves out. */
+interface Latin1Buffer extends Buffer {
+  latin1Slice(start: number, end: number): string;
+}
+
+/**
+ * `source[start, end)` as a string. The method behind `toString("latin1", …)`, which looks the encoding up by its name each time:
+ * a block with an insertion takes a tenth longer that way.
+ */
+export function latin1(source: Buffer, start: number, end: number): string {
+  return (source as Latin1Buffer).latin1Slice(start, end);
+}
+
+/** The octets of a literal as a string; `start` as in `fields.starts`, but not OF_ENTRY. */
 export function stringAt(start: number, length: number): string {
-  if (start >= 0) return fields.buffer.toString("latin1", start, start + length);
+  if (start >= 0) return latin1(fields.buffer, start, start + length);
   const position = OF_ENTRY - 1 - start;
-  return fields.scratch.toString("latin1", position, position + length);
+  return latin1(fields.scratch, position, position + length);
 }

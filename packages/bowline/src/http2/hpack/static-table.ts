@@ -1,4 +1,4 @@
-import { HeaderEntry } from "./header-block.ts";
+import { HeaderEntry, latin1 } from "./header-block.ts";
 
 /** The static table in order of its indexes, which start at 1 (RFC 7541 appendix A). */
 export const STATIC_TABLE: readonly (readonly [name: string, value: string])[] = [
@@ -138,7 +138,7 @@ export class Vocabulary {
   }
 
   #make(source: Buffer, start: number, length: number): HeaderEntry {
-    const name = source.toString("latin1", start, start + length);
+    const name = latin1(source, start, start + length);
     return new HeaderEntry(name, "", this.tokens.get(name) ?? 0);
   }
 }

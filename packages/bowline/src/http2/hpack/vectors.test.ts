@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { RawHpackDecoder } from "../../testing/raw-hpack.ts";
 import { DecodeResult, HpackDecoder } from "./decoder.ts";
 import { FieldMode, fieldBound, HpackEncoder } from "./encoder.ts";
 
@@ -189,13 +190,14 @@ describe("http2jp/hpack-test-case", () => {
     ["a table that is never too small", [4096]],
     ["a table that comes and goes", [4096, 0, 256, 4096, 1000, 65_536]],
   ])(
-    "our encoder's blocks decode to the fields of the story, with %s",
+    "our encoder's blocks decode to the fields of the story, here and in a plain decoder, with %s",
     (_, sizes) => {
       const failures: string[] = [];
       let blocks = 0;
       for (const { name, cases } of raw) {
         const encoder = new HpackEncoder();
         const decoder = newDecoder();
+        const otherDecoder = new RawHpackDecoder();
         for (const { headers } of cases) {
           const list = fieldsOf(headers);
           if (blocks % 7 === 0) {
@@ -207,7 +209,10 @@ describe("http2jp/hpack-test-case", () => {
           let end = encoder.begin(wire, 0);
           for (const [name, value] of list) end = encoder.field(wire, end, name, value, FieldMode.INSERT);
           const decoded = decode(decoder, wire.subarray(0, end));
+          const otherDecoded = otherDecoder.decode(wire.subarray(0, end));
           if (JSON.stringify(decoded) !== JSON.stringify(list)) failures.push(`${name}: ${decoded}`);
+          if (JSON.stringify(otherDecoded) !== JSON.stringify(list))
+            failures.push(`${name}, plain decoder: ${otherDecoded}`);
           blocks++;
         }
       }

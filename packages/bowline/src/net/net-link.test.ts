@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LinkRecorder } from "../../test/link-recorder.ts";
 import { ManualClock, settled } from "../../test/manual-clock.ts";
-import type { LinkPeer } from "./link.ts";
+import type { LinkPeer } from "../http2/link.ts";
 import { NetLink, type NetLinkOptions } from "./net-link.ts";
 
 const PEER: LinkPeer = { remoteAddress: "10.0.0.7:8080", localAddress: "10.0.0.1:40000" };

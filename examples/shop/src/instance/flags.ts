@@ -1,0 +1,43 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+/** How an instance was started. */
+export interface Flags {
+  /** What this instance is called, `order-2`; unique in its namespace. */
+  readonly name: string;
+  /** Instances of one namespace find each other. */
+  readonly namespace: string;
+  readonly listen: string;
+  /** Where the instances of this service share their state; undefined keeps it in this process. */
+  readonly journalFolder: string | undefined;
+}
+
+const HELP = `Options:
+  --name NAME         what this instance is called (default: the service and the process id)
+  --namespace NAME    instances of one namespace find each other (default: shop)
+  --listen ADDRESS    host:port; port 0 takes any free one (default: 127.0.0.1:0)
+  --data FOLDER       where instances of a service share their state (default: each one keeps its own)`;
+
+/** Reads the command line of an instance of `service`; ends the process when there is something wrong with it. */
+export function readFlags(service: string): Flags {
+  try {
+    const { values } = parseArgs({
+      options: {
+        name: { type: "string", default: `${service}-${process.pid}` },
+        namespace: { type: "string", default: "shop" },
+        listen: { type: "string", default: "127.0.0.1:0" },
+        data: { type: "string" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+    if (!values.help) {
+      const { name, namespace, listen, data } = values;
+      return { name, namespace, listen, journalFolder: data === undefined ? undefined : join(data, service) };
+    }
+    console.log(HELP);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${HELP}`);
+    process.exit(2);
+  }
+}

@@ -1,0 +1,18 @@
+// One instance of the inventory. Start as many as you like: node src/inventory/main.ts --name inventory-3
+import { createServer } from "bowline";
+import { local } from "bowline/registry/local";
+import { InventoryService } from "../gen/shop/inventory/v1/inventory_rpc.ts";
+import { readFlags } from "../instance/flags.ts";
+import { openJournal } from "../instance/journal.ts";
+import { runInstance } from "../instance/run-instance.ts";
+import { inventoryHandlers } from "./service.ts";
+import { Stock } from "./stock.ts";
+
+const { name, namespace, listen, journalFolder } = readFlags("inventory");
+const registry = local({ namespace });
+const stock = new Stock();
+const journal = openJournal(stock, journalFolder);
+
+const server = createServer({ name: "shop.inventory", instanceId: name, listen, registry });
+server.add(InventoryService, inventoryHandlers(stock, journal));
+await runInstance({ name, server, journal });

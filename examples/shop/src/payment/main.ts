@@ -1,0 +1,18 @@
+// One instance of the payment service: node src/payment/main.ts --name payment-2
+import { createServer } from "bowline";
+import { local } from "bowline/registry/local";
+import { PaymentService } from "../gen/shop/payment/v1/payment_rpc.ts";
+import { readFlags } from "../instance/flags.ts";
+import { openJournal } from "../instance/journal.ts";
+import { runInstance } from "../instance/run-instance.ts";
+import { Payments } from "./payments.ts";
+import { paymentHandlers } from "./service.ts";
+
+const { name, namespace, listen, journalFolder } = readFlags("payment");
+const registry = local({ namespace });
+const payments = new Payments();
+const journal = openJournal(payments, journalFolder);
+
+const server = createServer({ name: "shop.payment", instanceId: name, listen, registry });
+server.add(PaymentService, paymentHandlers(payments, journal));
+await runInstance({ name, server, journal });

@@ -1,0 +1,18 @@
+// One instance of the user service: node src/user/main.ts --name user-2
+import { createServer } from "bowline";
+import { local } from "bowline/registry/local";
+import { UserService } from "../gen/shop/user/v1/user_rpc.ts";
+import { readFlags } from "../instance/flags.ts";
+import { openJournal } from "../instance/journal.ts";
+import { runInstance } from "../instance/run-instance.ts";
+import { userHandlers } from "./service.ts";
+import { Users } from "./users.ts";
+
+const { name, namespace, listen, journalFolder } = readFlags("user");
+const registry = local({ namespace });
+const users = new Users();
+const journal = openJournal(users, journalFolder);
+
+const server = createServer({ name: "shop.user", instanceId: name, listen, registry });
+server.add(UserService, userHandlers(users, journal));
+await runInstance({ name, server, journal });
