@@ -2,6 +2,7 @@ import { FieldMode, fieldBound, type HpackEncoder } from "../http2/hpack/encoder
 import { type BlockWriter, PreparedBlock, VaryingName } from "../http2/hpack/prepared-block.ts";
 import type { Metadata } from "../rpc/metadata.ts";
 import { type SpanIds, TRACEPARENT_BYTES, writeSpan } from "../rpc/trace-context.ts";
+import { metadataFields } from "./metadata-headers.ts";
 import { timeoutBound, writeTimeout } from "./timeout.ts";
 
 const TIMEOUT = new VaryingName(0, "grpc-timeout", timeoutBound);
@@ -72,9 +73,8 @@ export function metadataBound(metadata: Metadata | null): number {
 /** Adds metadata to a block. Its values vary from call to call, so none enters the table. */
 export function writeMetadata(encoder: HpackEncoder, target: Buffer, at: number, metadata: Metadata): number {
   let to = at;
-  for (const [name, value] of metadata) {
-    const text = typeof value === "string" ? value : base64(value);
-    to = encoder.field(target, to, name, text, SECRET.has(name) ? FieldMode.NEVER : FieldMode.PLAIN);
+  for (const [name, value] of metadataFields(metadata)) {
+    to = encoder.field(target, to, name, value, SECRET.has(name) ? FieldMode.NEVER : FieldMode.PLAIN);
   }
   return to;
 }
@@ -91,9 +91,4 @@ export function fieldsBound(fields: readonly (readonly [string, string])[]): num
   let bytes = 0;
   for (const [name, value] of fields) bytes += fieldBound(name, value);
   return bytes;
-}
-
-/** Unpadded, as gRPC asks of senders. */
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64").replace(/=+$/, "");
 }

@@ -11,6 +11,7 @@ import type { Method } from "../rpc/method.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { TraceContext } from "../rpc/trace-context.ts";
 import { HeaderFields, readFields, Seen, takeVarying, TOKENS, varying } from "./header-fields.ts";
+import { metadataError } from "./metadata-headers.ts";
 import type { MessageReader } from "./message-reader.ts";
 import { fieldsBound, writeFields } from "./method-headers.ts";
 import { ServerStream } from "./server-stream.ts";
@@ -172,7 +173,7 @@ export class ServerTransport {
   }
 
   reset(stream: ServerStream, code: number, byPeer: boolean): void {
-    if (stream.route !== null) stream.gone(resetError(code, byPeer, this.connection.isClosed));
+    if (stream.route !== null) stream.gone(this.#goneError(code, byPeer));
     this.#owner.streamsChanged(this);
   }
 
@@ -201,6 +202,12 @@ export class ServerTransport {
   }
 
   // --- requests in detail ---
+
+  /** For a server a lost client is one that no longer waits (gRPC PROTOCOL-HTTP2, "Errors"). */
+  #goneError(code: number, byPeer: boolean): RpcError {
+    if (!this.connection.isClosed) return resetError(code, byPeer, false);
+    return new RpcError(Code.CANCELLED, "the client's connection is lost", { reason: "connection" });
+  }
 
   #begin(stream: ServerStream, fields: HeaderFields, timeoutMs: number, trace: TraceContext | null, end: boolean): void {
     const { seen } = fields;
@@ -234,6 +241,8 @@ export class ServerTransport {
       return new RpcError(Code.INTERNAL, `content-type application/grpc+${subtype} is not served`, { reason: "unimplemented" });
     }
     if (Number.isNaN(timeoutMs)) return new RpcError(Code.INTERNAL, "malformed grpc-timeout", { reason: "protocol" });
+    const badMetadata = metadataError(fields.metadata);
+    if (badMetadata !== null) return badMetadata;
     const { encoding } = fields;
     if (encoding !== "" && encoding !== "identity" && findCompression(encoding) === undefined) {
       const text = `grpc-encoding "${encoding}" is not supported; supported are ${acceptEncoding}`;

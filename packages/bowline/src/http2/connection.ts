@@ -67,7 +67,7 @@ export interface ConnectionOptions {
 /** A client stops opening streams at 75 % of the ids, so that a new connection is there before the last is used. */
 const LAST_USEFUL_ID = 1_610_612_735;
 /** How many of our own resets are remembered, to take the peer's late frames for them without complaint. */
-const REMEMBERED_RESETS = 64;
+const REMEMBERED_RESETS = 1000;
 /** While others have their turn this much may gather before the link is paused. */
 const MAX_RETAINED_BYTES = 262_144;
 const MAX_DEBUG_BYTES = 256;
@@ -105,8 +105,10 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   #settingsInFlight = 1;
   #isYielding = false;
   #isLinkPaused = false;
-  #recentResets: Int32Array | null = null;
-  #recentResetsAt = 0;
+  /** Streams that we have reset lately. */
+  #resets: Set<number> | null = null;
+  /** The highest stream that was dropped from them. */
+  #forgottenReset = 0;
   #pings: Map<number, () => void> | null = null;
   #lastPing = 0;
   #handshakeTimer: Timer | null;
@@ -413,12 +415,17 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
 
   sendReset(streamId: number, code: number): void {
     this.writer.number(FrameType.RST_STREAM, streamId, code);
-    this.#recentResets ??= new Int32Array(REMEMBERED_RESETS);
-    this.#recentResets[this.#recentResetsAt++ & (REMEMBERED_RESETS - 1)] = streamId;
+    this.#resets ??= new Set();
+    this.#resets.add(streamId);
+    if (this.#resets.size <= REMEMBERED_RESETS) return;
+    const oldest = this.#resets.values().next().value as number;
+    this.#resets.delete(oldest);
+    this.#forgottenReset = Math.max(this.#forgottenReset, oldest);
   }
 
-  wasJustReset(streamId: number): boolean {
-    return this.#recentResets?.includes(streamId) ?? false;
+  /** True when the stream was reset by us, or may have been: the peer's frames for it are no fault then. */
+  wasReset(streamId: number): boolean {
+    return streamId <= this.#forgottenReset || (this.#resets?.has(streamId) ?? false);
   }
 
   /** A frame went out because the peer made us send it; one that never reads would fill our memory with them. */

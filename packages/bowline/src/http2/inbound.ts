@@ -237,7 +237,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     if (stream !== null) {
       if ((stream.closedSides & REMOTE) !== 0)
         return this.#connection.fail(ErrorCode.STREAM_CLOSED, "HEADERS after END_STREAM");
-    } else if (this.#isServer && this.#connection.wasJustReset(streamId)) {
+    } else if (this.#connection.wasReset(streamId)) {
       return this.#decodeOnly(chunk, start, end);
     } else if (this.#isServer) {
       if ((streamId & 1) === 0)
@@ -249,7 +249,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
       isNew = true;
     } else {
       if (this.#isIdle(streamId)) return this.#connection.fail(ErrorCode.PROTOCOL_ERROR, "HEADERS on an idle stream");
-      return this.#decodeOnly(chunk, start, end);
+      return this.#connection.fail(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream");
     }
     const result = this.#decoder.decode(chunk, start, end);
     if (result === DecodeResult.COMPRESSION_ERROR)
@@ -284,8 +284,9 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     this.#dataStream = null;
     if (stream !== null) return this.streamError(stream, ErrorCode.STREAM_CLOSED);
     if (this.#isIdle(streamId)) return this.#connection.fail(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream");
-    // Answers to calls that were given up come late as a matter of course.
-    if (!this.#isServer || this.#connection.wasJustReset(streamId)) return true;
+    // What was on its way when we gave the stream up comes as a matter of course.
+    if (this.#connection.wasReset(streamId)) return true;
+    if (!this.#isServer) return this.#connection.fail(ErrorCode.STREAM_CLOSED, "DATA on a closed stream");
     this.#connection.sendReset(streamId, ErrorCode.STREAM_CLOSED);
     return this.#connection.acknowledged() && this.#connection.allow(this.#guard.glitch());
   }

@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import { ServerTransport, type ServerTransportOptions, type ServerTransportOwner } from "../grpc/server-transport.ts";
 import type { Link } from "../http2/link.ts";
 import type { Logger } from "../observe/logger.ts";
@@ -127,18 +126,3 @@ export class Connections implements ServerTransportOwner {
 }
 
 const SHUTTING_DOWN = "the server is shutting down";
-
-/** Answers HTTP/1.1 requests with a hint: the port speaks HTTP/2. Made when the first one comes. */
-export class Http1Hint {
-  #server: Promise<{ emit(event: "connection", socket: Socket): unknown }> | null = null;
-
-  accept(socket: Socket): void {
-    this.#server ??= import("node:http").then(({ createServer }) =>
-      createServer((_request, response) => {
-        response.writeHead(404, { "content-type": "text/plain; charset=utf-8", connection: "close" });
-        response.end("This port serves gRPC over HTTP/2 only. With curl: --http2-prior-knowledge.\n");
-      }),
-    );
-    void this.#server.then((server) => server.emit("connection", socket));
-  }
-}

@@ -14,8 +14,9 @@ import type { Service } from "../rpc/method.ts";
 import { systemRandom } from "../rpc/random.ts";
 import { TimerWheel } from "../rpc/timer-wheel.ts";
 import { advertisedAddress } from "./advertise.ts";
-import { Connections, Http1Hint } from "./connections.ts";
+import { Connections } from "./connections.ts";
 import { Health } from "./health.ts";
+import { http1Hint } from "./http1-hint.ts";
 import { MethodServer } from "./method-server.ts";
 import { type ServerPipeline, serverPipeline } from "./pipeline.ts";
 import { Router } from "./router.ts";
@@ -201,13 +202,13 @@ export class Server implements AsyncDisposable {
     if (tls !== undefined) {
       this.#tls = openTlsFiles("server", tls, { clock: this.#clock, option: "createServer options.tls" });
     }
-    const hint = new Http1Hint();
+    const hint = await http1Hint();
     this.#listener = await listen(this.#options.listen ?? "0.0.0.0:0", {
       clock: this.#clock,
       tls: this.#tls,
       maxConnections: this.#options.maxConnections,
       onHttp2: (link) => this.#connections.accept(link),
-      onHttp1: (socket) => hint.accept(socket),
+      onHttp1: hint,
       onMisuse: (kind, peer, text) => this.#connections.misuse(kind, peer, text),
     });
   }

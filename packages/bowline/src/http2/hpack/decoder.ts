@@ -123,7 +123,7 @@ export class HpackDecoder implements HeaderBlock {
     } else if (this.#isTableQuiet) {
       at = this.#prefix(buffer, at, end);
     }
-    if (at >= 0) at = this.#fields(buffer, at, end);
+    if (at >= 0 && at < end) at = this.#fields(buffer, at, end);
     this.#isTableQuiet = this.#table.version === version;
     if (at >= 0 && this.totalFields <= this.#maxFields && this.listBytes <= this.#maxListBytes) return DecodeResult.OK;
     this.hasPrefix = false;

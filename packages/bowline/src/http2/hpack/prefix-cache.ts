@@ -20,13 +20,13 @@ export interface CachedPrefix {
  * when the last block left the table alone: a peer that inserts in each block would make every entry for nothing.
  */
 export class PrefixCache {
+  /** The run found last: most often it is the next one too, and is compared without a hash. */
+  #latest: CachedPrefix | null = null;
   /**
    * By hash; a run may be in the slot beside its own too, so that two methods don't displace each other call by call. Made with the
    * second run: most connections that idle have seen one.
    */
   #slots: (CachedPrefix | null)[] | null = null;
-  /** The one found last: most often it is the next one too, and is compared without a hash. */
-  #latest: CachedPrefix | null = null;
   /** Of the table, when the entries were made. */
   #version = 0;
 
@@ -34,35 +34,31 @@ export class PrefixCache {
   find(source: Uint8Array, start: number, end: number, version: number): CachedPrefix | null {
     const latest = this.#latest;
     if (latest === null || this.#version !== version) return null;
-    if (startsWith(source, start, end, latest.octets)) return latest;
+    const latestEnd = start + latest.octets.length;
+    if (latestEnd === end || (latestEnd < end && !isShortIndex(source[latestEnd]))) {
+      if (isSame(latest.octets, source, start)) return latest;
+    }
     if (this.#slots === null) return null;
     const runEnd = endOfRun(source, start, end);
     const slot = slotOf(source, start, runEnd);
-    let found = this.#slots[slot];
-    if (found === null || !startsWith(source, start, runEnd, found.octets)) found = this.#slots[slot ^ 1];
-    if (found === null || !startsWith(source, start, runEnd, found.octets)) return null;
-    this.#latest = found;
+    const found = pick(this.#slots[slot], source, start, runEnd) ?? pick(this.#slots[slot ^ 1], source, start, runEnd);
+    if (found !== null) this.#latest = found;
     return found;
   }
 
   /** Remembers a run for a version of the table. */
   add(prefix: CachedPrefix, version: number): void {
     if (this.#version !== version) {
-      this.#slots?.fill(null);
+      this.#version = version;
       this.#latest = null;
+      this.#slots?.fill(null);
     }
-    this.#version = version;
     if (this.#latest !== null) {
       if (this.#slots === null) this.#slots = new Array<CachedPrefix | null>(SLOTS).fill(null);
-      this.#put(this.#slots, this.#latest);
-      this.#put(this.#slots, prefix);
+      put(this.#slots, this.#latest);
+      put(this.#slots, prefix);
     }
     this.#latest = prefix;
-  }
-
-  #put(slots: (CachedPrefix | null)[], prefix: CachedPrefix): void {
-    const slot = slotOf(prefix.octets, 0, prefix.octets.length);
-    if (slots[slot] !== prefix && slots[slot ^ 1] !== prefix) slots[slots[slot] === null ? slot : slot ^ 1] = prefix;
   }
 }
 
@@ -84,10 +80,20 @@ function slotOf(source: Uint8Array, start: number, end: number): number {
   return (hash ^ (hash >>> 8)) & (SLOTS - 1);
 }
 
-/** True when the run that `source[start, end)` starts with is `run`, neither shorter nor longer. */
-function startsWith(source: Uint8Array, start: number, end: number, run: Uint8Array): boolean {
-  const runEnd = start + run.length;
-  if (runEnd > end) return false;
+/** `prefix` if it is the run `source[start, end)`, else null. */
+function pick(prefix: CachedPrefix | null, source: Uint8Array, start: number, end: number): CachedPrefix | null {
+  if (prefix === null || prefix.octets.length !== end - start) return null;
+  return isSame(prefix.octets, source, start) ? prefix : null;
+}
+
+function put(slots: (CachedPrefix | null)[], prefix: CachedPrefix): void {
+  const slot = slotOf(prefix.octets, 0, prefix.octets.length);
+  if (slots[slot] === prefix || slots[slot ^ 1] === prefix) return;
+  slots[slots[slot] === null ? slot : slot ^ 1] = prefix;
+}
+
+/** True when `source` has the octets of `run` from `start` on; it is long enough. */
+function isSame(run: Uint8Array, source: Uint8Array, start: number): boolean {
   for (let i = 0; i < run.length; i++) if (run[i] !== source[start + i]) return false;
-  return runEnd === end || !isShortIndex(source[runEnd]);
+  return true;
 }

@@ -3,6 +3,9 @@ import { FieldMode, fieldBound, type HpackEncoder } from "./encoder.ts";
 /** Slots are array positions: a stray number must not make the array huge. */
 const MAX_SLOT = 0xffff;
 
+/** Up to here a loop beats `Uint8Array.set` (measured: 6 ns against 11 at 4 octets, even at 8). */
+const SHORT_COPY = 8;
+
 /**
  * A constant run of fields that many blocks start with: all fields of a usual response, or those of a request but the ones that
  * differ from call to call. One object serves all connections; what it looks like on one of them is kept by its `BlockWriter`.
@@ -111,16 +114,17 @@ export class BlockWriter {
   }
 
   #encodeName(varying: VaryingName, target: Buffer, at: number): number {
-    const end = this.encoder.insertName(target, at, varying.name, varying.maxValueBytes);
+    const start = this.encoder.begin(target, at);
+    const end = this.encoder.insertName(target, start, varying.name, varying.maxValueBytes);
     if (end >= 0) return end;
     const octets = this.encoder.literalName(varying.name);
     this.#names[varying.slot] = { source: varying, version: this.encoder.version, octets };
-    return copy(octets, target, at);
+    return copy(octets, target, start);
   }
 }
 
-/** A loop: what is prepared is short as a rule, and `Uint8Array.set` costs more below some 30 octets. */
 function copy(octets: Uint8Array, target: Buffer, at: number): number {
-  for (let i = 0; i < octets.length; i++) target[at + i] = octets[i];
+  if (octets.length > SHORT_COPY) target.set(octets, at);
+  else for (let i = 0; i < octets.length; i++) target[at + i] = octets[i];
   return at + octets.length;
 }

@@ -1,0 +1,126 @@
+import { readFileSync } from "node:fs";
+import { FleetInstance, SERVICES, type ServiceName } from "./fleet-instance.ts";
+import { makeRunFolders, type RunFolders, removeRunFolders } from "./run-folder.ts";
+
+/** Instances at the start. */
+const AT_START: Readonly<Record<ServiceName, number>> = { storefront: 1, user: 1, order: 2, inventory: 2, payment: 1 };
+/** Instances of all services together, so that nobody's machine is buried. */
+const MAX_INSTANCES = 30;
+const START_PATIENCE_MS = 60_000;
+const RELEASE_PATIENCE_MS = 5_000;
+/** Ended instances are shown for this long. */
+const SHOWN_MS = 15_000;
+
+/** All processes of the shop. Starts and stops them, and never by itself: what is killed stays dead. */
+export class Fleet {
+  readonly folders: RunFolders = makeRunFolders();
+  /** Told, in words, of all that happens to an instance. */
+  onEvent: (text: string) => void = () => {};
+  #instances: FleetInstance[] = [];
+  readonly #numbers = new Map<ServiceName, number>();
+  #isClosing = false;
+
+  /** All that are shown: the living and those who have ended lately, by service and age. */
+  get instances(): readonly FleetInstance[] {
+    return this.#instances;
+  }
+
+  /** Those of one service that run. */
+  living(service: ServiceName): FleetInstance[] {
+    return this.#instances.filter((each) => each.service === service && each.isAlive);
+  }
+
+  /** Starts what belongs to the shop. Resolves when all serve. */
+  async startAll(): Promise<void> {
+    await Promise.all(
+      SERVICES.flatMap((service) => Array.from({ length: AT_START[service] }, () => this.start(service))),
+    );
+  }
+
+  /** Starts one more. Resolves when it serves; rejects, with the end of its log, when it does not come to that. */
+  async start(service: ServiceName): Promise<FleetInstance> {
+    if (this.#instances.filter((each) => each.isAlive).length >= MAX_INSTANCES) {
+      throw new Error(`${MAX_INSTANCES} processes are enough: kill one first`);
+    }
+    const number = (this.#numbers.get(service) ?? 0) + 1;
+    this.#numbers.set(service, number);
+    const instance = new FleetInstance(service, `${service}-${number}`, this.folders, (each) => this.#tell(each));
+    this.#instances.push(instance);
+    this.#instances.sort((a, b) => SERVICES.indexOf(a.service) - SERVICES.indexOf(b.service));
+    const timer = setTimeout(() => instance.kill(), START_PATIENCE_MS);
+    const isReady = await instance.ready();
+    clearTimeout(timer);
+    if (isReady || this.#isClosing) return instance;
+    throw new Error(`${instance.name} did not start: ${logEnd(instance.logFile)}`);
+  }
+
+  /**
+   * Replaces an instance as every orchestrator does it: first a new one, then SIGTERM. Resolves to the new one when the old one
+   * has ended.
+   */
+  async restart(old: FleetInstance): Promise<FleetInstance> {
+    const successor = await this.start(old.service);
+    await old.thaw();
+    old.terminate();
+    await old.ended();
+    return successor;
+  }
+
+  /** Drops those who ended a while ago, but for the last of its service. */
+  forget(now: number): void {
+    this.#instances = this.#instances.filter((each) => {
+      if (each.isAlive || now - each.endedAt < SHOWN_MS) return true;
+      return !this.#instances.some((other) => other !== each && other.service === each.service && other.startedAt > each.startedAt);
+    });
+  }
+
+  /** SIGTERM to all, and waits until they have ended. */
+  async stopAll(): Promise<void> {
+    this.#isClosing = true;
+    const living = this.#instances.filter((each) => each.isAlive);
+    for (const each of living) {
+      await each.thaw();
+      each.terminate();
+    }
+    await Promise.all(living.map((each) => each.ended()));
+  }
+
+  /** Ends all processes at once, and removes their files. */
+  async close(keepLogs: boolean): Promise<void> {
+    this.#isClosing = true;
+    await Promise.all(this.#instances.filter((each) => each.isAlive).map((each) => each.release(RELEASE_PATIENCE_MS)));
+    removeRunFolders(this.folders, keepLogs);
+  }
+
+  #tell(instance: FleetInstance): void {
+    if (!this.#isClosing) this.onEvent(inWords(instance));
+  }
+}
+
+function inWords({ name, state, address, pid, logFile }: FleetInstance): string {
+  switch (state) {
+    case "starting":
+      return `${name} is starting`;
+    case "ready":
+      return `${name} serves on ${address}, process ${pid}`;
+    case "frozen":
+      return `${name} frozen (SIGSTOP): it holds its connections and answers nothing`;
+    case "draining":
+      return `${name} drains (SIGTERM): out of the registry, finishing its calls`;
+    case "stopped":
+      return `${name} has stopped in order`;
+    case "killed":
+      return `${name} killed (SIGKILL)`;
+    case "crashed":
+      return `${name} ended by itself: ${logEnd(logFile)}`;
+  }
+}
+
+/** The last line of a log. */
+function logEnd(file: string): string {
+  try {
+    return readFileSync(file, "utf8").trimEnd().split("\n").at(-1) || "its log is empty";
+  } catch {
+    return "it has no log";
+  }
+}
