@@ -14,8 +14,8 @@ export interface MethodReport {
 
 /** What a client of an instance believes of the service that it calls. */
 export interface ChannelReport {
-  /** `inventory`, as the instance names its client. */
-  readonly client: string;
+  /** Whom it calls, `inventory`. */
+  readonly service: string;
   readonly state: string;
   /** Names of the instances that it knows. */
   readonly instances: readonly string[];
@@ -40,6 +40,6 @@ export function reportOf(stats: MethodStats): MethodReport {
 }
 
 /** What a channel believes, as it can be sent. */
-export function channelReport(client: string, { state, endpoints }: Channel): ChannelReport {
-  return { client, state, instances: endpoints.map((endpoint) => endpoint.instanceId) };
+export function channelReport(service: string, { state, endpoints }: Channel): ChannelReport {
+  return { service, state, instances: endpoints.map((endpoint) => endpoint.instanceId) };
 }

@@ -8,7 +8,7 @@ export interface Instance {
   readonly server: Server;
   /** What its state is made of, if it has any. */
   readonly journal?: { catchUp(): void };
-  /** Those through which it calls others, by what it calls them. */
+  /** Those through which it calls others, by the name of the service. */
   readonly clients?: Readonly<Record<string, { readonly channel: Channel }>>;
 }
 
@@ -32,7 +32,7 @@ export async function runInstance({ name, server, journal, clients = {} }: Insta
   if (!process.connected) return;
   process.once("SIGTERM", () => tell({ kind: "stopping" }));
   const report = setInterval(() => {
-    const channels = Object.entries(clients).map(([client, { channel }]) => channelReport(client, channel));
+    const channels = Object.entries(clients).map(([service, { channel }]) => channelReport(service, channel));
     tell({ kind: "report", methods: server.stats.map(reportOf), channels });
   }, REPORT_MS);
   report.unref();

@@ -21,4 +21,4 @@ const payments = createClient(PaymentService, "shop.payment", { registry, timeou
 
 const server = createServer({ name: "shop.order", instanceId: name, listen, registry });
 server.add(OrderService, orderHandlers({ orders, journal, inventory, payments }));
-await runInstance({ name, server, journal, clients: { inventory, payments } });
+await runInstance({ name, server, journal, clients: { inventory, payment: payments } });

@@ -19,4 +19,4 @@ const inventory = createClient(InventoryService, "shop.inventory", { registry, t
 
 const server = createServer({ name: "shop.storefront", instanceId: name, listen, registry });
 server.add(StorefrontService, storefrontHandlers({ users, orders, inventory }));
-await runInstance({ name, server, clients: { users, orders, inventory } });
+await runInstance({ name, server, clients: { user: users, order: orders, inventory } });

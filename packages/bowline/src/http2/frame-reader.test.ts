@@ -204,7 +204,7 @@ describe("a frame that is wrong by itself ends the connection:", () => {
       const sink = new RecordingSink();
       const frames = reader(sink);
       frames.read(rawFrame(type, 0, type === "DATA" || type === "HEADERS" ? 1 : 0, Buffer.alloc(0), MAX_FRAME_BYTES + 1));
-      expect(sink.calls).toEqual(["error FRAME_SIZE_ERROR: frame of 16385 octets"]);
+      expect(sink.calls).toEqual(["error FRAME_SIZE_ERROR: a frame of 16385 octets, 16384 are allowed"]);
       expect(frames.retainedBytes).toBe(0);
     },
   );

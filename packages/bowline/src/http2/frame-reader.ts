@@ -95,7 +95,8 @@ export class FrameReader {
     const length = Math.min(bytes.length, this.#prefaceLeft);
     for (let i = 0; i < length; i++) {
       if (bytes[i] !== PREFACE[offset + i]) {
-        this.#sink.notHttp2(bytes);
+        // What came before was the same as the preface, or it would have ended here already.
+        this.#sink.notHttp2(offset === 0 ? bytes : Buffer.concat([PREFACE.subarray(0, offset), bytes]));
         return -1;
       }
     }
@@ -128,7 +129,9 @@ export class FrameReader {
       const streamId = ((bytes[at + 5] & 0x7f) << 24) | (bytes[at + 6] << 16) | (bytes[at + 7] << 8) | bytes[at + 8];
       const start = at + FRAME_HEADER_BYTES;
       if (!this.#sawFirstFrame && !this.#firstFrame(type, flags, bytes, at)) return end;
-      if (length > this.#maxFrameBytes) return this.#fail(ErrorCode.FRAME_SIZE_ERROR, `frame of ${length} octets`, end);
+      if (length > this.#maxFrameBytes) {
+        return this.#fail(ErrorCode.FRAME_SIZE_ERROR, `a frame of ${length} octets, ${this.#maxFrameBytes} are allowed`, end);
+      }
       if (this.#openBlock !== 0 && (type !== FrameType.CONTINUATION || streamId !== this.#openBlock)) {
         return this.#fail(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted by another frame", end);
       }
@@ -166,10 +169,8 @@ export class FrameReader {
   }
 
   #paddedData(streamId: number, flags: number, length: number, bytes: Buffer, start: number, end: number): boolean {
-    if (length === 0 || bytes[start] >= length) {
-      this.#sink.connectionError(ErrorCode.PROTOCOL_ERROR, "padding as long as the DATA frame");
-      return false;
-    }
+    if (length === 0) return this.#error(ErrorCode.FRAME_SIZE_ERROR, "DATA too short for its flags");
+    if (bytes[start] >= length) return this.#error(ErrorCode.PROTOCOL_ERROR, "padding as long as the DATA frame");
     return this.#sink.dataFrame(streamId, flags, length, bytes, start + 1, end - bytes[start], true);
   }
 

@@ -14,8 +14,10 @@ describe("clientProtocol", () => {
   });
 
   it("decides at the first byte that differs", () => {
-    expect(clientProtocol(Buffer.from("G"))).toBe("http1");
-    expect(clientProtocol(Buffer.from("PO"))).toBe("http1");
+    expect(clientProtocol(Buffer.from("G"))).toBe("undecided");
+    expect(clientProtocol(Buffer.from("GET "))).toBe("http1");
+    expect(clientProtocol(Buffer.from("POST /"))).toBe("http1");
+    expect(clientProtocol(Buffer.from("INVALID CONNECTION"))).toBe("garbage");
     expect(clientProtocol(Buffer.from("PRI * HTTP/2.1"))).toBe("http1");
     expect(clientProtocol(Buffer.from([0x16]))).toBe("undecided");
     expect(clientProtocol(Buffer.from([0x16, 3]))).toBe("tls");

@@ -6,6 +6,9 @@ const TLS_ALERT = 0x15;
 const TLS_HANDSHAKE = 0x16;
 const TLS_MAJOR = 3;
 
+/** Methods of HTTP/1 (RFC 9110 §9, RFC 5789), and PRI for a preface of another version. */
+const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PRI"];
+
 /** Length and type of the frame that every HTTP/2 peer sends first. */
 const FRAME_HEADER_BYTES = 9;
 const FRAME_TYPE_SETTINGS = 4;
@@ -16,7 +19,7 @@ export type ClientProtocol = "undecided" | "http2" | "http1" | "tls" | "garbage"
 /**
  * Tells a client's protocol as early as the bytes differ. `http2` means the whole preface is there.
  *
- * A capital letter is taken for an HTTP/1 method: an HTTP/1 server answers what is none of them with 400.
+ * What begins with a method of HTTP/1 is left to an HTTP/1 server; other text gets no answer that it would not understand.
  */
 export function clientProtocol(head: Uint8Array): ClientProtocol {
   const length = Math.min(head.length, PREFACE.length);
@@ -24,7 +27,8 @@ export function clientProtocol(head: Uint8Array): ClientProtocol {
   while (same < length && head[same] === PREFACE[same]) same++;
   if (same === PREFACE.length) return "http2";
   if (same === head.length) return "undecided";
-  if (isCapital(head[0])) return "http1";
+  const method = methodState(head);
+  if (method !== "garbage") return method;
   if (head[0] !== TLS_HANDSHAKE) return "garbage";
   if (head.length === 1) return "undecided";
   return head[1] === TLS_MAJOR ? "tls" : "garbage";
@@ -68,6 +72,10 @@ function firstLine(text: string): string {
   return /^[\x20-\x7e]*/.exec(text)?.[0].slice(0, 40).trimEnd() ?? "";
 }
 
-function isCapital(byte: number): boolean {
-  return byte >= 0x41 && byte <= 0x5a;
+/** What the bytes are by the method that they may begin with. */
+function methodState(head: Uint8Array): "undecided" | "http1" | "garbage" {
+  const text = Buffer.from(head.subarray(0, PREFACE.length)).toString("latin1");
+  const space = text.indexOf(" ");
+  if (space >= 0) return METHODS.includes(text.slice(0, space)) ? "http1" : "garbage";
+  return METHODS.some((method) => method.startsWith(text)) ? "undecided" : "garbage";
 }
