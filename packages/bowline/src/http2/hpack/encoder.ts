@@ -130,8 +130,8 @@ export class HpackEncoder {
   }
 
   /**
-   * Writes the size updates that are due, if any: first thing in a block (section 4.2). For blocks that start with octets prepared
-   * elsewhere; `field` does it by itself, since settings never change within a block.
+   * Writes the size updates that are due, if any: first thing in a block (section 4.2). For blocks that start with `literalName`;
+   * `field` does it by itself, since settings never change within a block.
    */
   begin(target: Buffer, at: number): number {
     if (!this.#hasPendingUpdate) return at;
@@ -184,7 +184,7 @@ export class HpackEncoder {
 
   /**
    * Writes the same for a literal that is inserted for the sake of its name, if the name is in no table yet and the table has room
-   * for it with a value of `maxValueBytes`; else returns -1 and writes nothing. The block must be sent.
+   * for it with a value of `maxValueBytes`, 128 at most; else returns -1 and writes nothing. The value must not be longer.
    */
   insertName(target: Buffer, at: number, name: string, maxValueBytes: number): number {
     if (!this.#wantsInsertion(this.#nameIndex(name), name, maxValueBytes, FieldMode.INSERT_NAME)) return -1;

@@ -66,10 +66,11 @@ interface Encoded<T> {
  * Writes header blocks of one connection straight to its output, from encoded forms where they still hold.
  *
  * What it writes must be sent, once and in the order of the calls: it may insert into the peer's table. It never hands out octets
- * that insert, so nothing of the kind can be kept, dropped or sent late by mistake. So write a block when its turn has come (trailers
- * behind their DATA), not before.
+ * that insert, so nothing of the kind can be kept or sent twice by mistake. What is left to the caller: write a block when its turn
+ * has come (trailers behind their DATA, not beside the headers), and never take back what was written (so whatever can fail, such
+ * as measuring the message, comes before).
  *
- * A block is `block` or `HpackEncoder.begin` first, then any of `name` and `HpackEncoder.field`.
+ * A block is any sequence of `block`, `name` and `HpackEncoder.field`; the first of them writes a size update that is due.
  */
 export class BlockWriter {
   readonly encoder: HpackEncoder;
