@@ -19,7 +19,8 @@ export function cents(amount: Amount): number {
 export function sum(first: Amount, ...others: Amount[]): Amount {
   let nanos = toNanos(first);
   for (const { currency, ...other } of others) {
-    if (currency !== first.currency) throw new RangeError(`can't add ${currency} to ${first.currency}; convert it first`);
+    if (currency !== first.currency)
+      throw new RangeError(`can't add ${currency} to ${first.currency}; convert it first`);
     nanos += toNanos(other);
   }
   return fromNanos(first.currency, nanos);

@@ -1,6 +1,6 @@
 export { type Balancer, type Candidate } from "./balancer/balancer.ts";
 export { type CallOptions } from "./client/call-options.ts";
-export { type Channel, type ChannelState } from "./client/channel.ts";
+export { type Channel, type ChannelState } from "./client/channel/channel.ts";
 export { type ClientOptions } from "./client/client-options.ts";
 export { type Client, createClient } from "./client/create-client.ts";
 export { after, before, type InterceptedCall, type Interceptor } from "./client/interceptor.ts";

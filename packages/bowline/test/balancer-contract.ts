@@ -122,7 +122,7 @@ class RandomWalk {
 /**
  * The promises of `Balancer` (balancer/balancer.ts), for every implementation that spreads load by chance or turn.
  *
- * Without allocation is not asserted here but shown by bench/micro/balancer.ts: heap figures of a test run are no measurement.
+ * That `pick` and `done` allocate nothing is not asserted: heap figures of a test run are no measurement.
  */
 export function balancerContract(name: string, create: (world: BalancerWorld) => Balancer<TestCandidate>): void {
   describe(`${name} keeps the contract of a balancer`, () => {

@@ -2,7 +2,10 @@ import type { AttemptResult, Balancer } from "../src/balancer/balancer.ts";
 import { type Random, seededRandom } from "../src/rpc/random.ts";
 import { candidates, HandClock, type TestCandidate } from "./test-candidate.ts";
 
-/** What is simulated: clients that call servers over a network of 0.25 ms a way, at random moments, whatever the answers. */
+/**
+ * What is simulated: clients that call servers over a network of 0.25 ms a way, at random moments, whatever the
+ * answers.
+ */
 export interface SimulationOptions {
   readonly seed: number;
   readonly balancer: (world: { clock: HandClock; random: Random }) => Balancer<TestCandidate>;

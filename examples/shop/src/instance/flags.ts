@@ -10,13 +10,16 @@ export interface Flags {
   readonly listen: string;
   /** Where the instances of this service share their state; undefined keeps it in this process. */
   readonly journalFolder: string | undefined;
+  /** What each call takes longer than it would, in ms. */
+  readonly workMs: number;
 }
 
 const HELP = `Options:
   --name NAME         what this instance is called (default: the service and the process id)
   --namespace NAME    instances of one namespace find each other (default: shop)
   --listen ADDRESS    host:port; port 0 takes any free one (default: 127.0.0.1:0)
-  --data FOLDER       where instances of a service share their state (default: each one keeps its own)`;
+  --data FOLDER       where instances of a service share their state (default: each one keeps its own)
+  --work-ms TIME      what each call takes longer than it would, as if there were a database (default: 0)`;
 
 /** Reads the command line of an instance of `service`; ends the process when there is something wrong with it. */
 export function readFlags(service: string): Flags {
@@ -27,12 +30,16 @@ export function readFlags(service: string): Flags {
         namespace: { type: "string", default: "shop" },
         listen: { type: "string", default: "127.0.0.1:0" },
         data: { type: "string" },
+        "work-ms": { type: "string", default: "0" },
         help: { type: "boolean", short: "h", default: false },
       },
     });
     if (!values.help) {
       const { name, namespace, listen, data } = values;
-      return { name, namespace, listen, journalFolder: data === undefined ? undefined : join(data, service) };
+      const workMs = Number(values["work-ms"]);
+      if (!(workMs >= 0 && workMs <= 10_000))
+        throw new RangeError(`--work-ms is ${values["work-ms"]}: give 0 to 10000`);
+      return { name, namespace, listen, journalFolder: data === undefined ? undefined : join(data, service), workMs };
     }
     console.log(HELP);
     process.exit(0);

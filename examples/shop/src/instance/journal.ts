@@ -33,7 +33,11 @@ const NEWLINE = 10;
  * It works because a short append to a local file is one step: the file's order is the order of events, for everybody.
  * Without a `folder` the state belongs to this process alone.
  */
-export function openJournal<Event>(state: Journalled<Event>, folder?: string, segmentBytes = SEGMENT_BYTES): Journal<Event> {
+export function openJournal<Event>(
+  state: Journalled<Event>,
+  folder?: string,
+  segmentBytes: number = SEGMENT_BYTES,
+): Journal<Event> {
   if (folder === undefined) return { append: (event) => state.apply(event), catchUp: () => {} };
   return new FileJournal(state, folder, segmentBytes);
 }

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import type { Channel, Server } from "bowline";
-import { type FromInstance, channelReport, reportOf, type ToInstance } from "./report.ts";
+import { channelReport, type FromInstance, reportOf, type ToInstance } from "./report.ts";
 
 /** An instance that is ready to run. */
 export interface Instance {

@@ -4,15 +4,17 @@ import { local } from "bowline/registry/local";
 import { InventoryService } from "../gen/shop/inventory/v1/inventory_rpc.ts";
 import { readFlags } from "../instance/flags.ts";
 import { openJournal } from "../instance/journal.ts";
+import { pretendWork } from "../instance/pretend-work.ts";
 import { runInstance } from "../instance/run-instance.ts";
 import { inventoryHandlers } from "./service.ts";
 import { Stock } from "./stock.ts";
 
-const { name, namespace, listen, journalFolder } = readFlags("inventory");
+const { name, namespace, listen, journalFolder, workMs } = readFlags("inventory");
 const registry = local({ namespace });
 const stock = new Stock();
 const journal = openJournal(stock, journalFolder);
 
-const server = createServer({ name: "shop.inventory", instanceId: name, listen, registry });
+const interceptors = [pretendWork(workMs)];
+const server = createServer({ name: "shop.inventory", instanceId: name, listen, registry, interceptors });
 server.add(InventoryService, inventoryHandlers(stock, journal));
 await runInstance({ name, server, journal });

@@ -1,9 +1,9 @@
-import type { MessageInit } from "bowline/codegen";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { MessageInit } from "bowline/codegen";
 import {
   type ProductSchema,
-  ReservationState,
   type ReservationSchema,
+  ReservationState,
   type ReserveRequest_Line,
 } from "../gen/shop/inventory/v1/inventory_pb.ts";
 import { type Amount, euros, sum, times } from "../money.ts";

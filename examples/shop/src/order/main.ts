@@ -6,11 +6,12 @@ import { OrderService } from "../gen/shop/order/v1/order_rpc.ts";
 import { PaymentService } from "../gen/shop/payment/v1/payment_rpc.ts";
 import { readFlags } from "../instance/flags.ts";
 import { openJournal } from "../instance/journal.ts";
+import { pretendWork } from "../instance/pretend-work.ts";
 import { runInstance } from "../instance/run-instance.ts";
 import { Orders } from "./orders.ts";
 import { orderHandlers } from "./service.ts";
 
-const { name, namespace, listen, journalFolder } = readFlags("order");
+const { name, namespace, listen, journalFolder, workMs } = readFlags("order");
 const registry = local({ namespace });
 const orders = new Orders();
 const journal = openJournal(orders, journalFolder);
@@ -19,6 +20,7 @@ const journal = openJournal(orders, journalFolder);
 const inventory = createClient(InventoryService, "shop.inventory", { registry, timeoutMs: 0 });
 const payments = createClient(PaymentService, "shop.payment", { registry, timeoutMs: 0 });
 
-const server = createServer({ name: "shop.order", instanceId: name, listen, registry });
+const interceptors = [pretendWork(workMs)];
+const server = createServer({ name: "shop.order", instanceId: name, listen, registry, interceptors });
 server.add(OrderService, orderHandlers({ orders, journal, inventory, payments }));
 await runInstance({ name, server, journal, clients: { inventory, payment: payments } });

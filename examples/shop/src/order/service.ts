@@ -66,7 +66,8 @@ export function orderHandlers({ orders, journal, inventory, payments }: OrderDep
     async placeOrder(request) {
       const order = place(request);
       const stage = order.reached[order.reached.length - 1][0];
-      if (stage === "cancelled") throw refusal("ORDER_CANCELLED", [{ subject: order.id, description: "was cancelled" }]);
+      if (stage === "cancelled")
+        throw refusal("ORDER_CANCELLED", [{ subject: order.id, description: "was cancelled" }]);
       if (stage === "paid") return toOrder(order);
       try {
         await complete(order, request);
@@ -103,5 +104,8 @@ async function* watchOrder(
 
 /** The other side has understood and says no; nothing but another order helps. */
 function isRefusal(error: unknown): boolean {
-  return RpcError.is(error) && (error.code === Code.FAILED_PRECONDITION || error.code === Code.INVALID_ARGUMENT || error.code === Code.NOT_FOUND);
+  return (
+    RpcError.is(error) &&
+    (error.code === Code.FAILED_PRECONDITION || error.code === Code.INVALID_ARGUMENT || error.code === Code.NOT_FOUND)
+  );
 }

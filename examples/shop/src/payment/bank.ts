@@ -1,5 +1,5 @@
 import type { Card, PaymentMethod, Wallet } from "../gen/shop/payment/v1/payment_pb.ts";
-import { cents, type Amount } from "../money.ts";
+import { type Amount, cents } from "../money.ts";
 import { refusal } from "../requests.ts";
 
 /** The card that every test bank declines. */
@@ -12,7 +12,8 @@ export function checkMethod({ method }: Pick<PaymentMethod, "method">): Record<s
   switch (method.case) {
     case "card":
       return {
-        "method.card.number": isCardNumber(method.value.number) || "12 to 19 digits, the last one as Luhn's formula wants it",
+        "method.card.number":
+          isCardNumber(method.value.number) || "12 to 19 digits, the last one as Luhn's formula wants it",
         "method.card.expiry_month": (method.value.expiryMonth >= 1 && method.value.expiryMonth <= 12) || "1 to 12",
         "method.card.expiry_year": (method.value.expiryYear >= 2000 && method.value.expiryYear < 2100) || "as in 2031",
       };

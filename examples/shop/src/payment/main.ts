@@ -4,15 +4,17 @@ import { local } from "bowline/registry/local";
 import { PaymentService } from "../gen/shop/payment/v1/payment_rpc.ts";
 import { readFlags } from "../instance/flags.ts";
 import { openJournal } from "../instance/journal.ts";
+import { pretendWork } from "../instance/pretend-work.ts";
 import { runInstance } from "../instance/run-instance.ts";
 import { Payments } from "./payments.ts";
 import { paymentHandlers } from "./service.ts";
 
-const { name, namespace, listen, journalFolder } = readFlags("payment");
+const { name, namespace, listen, journalFolder, workMs } = readFlags("payment");
 const registry = local({ namespace });
 const payments = new Payments();
 const journal = openJournal(payments, journalFolder);
 
-const server = createServer({ name: "shop.payment", instanceId: name, listen, registry });
+const interceptors = [pretendWork(workMs)];
+const server = createServer({ name: "shop.payment", instanceId: name, listen, registry, interceptors });
 server.add(PaymentService, paymentHandlers(payments, journal));
 await runInstance({ name, server, journal });

@@ -6,10 +6,11 @@ import { OrderService } from "../gen/shop/order/v1/order_rpc.ts";
 import { StorefrontService } from "../gen/shop/storefront/v1/storefront_rpc.ts";
 import { UserService } from "../gen/shop/user/v1/user_rpc.ts";
 import { readFlags } from "../instance/flags.ts";
+import { pretendWork } from "../instance/pretend-work.ts";
 import { runInstance } from "../instance/run-instance.ts";
 import { storefrontHandlers } from "./service.ts";
 
-const { name, namespace, listen } = readFlags("storefront");
+const { name, namespace, listen, workMs } = readFlags("storefront");
 const registry = local({ namespace });
 
 // No time limit of their own: a call made in a handler has the time that the handler's caller still waits.
@@ -17,6 +18,7 @@ const users = createClient(UserService, "shop.user", { registry, timeoutMs: 0 })
 const orders = createClient(OrderService, "shop.order", { registry, timeoutMs: 0 });
 const inventory = createClient(InventoryService, "shop.inventory", { registry, timeoutMs: 0 });
 
-const server = createServer({ name: "shop.storefront", instanceId: name, listen, registry });
+const interceptors = [pretendWork(workMs)];
+const server = createServer({ name: "shop.storefront", instanceId: name, listen, registry, interceptors });
 server.add(StorefrontService, storefrontHandlers({ users, orders, inventory }));
 await runInstance({ name, server, clients: { user: users, order: orders, inventory } });

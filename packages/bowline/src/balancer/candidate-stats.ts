@@ -10,8 +10,8 @@ const GAP_GAIN = 0.1;
 /**
  * What `p2c` remembers of one candidate, in fields only: a call allocates nothing.
  *
- * Times are monotonic ms of the balancer's clock. Calls that end within one reading of the clock (one turn of the event loop)
- * count as one sample, the first of them: a broken connection that fails a hundred calls at once is one failure.
+ * Times are monotonic ms of the balancer's clock. Calls that end within one reading of the clock (one turn of the event
+ * loop) count as one sample, the first of them: a broken connection that fails a hundred calls at once is one failure.
  */
 export class CandidateStats {
   /** Moving average of the time of successful calls in ms; 0 = none has succeeded yet. */
@@ -21,10 +21,11 @@ export class CandidateStats {
   /**
    * Start of the oldest call that no answer has followed; infinite when the last call was followed by one.
    *
-   * It stands for the start of the oldest call in flight, which one field can't hold. It is never older than that one unless
-   * calls timed out in between, and equal to it in the two cases that matter: one call in flight, and a candidate that
-   * stopped answering. Where many calls are in flight it is the better signal: the oldest of twenty is always old, so its
-   * true age reads as a stall without one (simulated with 22 calls in flight each: p50 33 instead of 29 ms), and so is a long stream.
+   * It stands for the start of the oldest call in flight, which one field can't hold. It is never older than that one
+   * unless calls timed out in between, and equal to it in the two cases that matter: one call in flight, and a
+   * candidate that stopped answering. Where many calls are in flight it is the better signal: the oldest of twenty is
+   * always old, so its true age reads as a stall without one (simulated with 22 calls in flight each: p50 33 instead of
+   * 29 ms), and so is a long stream.
    */
   unansweredSince: number = Number.POSITIVE_INFINITY;
   /** The latency that its score counts with, in ms. */
@@ -76,7 +77,10 @@ export class CandidateStats {
   }
 }
 
-/** Weight of a sample after a gap of `ratio` taus, 1 - e^-ratio, by its series: exact to 0.3 % below a cap of 0.3, and half the cost of `Math.exp`. */
+/**
+ * Weight of a sample after a gap of `ratio` taus, 1 - e^-ratio, by its series: exact to 0.3 % below a cap of 0.3, and
+ * half the cost of `Math.exp`.
+ */
 function gainAfter(ratio: number, gainMax: number): number {
   if (ratio > 0.5) return gainMax;
   const gain = ratio - ratio * ratio * (0.5 - ratio / 6);

@@ -68,6 +68,67 @@ describe("p2c", () => {
     }
   });
 
+  it("weighs success by its fourth power", () => {
+    const set = candidates(2);
+    const bench = new Bench(set);
+    bench.run(100, 1, wellIn(10));
+    stats(set[1]).success = 0.8;
+    bench.balancer.update(set);
+    for (let call = 0; call < 100; call++) expect(bench.balancer.pick(null)).toBe(set[0]);
+  });
+
+  /** How many of 4000 picks without an end go to those that `isOne` names, in a set that is known. */
+  function ratioOf(
+    set: readonly TestCandidate[],
+    isOne: (candidate: TestCandidate) => boolean,
+    change: () => void,
+  ): number {
+    const bench = new Bench(set);
+    bench.run(1000, 1, wellIn(10));
+    change();
+    bench.balancer.update(set);
+    let count = 0;
+    for (let call = 0; call < 4000; call++) if (isOne(bench.balancer.pick(null) as TestCandidate)) count++;
+    return count / 4000;
+  }
+
+  it("compares three different candidates of a larger set", () => {
+    const set = candidates(4);
+    const ratio = ratioOf(
+      set,
+      (candidate) => candidate === set[0],
+      () => {
+        for (const candidate of set.slice(1)) candidate.inFlight = 5;
+      },
+    );
+    expect(ratio).toBeGreaterThan(0.7);
+    expect(ratio).toBeLessThan(0.8);
+  });
+
+  it("gives a bad winner one more rival", () => {
+    const set = candidates(20);
+    const isBad = (candidate: TestCandidate): boolean => set.indexOf(candidate) < 14;
+    const ratio = ratioOf(set, isBad, () => {
+      for (const candidate of set.slice(0, 14)) stats(candidate).success = 0.6;
+    });
+    // Three draws of bad ones only: 0.32; four: 0.22.
+    expect(ratio).toBeGreaterThan(0.17);
+    expect(ratio).toBeLessThan(0.27);
+  });
+
+  it("still compares when few of many are ready", () => {
+    const set = candidates(30);
+    const ratio = ratioOf(
+      set,
+      (candidate) => candidate === set[0],
+      () => {
+        set[1].inFlight = 5;
+        for (const candidate of set.slice(2)) candidate.isReady = false;
+      },
+    );
+    expect(ratio).toBe(1);
+  });
+
   it("leaves a new candidate with one call in flight until one has succeeded", () => {
     const set = candidates(6);
     const bench = new Bench(set, { slowStartMs: 0 });
@@ -127,6 +188,15 @@ describe("p2c", () => {
     for (let call = 0; call < 20; call++) expect(bench.balancer.pick(null)).not.toBe(set[0]);
     set[1].inFlight = 0;
     set[2].inFlight = 0;
+  });
+
+  it("counts a stall from the first call after all others are gone", () => {
+    const set = candidates(1);
+    const bench = new Bench(set);
+    bench.end(bench.begin(), "timeout", 1000);
+    bench.clock.time += 5000;
+    bench.begin();
+    expect(stats(set[0]).unansweredSince).toBe(5000);
   });
 
   it("forgives one pause: a sample counts five times the usual at most", () => {
@@ -237,6 +307,16 @@ describe("p2c", () => {
     for (const candidate of set.slice(1)) bench.balancer.done(candidate, "ok", 5);
     for (let call = 0; call < 100; call++) bench.begin();
     expect(set[0].inFlight).toBe(1);
+  });
+
+  it("retests a broken candidate of a large set soon, though all others look better", () => {
+    const set = candidates(30);
+    const bench = new Bench(set);
+    bench.run(3000, 1, wellIn(5));
+    stats(set[0]).success = 0.2;
+    stats(set[0]).retestAt = bench.clock.time;
+    const counts = bench.run(200, 1, wellIn(5));
+    expect(counts.get(set[0])).toBeGreaterThan(0);
   });
 
   it("does not take a quiet client's silence for trouble", () => {

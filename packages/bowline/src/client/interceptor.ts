@@ -19,7 +19,10 @@ export interface InterceptedCall {
  * method streams them (`call.method.kind` tells). Interceptors run in the order of the list, the first one outermost. What an
  * interceptor throws ends the call.
  */
-export type Interceptor = (call: InterceptedCall, next: (call: InterceptedCall) => Promise<unknown>) => Promise<unknown>;
+export type Interceptor = (
+  call: InterceptedCall,
+  next: (call: InterceptedCall) => Promise<unknown>,
+) => Promise<unknown>;
 
 /** An interceptor with its place among the built-in layers. */
 export interface PlacedInterceptor {

@@ -1,12 +1,11 @@
 import { retryBackoffMs } from "../resilience/backoff.ts";
-import type { RetryBudget } from "../resilience/retry-budget.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import type { Random } from "../rpc/random.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { startSpan } from "../rpc/trace-context.ts";
-import type { Call } from "./call.ts";
-import type { Interceptor, PlacedInterceptor } from "./interceptor.ts";
+import type { Call } from "./call/call.ts";
+import { before, type Interceptor, type PlacedInterceptor } from "./interceptor.ts";
 
 /**
  * A built-in layer: plain functions over the fields of a call, run for each call in the order of the list. A layer costs nothing
@@ -41,7 +40,6 @@ export interface ClientPipelineOptions {
   /** Time for a call that says nothing else, in ms; 0 = none. */
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
-  readonly budget: RetryBudget;
   readonly interceptors: readonly (Interceptor | PlacedInterceptor)[];
   /** Names of built-in layers to leave out: for measurements. */
   readonly without: readonly string[];
@@ -68,6 +66,10 @@ export interface ClientPipeline {
 /** The composition root of the client: what happens around each call, outermost first. */
 export function clientPipeline(options: ClientPipelineOptions): ClientPipeline {
   const all = [traceLayer(), metricsLayer(options.clock), deadlineLayer(options.timeoutMs), retryLayer(options)];
+  const names = all.map((layer) => layer.name);
+  const unknown = options.without.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new TypeError(`there is no layer "${unknown}" to leave out; layers are ${names.join(", ")}`);
   const layers = all.filter((layer) => !options.without.includes(layer.name));
   const order = inOrder(layers, options.interceptors);
   const segments: ClientLayer[][] = [[]];
@@ -103,7 +105,10 @@ function traceLayer(): ClientLayer {
     why: "outermost, so that one span covers all attempts; continues the trace of the call that is being served",
     begin(call) {
       const parent = call.parent;
-      startSpan(call, parent !== null && (parent.traceA | parent.traceB | parent.traceC | parent.traceD) !== 0 ? parent : null);
+      startSpan(
+        call,
+        parent !== null && (parent.traceA | parent.traceB | parent.traceC | parent.traceD) !== 0 ? parent : null,
+      );
       if (parent !== null) call.tracestate = parent.tracestate;
       return null;
     },
@@ -136,7 +141,10 @@ function deadlineLayer(defaultTimeoutMs: number): ClientLayer {
       call.deadlineAt = deadlineAt;
       if (deadlineAt === 0) return null;
       if (deadlineAt <= call.startedAt) {
-        return new RpcError(Code.DEADLINE_EXCEEDED, "the deadline had passed before the call was sent", { reason: "deadline", sent: false });
+        return new RpcError(Code.DEADLINE_EXCEEDED, "the deadline had passed before the call was sent", {
+          reason: "deadline",
+          sent: false,
+        });
       }
       call.channel.wheel.add(call, deadlineAt);
       return null;
@@ -144,46 +152,62 @@ function deadlineLayer(defaultTimeoutMs: number): ClientLayer {
   };
 }
 
-function retryLayer(options: ClientPipelineOptions): ClientLayer {
-  const { retry, budget, random, clock } = options;
+function retryLayer({ retry, random, clock }: ClientPipelineOptions): ClientLayer {
+  const name = "retry";
+  const why =
+    "outside pick: another attempt goes to another endpoint; only idempotent methods, only while the budget lasts";
+  if (retry.maxAttempts === 1) return { name, why };
   return {
-    name: "retry",
-    why: "outside pick: another attempt goes to another endpoint; only idempotent methods, only while the budget lasts",
-    begin() {
-      budget.deposit();
+    name,
+    why,
+    begin(call) {
+      call.channel.retryBudget.deposit();
       return null;
     },
     attemptEnded(call, error) {
       if (error.code !== Code.UNAVAILABLE || call.retries + 1 >= retry.maxAttempts) return -1;
       if (call.method.idempotency === "unknown") return -1;
       // One layer of a chain repeats, or attempts multiply.
-      if (call.parent !== null && call.parent.isRetry) return -1;
+      if (call.parent?.isRetry === true) return -1;
       const pushback = call.pushback === undefined ? Number.NaN : Number(call.pushback);
       if (call.pushback !== undefined && !(pushback >= 0)) return -1;
       const delayMs = Number.isNaN(pushback) ? retryBackoffMs(call.retries, random, retry) : pushback;
       if (call.deadlineAt > 0 && clock.now() + delayMs >= call.deadlineAt) return -1;
-      return budget.withdraw() ? delayMs : -1;
+      return call.channel.retryBudget.withdraw() ? delayMs : -1;
     },
   };
 }
 
 /** Layers and interceptors, outermost first. An interceptor without a place stands right outside `retry`. */
-function inOrder(layers: readonly ClientLayer[], interceptors: readonly (Interceptor | PlacedInterceptor)[]): (ClientLayer | Interceptor)[] {
-  const placed = interceptors.map((each) => (typeof each === "function" ? { interceptor: each, side: "before", layer: "retry" } : each));
+function inOrder(
+  layers: readonly ClientLayer[],
+  interceptors: readonly (Interceptor | PlacedInterceptor)[],
+): (ClientLayer | Interceptor)[] {
+  const placed = interceptors.map((each) => (typeof each === "function" ? before("retry", each) : each));
   const names = layers.map((layer) => layer.name);
-  for (const { layer, side } of placed) {
+  for (const { interceptor, layer, side } of placed) {
+    if (typeof interceptor !== "function") {
+      throw new TypeError(
+        'an interceptor is an async (call, next) => …, or before("retry", one) for a place of its own',
+      );
+    }
     if (layer === "retry" && side === "after") {
       throw new TypeError('interceptors run once a call: place them before("retry") or further out');
     }
-    if (!names.includes(layer)) throw new TypeError(`there is no layer "${layer}" to place an interceptor ${side}; layers are ${names.join(", ")}`);
+    if (!names.includes(layer))
+      throw new TypeError(
+        `there is no layer "${layer}" to place an interceptor ${side}; layers are ${names.join(", ")}`,
+      );
   }
   return layers.flatMap((layer) => {
-    const at = (side: string): Interceptor[] => placed.filter((each) => each.layer === layer.name && each.side === side).map((each) => each.interceptor);
+    const at = (side: string): Interceptor[] =>
+      placed.filter((each) => each.layer === layer.name && each.side === side).map((each) => each.interceptor);
     return [...at("before"), layer, ...at("after")];
   });
 }
 
 function line(entry: ClientLayer | Interceptor): string {
-  if (typeof entry === "function") return `${entry.name === "" ? "(interceptor)" : entry.name}  an interceptor of yours`;
+  if (typeof entry === "function")
+    return `${entry.name === "" ? "(interceptor)" : entry.name}  an interceptor of yours`;
   return `${entry.name}  ${entry.why}`;
 }

@@ -8,8 +8,10 @@ import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { ClientStream } from "./client-stream.ts";
+import { ConnectionKeeper } from "./connection-keeper.ts";
 import { ARENA_MESSAGE_BYTES, encode, measure } from "./grpc-stream.ts";
 import { readFields, TOKENS } from "./header-fields.ts";
+import type { KeepaliveOptions } from "./keepalive.ts";
 import { PREFIX_BYTES, writePrefix } from "./message-framing.ts";
 import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./method-headers.ts";
 import { resetError } from "./status.ts";
@@ -18,6 +20,8 @@ import { resetError } from "./status.ts";
 export interface ClientTransportOptions {
   readonly clock: Clock;
   readonly limits: Http2Limits;
+  /** When silent servers are asked for a sign of life; null = never. */
+  readonly keepalive: KeepaliveOptions | null;
   /** Largest answer message in bytes, after inflation. */
   readonly maxReceiveBytes: number;
   /** A word for people on what the first octets of a connection are if not HTTP/2. */
@@ -49,6 +53,8 @@ export class ClientTransport {
   readonly maxReceiveBytes: number;
   readonly #options: ClientTransportOptions;
   readonly #owner: ClientTransportOwner;
+  /** Null when a silent server is never asked. */
+  readonly #keeper: ConnectionKeeper | null;
 
   constructor(link: Link, options: ClientTransportOptions, owner: ClientTransportOwner) {
     this.#options = options;
@@ -56,10 +62,13 @@ export class ClientTransport {
     this.maxReceiveBytes = options.maxReceiveBytes;
     this.connection = new Connection(link, this, { isServer: false, clock: options.clock, limits: options.limits });
     this.blocks = new BlockWriter(this.connection.encoder);
+    const { clock, keepalive } = options;
+    this.#keeper = keepalive === null ? null : new ConnectionKeeper(this.connection, clock, keepalive, null);
   }
 
   start(): void {
     this.connection.start();
+    this.#keeper?.start();
   }
 
   /** True when a call may be sent now. */
@@ -90,6 +99,7 @@ export class ClientTransport {
     const { writer } = connection;
     stream.transport = this;
     connection.open(stream);
+    if (this.#keeper?.isDormant === true) this.#keeper.wake();
     writer.reserve(stream.headers.maxBytes + metadata + bound + PREFIX_BYTES + 2 * FRAME_HEADER_BYTES);
     const { buffer } = writer;
     // HEADERS
@@ -120,6 +130,7 @@ export class ClientTransport {
     this.#checkMetadata(stream, metadata);
     stream.transport = this;
     connection.open(stream);
+    if (this.#keeper?.isDormant === true) this.#keeper.wake();
     const block = Buffer.allocUnsafe(stream.headers.maxBytes + metadata);
     let to = stream.headers.write(this.blocks, block, 0, stream.timeoutMs, stream);
     if (metadata > 0) to = this.#extra(stream, block, to);
@@ -164,11 +175,13 @@ export class ClientTransport {
   pinged(): void {}
 
   closed(error: Error | undefined): void {
+    this.#keeper?.close();
     this.#owner.closed(this, error);
   }
 
   explain(firstBytes: Buffer): string | undefined {
-    return this.#options.explain(firstBytes);
+    const what = this.#options.explain(firstBytes);
+    return what && `${this.connection.link.peer.remoteAddress} ${what}`;
   }
 
   // --- in detail ---
@@ -179,7 +192,7 @@ export class ClientTransport {
     const sent = stream.sendLast(request);
     if (sent === undefined) return;
     sent.catch((error: unknown) => {
-      if (stream.id === id) stream.unreadable(RpcError.from(error));
+      if (stream.id === id && stream.transport === this) stream.unreadable(RpcError.from(error));
     });
   }
 

@@ -75,7 +75,11 @@ export abstract class GrpcStream extends Http2Stream {
     if (this.compression !== null && bound >= this.compressFromBytes) {
       const framed = this.#compressed(codec, message, bound, this.compression);
       if (!(framed instanceof Promise)) return this.#send(framed, end);
-      return framed.then((bytes) => this.#send(bytes, end));
+      const { id, connection } = this;
+      // An attempt of a call may have ended meanwhile, and the next one begun on this object.
+      return framed.then((bytes) => {
+        if (this.id === id && this.connection === connection) this.#send(bytes, end);
+      });
     }
     if (bound > ARENA_MESSAGE_BYTES) {
       this.#sendLarge(codec, message, bound, end);

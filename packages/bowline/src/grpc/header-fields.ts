@@ -153,14 +153,15 @@ export class HeaderFields {
   /** Takes field `i` of a block; what varies in each call is read from its octets. */
   addField(block: HeaderBlock, i: number): void {
     const token = block.token(i);
-    if (token === Token.TIMEOUT && block.rawStart(i) >= 0) {
-      this.#timeout(parseTimeout(block.rawBuffer, block.rawStart(i), block.rawLength(i)));
-    } else if (token === Token.TRACEPARENT && block.rawStart(i) >= 0) {
-      this.seen |= Seen.REGULAR;
-      this.trace = parseTraceparent(block.rawBuffer, block.rawStart(i), block.rawLength(i));
-    } else {
-      this.add(token, block.name(i), block.value(i));
+    const start = block.rawStart(i);
+    if (start >= 0 && token === Token.TIMEOUT) {
+      const timeoutMs = parseTimeout(block.rawBuffer, start, block.rawLength(i));
+      if (timeoutMs >= 0) return this.#timeout(timeoutMs);
+    } else if (start >= 0 && token === Token.TRACEPARENT) {
+      const trace = parseTraceparent(block.rawBuffer, start, block.rawLength(i));
+      if (trace !== null) return this.#traceparent(trace);
     }
+    this.add(token, block.name(i), block.value(i));
   }
 
   #pseudo(token: number, value: string): void {
@@ -248,6 +249,11 @@ export class HeaderFields {
     }
   }
 
+  #traceparent(trace: TraceContext): void {
+    this.seen |= Seen.REGULAR;
+    this.trace = trace;
+  }
+
   #timeout(timeoutMs: number): void {
     this.seen |= Seen.REGULAR;
     this.timeoutMs = timeoutMs < 0 ? Number.NaN : timeoutMs;
@@ -266,13 +272,13 @@ export function readFields(entries: readonly HeaderEntry[]): HeaderFields {
 
 /** What `takeVarying` found. */
 export const varying = {
-  /** -1 without, NaN when malformed. */
+  /** -1 without. */
   timeoutMs: -1,
   trace: null as TraceContext | null,
 };
 
 /**
- * Reads the fields behind a block's prefix into `varying`, if they are nothing but a deadline and a trace in plain octets.
+ * Reads the fields behind a block's prefix into `varying`, if they are nothing but a good deadline and trace in plain octets.
  * This is the whole of header reading for nearly every call.
  */
 export function takeVarying(block: HeaderBlock): boolean {
@@ -283,10 +289,11 @@ export function takeVarying(block: HeaderBlock): boolean {
     if (start < 0) return false;
     const token = block.token(i);
     if (token === Token.TIMEOUT) {
-      const timeoutMs = parseTimeout(block.rawBuffer, start, block.rawLength(i));
-      varying.timeoutMs = timeoutMs < 0 ? Number.NaN : timeoutMs;
+      varying.timeoutMs = parseTimeout(block.rawBuffer, start, block.rawLength(i));
+      if (varying.timeoutMs < 0) return false;
     } else if (token === Token.TRACEPARENT) {
       varying.trace = parseTraceparent(block.rawBuffer, start, block.rawLength(i));
+      if (varying.trace === null) return false;
     } else {
       return false;
     }

@@ -3,7 +3,6 @@ import type { Compression } from "../codec/compression.ts";
 import type { Http2Stream } from "../http2/stream.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
-import { asBuffer } from "./grpc-stream.ts";
 
 /** Octets of the prefix of each message: flag and length (gRPC PROTOCOL-HTTP2, "Length-Prefixed-Message"). */
 const PREFIX_BYTES = 5;
@@ -43,10 +42,10 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
   #readAt = 0;
   #writeAt = 0;
   #waiting: Waiting<T> | null = null;
-  /** Reads wait in line behind this one: an inflation that runs elsewhere, or a read that was not awaited. */
-  #pending: Promise<unknown> | null = null;
+  /** Reads behind `#waiting`, of a user who did not wait for the one before; null = none yet. */
+  #line: Waiting<T>[] | null = null;
   /** The waiting reader's message is being inflated; it must not get another one. */
-  #isInflating = false;
+  #inflation: Promise<Buffer> | null = null;
   #isEnded = false;
   #error: RpcError | null = null;
 
@@ -66,7 +65,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
   push(chunk: Buffer, start: number, end: number): void {
     if (this.#error !== null || this.#isEnded) return;
     let at = start;
-    const isWanted = this.#waiting !== null && !this.#isInflating;
+    const isWanted = this.#waiting !== null && this.#inflation === null;
     if (isWanted && this.#readAt === this.#writeAt && end - start >= PREFIX_BYTES && chunk[start] === 0) {
       const length = chunk.readUInt32BE(start + 1);
       const to = start + PREFIX_BYTES + length;
@@ -77,7 +76,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     }
     if (at < end) {
       this.#append(chunk, at, end);
-      if (this.#waiting !== null && !this.#isInflating) this.#serve();
+      this.#serve();
     }
     this.#hold();
   }
@@ -87,7 +86,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     if (this.#isEnded) return;
     this.#isEnded = true;
     this.#error ??= error;
-    if (this.#waiting !== null && !this.#isInflating) this.#serve();
+    this.#serve();
   }
 
   /** The call is over: nothing more is read. */
@@ -97,16 +96,15 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     this.#backlog = NOTHING;
     this.#readAt = 0;
     this.#writeAt = 0;
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    waiting?.reject(error);
+    this.#inflation = null;
+    while (this.#waiting !== null) this.#taken().reject(error);
   }
 
   next(): Promise<IteratorResult<T>> {
-    if (this.#pending !== null) return this.#inLine();
     return new Promise((resolve, reject) => {
       if (this.#waiting !== null) {
-        resolve(this.#inLine());
+        this.#line ??= [];
+        this.#line.push({ resolve, reject });
         return;
       }
       this.#waiting = { resolve, reject };
@@ -126,49 +124,35 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     return this;
   }
 
-  #inLine(): Promise<IteratorResult<T>> {
-    const before = this.#pending ?? Promise.resolve();
-    const read: Promise<IteratorResult<T>> = before.then(
-      () => this.#nextAfter(read),
-      () => this.#nextAfter(read),
-    );
-    this.#pending = read;
-    return read;
-  }
-
-  #nextAfter(mine: Promise<unknown>): Promise<IteratorResult<T>> {
-    if (this.#pending === mine) this.#pending = null;
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#serve();
-      this.#hold();
-    });
-  }
-
-  /** Gives the waiting reader the message at the front of the backlog, or the end. */
-  #serve(): void {
-    const available = this.#writeAt - this.#readAt;
-    if (available >= PREFIX_BYTES) {
-      const flag = this.#backlog[this.#readAt];
-      const length = this.#backlog.readUInt32BE(this.#readAt + 1);
-      if (length > this.#maxMessageBytes) return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
-      if (flag > 1) return this.#unreadable(new RpcError(Code.INTERNAL, `message flag ${flag} is neither 0 nor 1`, { reason: "protocol" }));
-      if (available >= PREFIX_BYTES + length) {
-        const start = this.#readAt + PREFIX_BYTES;
-        this.#readAt = start + length;
-        if (flag === 0) this.#deliver(this.#backlog, start, start + length);
-        else this.#inflate(start, start + length);
-        return;
-      }
-    }
-    if (!this.#isEnded) return;
+  /** The reader whose turn it is; the next one in line takes its place. */
+  #taken(): Waiting<T> {
     const waiting = this.#waiting as Waiting<T>;
-    this.#waiting = null;
-    if (this.#error !== null) waiting.reject(this.#error);
-    else if (available > 0) {
-      this.#waiting = waiting;
-      this.#unreadable(new RpcError(Code.INTERNAL, "the stream ended inside a message", { reason: "protocol" }));
-    } else waiting.resolve({ value: undefined, done: true });
+    this.#waiting = this.#line?.shift() ?? null;
+    return waiting;
+  }
+
+  /** Gives waiting readers the messages at the front of the backlog, or the end. */
+  #serve(): void {
+    while (this.#waiting !== null && this.#inflation === null) {
+      const available = this.#writeAt - this.#readAt;
+      if (available >= PREFIX_BYTES) {
+        const flag = this.#backlog[this.#readAt];
+        const length = this.#backlog.readUInt32BE(this.#readAt + 1);
+        if (length > this.#maxMessageBytes) return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
+        if (flag > 1) return this.#unreadable(protocolError(`message flag ${flag} is neither 0 nor 1`));
+        if (available >= PREFIX_BYTES + length) {
+          const start = this.#readAt + PREFIX_BYTES;
+          this.#readAt = start + length;
+          if (flag === 0) this.#deliver(this.#backlog, start, start + length);
+          else this.#inflate(start, start + length);
+          continue;
+        }
+      }
+      if (!this.#isEnded) return;
+      if (this.#error !== null) this.#taken().reject(this.#error);
+      else if (available > 0) this.#unreadable(protocolError("the stream ended inside a message"));
+      else this.#taken().resolve({ value: undefined, done: true });
+    }
   }
 
   #deliver(bytes: Buffer, start: number, end: number): void {
@@ -179,31 +163,28 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
       this.#unreadable(undecodable(error));
       return;
     }
-    const waiting = this.#waiting;
-    this.#waiting = null;
-    waiting?.resolve({ value, done: false });
+    this.#taken().resolve({ value, done: false });
   }
 
   #inflate(start: number, end: number): void {
-    if (this.#compression === null) {
-      return this.#unreadable(new RpcError(Code.INTERNAL, "a message is marked compressed, but the call names no grpc-encoding", { reason: "protocol" }));
+    const compression = this.#compression;
+    if (compression === null) {
+      return this.#unreadable(protocolError("a message is marked compressed, but the call names no grpc-encoding"));
     }
     // A copy: the backlog moves while the inflation runs.
     const bytes = Buffer.from(this.#backlog.subarray(start, end));
-    const compression = this.#compression;
-    const inflation = (async () => compression.decompress(bytes, this.#maxMessageBytes))();
-    this.#pending = inflation;
-    this.#isInflating = true;
+    const inflation = (async () => compression.decompress(bytes, this.#maxMessageBytes, true))();
+    this.#inflation = inflation;
     inflation.then(
       (inflated) => {
-        this.#isInflating = false;
-        if (this.#pending === inflation) this.#pending = null;
-        if (this.#waiting !== null) this.#deliver(asBuffer(inflated), 0, inflated.length);
+        if (this.#inflation !== inflation) return;
+        this.#inflation = null;
+        this.#deliver(inflated, 0, inflated.length);
+        this.#serve();
+        this.#hold();
       },
       (error) => {
-        this.#isInflating = false;
-        if (this.#pending === inflation) this.#pending = null;
-        this.#unreadable(RpcError.is(error) ? error : undecodable(error));
+        if (this.#inflation === inflation) this.#unreadable(RpcError.is(error) ? error : undecodable(error));
       },
     );
   }
@@ -220,6 +201,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     if (this.#waiting === null && available >= PREFIX_BYTES) {
       const length = this.#backlog.readUInt32BE(this.#readAt + 1);
       if (available >= PREFIX_BYTES + length) held = available;
+      else if (length > this.#maxMessageBytes) return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
     }
     if (held === this.#stream.heldBytes) return;
     this.#stream.heldBytes = held;
@@ -250,9 +232,17 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
 
 /** The error of a message whose announced or real size passes the limit of this side. */
 export function tooLarge(bytes: number, maxBytes: number): RpcError {
-  return new RpcError(Code.RESOURCE_EXHAUSTED, `a message of ${bytes} bytes is above the limit of ${maxBytes} (maxReceiveBytes)`, {
-    reason: "limit",
-  });
+  return new RpcError(
+    Code.RESOURCE_EXHAUSTED,
+    `a message of ${bytes} bytes is above the limit of ${maxBytes} (maxReceiveBytes)`,
+    {
+      reason: "limit",
+    },
+  );
+}
+
+function protocolError(text: string): RpcError {
+  return new RpcError(Code.INTERNAL, text, { reason: "protocol" });
 }
 
 /** The error of octets that are no message of the expected type. */

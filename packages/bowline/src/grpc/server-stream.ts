@@ -15,10 +15,10 @@ import {
   wholeMessageLength,
   writePrefix,
 } from "./message-framing.ts";
-import { statusFields } from "./status.ts";
 import { MessageReader, tooLarge, undecodable } from "./message-reader.ts";
-import type { ServerRoute, ServerTransport } from "./server-transport.ts";
 import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./method-headers.ts";
+import type { ServerRoute, ServerTransport } from "./server-transport.ts";
+import { statusFields } from "./status.ts";
 
 /** A message that arrived before the end of the request, or nothing. */
 const NO_MESSAGE: unique symbol = Symbol("no message");
@@ -81,6 +81,11 @@ export class ServerStream extends GrpcStream implements MessageSink {
     return this.#isFinished;
   }
 
+  /** Only the status is still to come, behind what waits. */
+  override get isWritten(): boolean {
+    return this.#isFinished;
+  }
+
   /** True when the client takes messages in this encoding. */
   accepts(encoding: string): boolean {
     return parseAcceptEncoding(this.acceptEncoding).includes(encoding);
@@ -103,7 +108,12 @@ export class ServerStream extends GrpcStream implements MessageSink {
     if (!route.begin(this)) return;
     const { kind } = route.method;
     if (kind === "client-stream" || kind === "bidi-stream") {
-      this.reader = new MessageReader(this, route.method.input, this.transport.maxReceiveBytes, this.requestCompression);
+      this.reader = new MessageReader(
+        this,
+        route.method.input,
+        this.transport.maxReceiveBytes,
+        this.requestCompression,
+      );
       if (end) this.reader.end(null);
       route.messages(this, this.reader);
     } else if (end) {
@@ -157,6 +167,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
 
   abandoned(): void {
     // A handler that has read enough goes on to its answer; what still comes is dropped, without new window.
+    this.heldBytes = Number.POSITIVE_INFINITY;
   }
 
   unreadable(error: RpcError): void {
@@ -173,13 +184,16 @@ export class ServerStream extends GrpcStream implements MessageSink {
     const route = this.route as ServerRoute;
     const codec = route.method.output;
     const bound = measure(codec, message);
-    if (bound > ARENA_MESSAGE_BYTES || this.compression !== null || this.#headersSent) return this.#respondSlowly(message);
+    if (bound > ARENA_MESSAGE_BYTES || this.compression !== null || this.#headersSent)
+      return this.#respondSlowly(message);
     const { connection, transport } = this;
     const { writer } = connection;
     const metadata = metadataBound(this.headerMetadata) + metadataBound(this.trailerMetadata);
     if (metadata > ARENA_MESSAGE_BYTES) return this.#respondSlowly(message);
     const { responseHeaders, okTrailers, blocks } = transport;
-    writer.reserve(responseHeaders.maxBytes + okTrailers.maxBytes + metadata + bound + PREFIX_BYTES + 3 * FRAME_HEADER_BYTES);
+    writer.reserve(
+      responseHeaders.maxBytes + okTrailers.maxBytes + metadata + bound + PREFIX_BYTES + 3 * FRAME_HEADER_BYTES,
+    );
     const { buffer } = writer;
     let at = writer.offset;
     // HEADERS
@@ -207,6 +221,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
     writer.header(at, to - at - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS | Flag.END_STREAM, this.id);
     writer.offset = to;
     this.#isFinished = true;
+    transport.hasSent = true;
     this.#ended();
   }
 
@@ -215,17 +230,20 @@ export class ServerStream extends GrpcStream implements MessageSink {
     if (this.#headersSent || this.id === 0) return;
     this.#headersSent = true;
     const { connection, transport } = this;
-    const headers = this.compression === null ? transport.responseHeaders : transport.compressedHeaders(this.compression.name);
+    const headers =
+      this.compression === null ? transport.responseHeaders : transport.compressedHeaders(this.compression.name);
     const block = Buffer.allocUnsafe(headers.maxBytes + metadataBound(this.headerMetadata));
     let to = transport.blocks.block(headers, block, 0);
     if (this.headerMetadata !== null) to = writeMetadata(connection.encoder, block, to, this.headerMetadata);
     connection.sendHeaders(this, block.subarray(0, to), false);
+    transport.hasSent = true;
   }
 
   /** Sends one message of a stream; a promise only when it is compressed elsewhere. Ask `hasRoom` before the next. */
   send(message: unknown): void | Promise<void> {
     if (this.id === 0 || this.#isFinished) return;
     this.sendHeaders();
+    this.transport.hasSent = true;
     return this.writeMessage((this.route as ServerRoute).method.output, message, false);
   }
 
@@ -234,7 +252,6 @@ export class ServerStream extends GrpcStream implements MessageSink {
     if (this.id === 0 || this.#isFinished) return;
     this.#isFinished = true;
     this.#status = error;
-    this.transport.statusSent();
     if (this.queue === null) this.#sendStatus();
     else if (error !== null && error.origin === "local" && error.reason === "deadline") this.#dropQueue();
   }
@@ -269,19 +286,19 @@ export class ServerStream extends GrpcStream implements MessageSink {
   #sendStatus(): void {
     const { connection, transport } = this;
     const { encoder } = connection;
+    // In one block with the status, a client would take metadata for the header as belonging to the trailer.
+    if (this.headerMetadata !== null && this.headerMetadata.size > 0) this.sendHeaders();
     const error = this.#status;
     const status = error === null ? OK_FIELDS : statusFields(error);
     const trailers = error?.metadataIfAny ?? null;
     const isTrailersOnly = !this.#headersSent;
     let bound = fieldsBound(status) + metadataBound(this.trailerMetadata) + metadataBound(trailers);
-    if (isTrailersOnly) bound += transport.responseHeaders.maxBytes + metadataBound(this.headerMetadata);
+    if (isTrailersOnly) bound += transport.responseHeaders.maxBytes;
     const block = Buffer.allocUnsafe(bound);
     let to = 0;
-    if (isTrailersOnly) {
-      to = transport.blocks.block(transport.responseHeaders, block, to);
-      if (this.headerMetadata !== null) to = writeMetadata(encoder, block, to, this.headerMetadata);
-    }
+    if (isTrailersOnly) to = transport.blocks.block(transport.responseHeaders, block, to);
     this.#headersSent = true;
+    transport.hasSent = true;
     to = writeFields(encoder, block, to, status);
     if (this.trailerMetadata !== null) to = writeMetadata(encoder, block, to, this.trailerMetadata);
     if (trailers !== null) to = writeMetadata(encoder, block, to, trailers);
@@ -358,7 +375,9 @@ export class ServerStream extends GrpcStream implements MessageSink {
       this.unreadable(
         isCut
           ? new RpcError(Code.INTERNAL, "the request ended inside a message", { reason: "protocol" })
-          : new RpcError(Code.UNIMPLEMENTED, "the request has no message, the method takes one", { reason: "protocol" }),
+          : new RpcError(Code.UNIMPLEMENTED, "the request has no message, the method takes one", {
+              reason: "protocol",
+            }),
       );
       return;
     }
@@ -368,13 +387,18 @@ export class ServerStream extends GrpcStream implements MessageSink {
   }
 
   #tooMany(): void {
-    this.unreadable(new RpcError(Code.UNIMPLEMENTED, "the request has more than one message, the method takes one", { reason: "protocol" }));
+    this.unreadable(
+      new RpcError(Code.UNIMPLEMENTED, "the request has more than one message, the method takes one", {
+        reason: "protocol",
+      }),
+    );
   }
 
   /** RFC 9113 §8.1.1: a body that differs from content-length is malformed. */
   #countContent(bytes: number, end: boolean): boolean {
     this.#receivedBytes += bytes;
-    if (this.#receivedBytes <= this.#contentLength && (!end || this.#receivedBytes === this.#contentLength)) return true;
+    if (this.#receivedBytes <= this.#contentLength && (!end || this.#receivedBytes === this.#contentLength))
+      return true;
     this.transport.malformed(this, "the body's length differs from content-length");
     return false;
   }

@@ -8,11 +8,20 @@ import type { Link } from "../http2/link.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import type { Method } from "../rpc/method.ts";
+import type { Random } from "../rpc/random.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { TraceContext } from "../rpc/trace-context.ts";
-import { HeaderFields, readFields, Seen, takeVarying, TOKENS, varying } from "./header-fields.ts";
-import { metadataError } from "./metadata-headers.ts";
+import { ConnectionKeeper } from "./connection-keeper.ts";
+import { HeaderFields, readFields, Seen, TOKENS, takeVarying, varying } from "./header-fields.ts";
+import {
+  type KeepaliveOptions,
+  type LifetimeOptions,
+  type PingPolicy,
+  PingStrikes,
+  TOO_MANY_PINGS,
+} from "./keepalive.ts";
 import type { MessageReader } from "./message-reader.ts";
+import { metadataError } from "./metadata-headers.ts";
 import { fieldsBound, writeFields } from "./method-headers.ts";
 import { ServerStream } from "./server-stream.ts";
 import { resetError } from "./status.ts";
@@ -28,6 +37,8 @@ export interface ServerRoute {
   messages(stream: ServerStream, messages: MessageReader<unknown>): void;
   /** The call has ended without the handler's doing: reset, connection lost, request unreadable. */
   aborted(stream: ServerStream, error: RpcError): void;
+  /** The call is to end now with this status: its time is over, or the server's is. */
+  cancelled(stream: ServerStream, error: RpcError): void;
   /** The stream's timer has come. */
   due(stream: ServerStream): void;
 }
@@ -35,7 +46,14 @@ export interface ServerRoute {
 /** What all connections of a server share. */
 export interface ServerTransportOptions {
   readonly clock: Clock;
+  readonly random: Random;
   readonly limits: Http2Limits;
+  /** When silent clients are asked for a sign of life. */
+  readonly keepalive: KeepaliveOptions;
+  /** How often clients may ask for one. */
+  readonly pings: PingPolicy;
+  /** How long connections may live. */
+  readonly lifetime: LifetimeOptions;
   /** Largest request message in bytes, after inflation. */
   readonly maxReceiveBytes: number;
   /** The route of a path with a leading slash, or null. */
@@ -50,8 +68,7 @@ export interface ServerTransportOptions {
 
 /** Whom a transport tells of its connection. */
 export interface ServerTransportOwner {
-  /** A stream has begun or ended. */
-  streamsChanged(transport: ServerTransport): void;
+  /** The connection has ended; an error unless that was in order. */
   closed(transport: ServerTransport, error: Error | undefined): void;
 }
 
@@ -105,12 +122,15 @@ export class ServerTransport {
   readonly maxSendBufferBytes: number;
   readonly tokens: ReadonlyMap<string, number> = TOKENS;
   readonly derive: (fields: readonly HeaderEntry[]) => unknown;
-  /** Set with each status sent; keepalive's strikes look at it. */
+  /** Set with all HEADERS and DATA sent: forgives the client's PINGs before. */
   hasSent = false;
-  /** Monotonic ms since when no call is open; 0 while one is. */
-  idleSince = 0;
   readonly #options: ServerTransportOptions;
   readonly #owner: ServerTransportOwner;
+  readonly #keeper: ConnectionKeeper;
+  /** Made with the first PING. */
+  #strikes: PingStrikes | null = null;
+  /** New calls are not taken; the connection ends with its last call. */
+  #isRefusing = false;
 
   constructor(link: Link, options: ServerTransportOptions, owner: ServerTransportOwner) {
     this.#options = options;
@@ -122,19 +142,40 @@ export class ServerTransport {
     this.maxSendBufferBytes = options.limits.maxSendBufferBytes;
     this.connection = new Connection(link, this, { isServer: true, clock: options.clock, limits: options.limits });
     this.blocks = new BlockWriter(this.connection.encoder);
+    this.#keeper = new ConnectionKeeper(this.connection, options.clock, options.keepalive, {
+      options: options.lifetime,
+      random: options.random,
+      leave: (why) => this.#leave(why),
+      refuse: (why) => this.#refuse(why),
+      expire: () => this.cancel(new RpcError(Code.UNAVAILABLE, TOO_OLD, { reason: "closed" })),
+    });
   }
 
   start(): void {
     this.connection.start();
+    this.#keeper.start();
+  }
+
+  /** First step of a graceful end: the client is asked to open nothing more; calls that are on their way are still taken. */
+  announceShutdown(why: string): void {
+    this.#keeper.draining();
+    this.connection.announceShutdown(why);
+  }
+
+  /** Second step: no new calls, as the client is told; the connection ends with its last call. */
+  refuse(why: string): void {
+    this.#keeper.draining();
+    this.#refuse(why);
+  }
+
+  /** Ends all calls with this status, then the connection. */
+  cancel(error: RpcError): void {
+    for (const stream of this.connection.streams.all()) stream.route?.cancelled(stream, error);
+    this.connection.close();
   }
 
   compressedHeaders(encoding: string): PreparedBlock {
     return this.#options.headers.compressed(encoding);
-  }
-
-  /** A status goes out. */
-  statusSent(): void {
-    this.hasSent = true;
   }
 
   /** HTTP forbids what the peer sent on the stream (RFC 9113 §8.1.1). */
@@ -147,9 +188,8 @@ export class ServerTransport {
   // --- StreamOwner ---
 
   createStream(): ServerStream {
-    const stream = new ServerStream(this);
-    this.#owner.streamsChanged(this);
-    return stream;
+    this.#keeper.streamsOpened++;
+    return new ServerStream(this);
   }
 
   headers(stream: ServerStream, block: HeaderBlock, end: boolean): void {
@@ -160,7 +200,13 @@ export class ServerTransport {
     // Usual requests: all that varies behind a known run are deadline and trace.
     if (prefix !== null && takeVarying(block)) {
       const hasTimeout = varying.timeoutMs !== -1;
-      this.#begin(stream, prefix, hasTimeout ? varying.timeoutMs : prefix.timeoutMs, varying.trace ?? prefix.trace, end);
+      this.#begin(
+        stream,
+        prefix,
+        hasTimeout ? varying.timeoutMs : prefix.timeoutMs,
+        varying.trace ?? prefix.trace,
+        end,
+      );
       return;
     }
     const fields = HeaderFields.collect(block);
@@ -174,7 +220,6 @@ export class ServerTransport {
 
   reset(stream: ServerStream, code: number, byPeer: boolean): void {
     if (stream.route !== null) stream.gone(this.#goneError(code, byPeer));
-    this.#owner.streamsChanged(this);
   }
 
   writable(stream: ServerStream): void {
@@ -184,21 +229,43 @@ export class ServerTransport {
   settings(): void {}
 
   released(): void {
-    if (this.connection.streams.size === 0) this.#owner.streamsChanged(this);
+    if (this.#isRefusing && this.connection.streams.size === 0) this.connection.close();
   }
 
   goaway(): void {}
 
   pinged(): void {
-
+    this.#strikes ??= new PingStrikes(this.#options.pings);
+    const { writer } = this.connection;
+    if (this.hasSent || writer.hasSentData) this.#strikes.sent();
+    this.hasSent = false;
+    writer.hasSentData = false;
+    if (!this.#strikes.received(this.#options.clock.now(), this.connection.streams.size)) return;
+    this.connection.fail(ErrorCode.ENHANCE_YOUR_CALM, TOO_MANY_PINGS, TOO_MANY_PINGS);
   }
 
   closed(error: Error | undefined): void {
+    this.#keeper.close();
     this.#owner.closed(this, error);
   }
 
   explain(firstBytes: Buffer): string | undefined {
     return this.#options.explain(firstBytes);
+  }
+
+  // --- the end in detail ---
+
+  /** The answer to the PING says that the client has read the GOAWAY before it: what it opened by then is on this side of it. */
+  #leave(why: string): void {
+    this.connection.announceShutdown(why);
+    this.connection.ping(() => this.#refuse(why));
+  }
+
+  #refuse(why: string): void {
+    if (this.#isRefusing) return;
+    this.#isRefusing = true;
+    this.connection.refuseNewStreams(ErrorCode.NO_ERROR, why);
+    if (this.connection.streams.size === 0) this.connection.close();
   }
 
   // --- requests in detail ---
@@ -209,12 +276,19 @@ export class ServerTransport {
     return new RpcError(Code.CANCELLED, "the client's connection is lost", { reason: "connection" });
   }
 
-  #begin(stream: ServerStream, fields: HeaderFields, timeoutMs: number, trace: TraceContext | null, end: boolean): void {
+  #begin(
+    stream: ServerStream,
+    fields: HeaderFields,
+    timeoutMs: number,
+    trace: TraceContext | null,
+    end: boolean,
+  ): void {
     const { seen } = fields;
     if ((seen & (REQUEST | Seen.MALFORMED | Seen.STATUS)) !== REQUEST || !isPath(fields)) {
       return this.malformed(stream, "malformed request headers");
     }
     const subtype = (seen & GRPC_REQUEST) === GRPC_REQUEST ? fields.subtype : null;
+    if (end && fields.contentLength > 0) return this.malformed(stream, "a content-length without a body");
     stream.expectContent(fields.contentLength);
     if (subtype === null) return this.#notGrpc(stream, fields);
     const route = fields.route as ServerRoute | null;
@@ -238,7 +312,9 @@ export class ServerTransport {
   #refusal(fields: HeaderFields, route: ServerRoute | null, timeoutMs: number, subtype: string): RpcError | null {
     if (route === null) return this.#options.unknown(fields.path);
     if (subtype !== "" && subtype !== route.method.input.name) {
-      return new RpcError(Code.INTERNAL, `content-type application/grpc+${subtype} is not served`, { reason: "unimplemented" });
+      return new RpcError(Code.INTERNAL, `content-type application/grpc+${subtype} is not served`, {
+        reason: "unimplemented",
+      });
     }
     if (Number.isNaN(timeoutMs)) return new RpcError(Code.INTERNAL, "malformed grpc-timeout", { reason: "protocol" });
     const badMetadata = metadataError(fields.metadata);
@@ -274,9 +350,14 @@ export class ServerTransport {
     const block = Buffer.allocUnsafe(fieldsBound(head));
     const to = writeFields(this.connection.encoder, block, 0, head);
     this.connection.sendHeaders(stream, block.subarray(0, to), false);
-    this.connection.sendData(stream, body, true);
+    const isSent = this.connection.sendData(stream, body, true);
+    // What the client still sends nobody reads: NO_ERROR asks it to stop (RFC 9113 §8.1).
+    if (isSent && stream.id !== 0) this.connection.resetStream(stream, ErrorCode.NO_ERROR);
   }
 }
+
+const TOO_OLD =
+  "the server ends connections of this age, and the time for calls to end is over (keepalive.maxAgeGraceMs)";
 
 /** A path that routes may be looked up by: CVE-2026-33186 came of others. */
 function isPath(fields: HeaderFields): boolean {

@@ -17,13 +17,9 @@ class Bucket {
 
   /** False when nothing is left. */
   take(now: number): boolean {
-    if (this.#level < 1) {
-      this.#level = Math.min(this.#burst, this.#level + (now - this.#filledAt) * this.#perMs);
-      this.#filledAt = now;
-      if (this.#level < 1) return false;
-    } else if (this.#level === this.#burst) {
-      this.#filledAt = now;
-    }
+    this.#level = Math.min(this.#burst, this.#level + (now - this.#filledAt) * this.#perMs);
+    this.#filledAt = now;
+    if (this.#level < 1) return false;
     this.#level--;
     return true;
   }

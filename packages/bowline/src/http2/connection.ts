@@ -104,7 +104,11 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   readonly #queue: SendQueue<S>;
   #settingsInFlight = 1;
   #isYielding = false;
+  /** Turns that the last chunk has taken so far. */
+  #turnsOfChunk = 0;
   #isLinkPaused = false;
+  /** The rest of what was read is taken up again when the link has drained. */
+  #waitsForDrain = false;
   /** Streams that we have reset lately. */
   #resets: Set<number> | null = null;
   /** The highest stream that was dropped from them. */
@@ -262,18 +266,21 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
       return;
     }
     this.#inbound.newStreams = 0;
+    this.#turnsOfChunk = 0;
     this.#guarded(() => this.#reader.read(chunk));
+    if (this.#hasUnreadAnswers) this.#pauseLink();
   }
 
   linkDrain(): void {
     this.writer.drained();
     this.#resumeLink();
+    if (this.#waitsForDrain) this.#nextTurn();
     this.#queue.pumpAll();
   }
 
   linkEnd(): void {
     // The peer sends nothing more: no call can end properly any more.
-    if (this.isClosed) return;
+    if (this.isClosed || this.#isForeign()) return;
     this.writer.flush();
     this.#finish(
       this.streams.size === 0 ? undefined : new Http2Error(ErrorCode.NO_ERROR, "the peer closed the connection", true),
@@ -282,7 +289,15 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   }
 
   linkClosed(error: Error | undefined): void {
-    this.#finish(error);
+    if (!this.isClosed && !this.#isForeign()) this.#finish(error);
+  }
+
+  /** The link ended before there was one whole frame: what came may still tell what the peer is, such as a TLS alert. */
+  #isForeign(): boolean {
+    const head = this.#reader.head;
+    if (head === null) return false;
+    this.#inbound.notHttp2(head);
+    return true;
   }
 
   // --- FrameSink ---
@@ -291,7 +306,8 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     if (isAck) return this.#settingsAcknowledged();
     const windowBefore = this.peer.initialWindowBytes;
     const error = this.peer.apply(chunk, start, end, !this.isServer, this.#limits.maxSettingsEntries);
-    if (error !== null) return this.fail(error.code, error.text);
+    if (error !== null) return this.fail(error.code, error.text, error.limit);
+    this.encoder.setMaxTableBytes(this.peer.lowestTableBytes);
     this.encoder.setMaxTableBytes(this.peer.headerTableBytes);
     const growth = this.peer.initialWindowBytes - windowBefore;
     if (growth !== 0 && !this.#shiftSendWindows(growth)) return false;
@@ -363,6 +379,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   #settingsAcknowledged(): boolean {
     if (this.#settingsInFlight === 0) return this.allow(this.#guard.glitch());
     this.#settingsInFlight--;
+    this.#inbound.tableBoundHolds();
     const growth = this.#windows.settingsAcknowledged();
     if (growth !== 0) for (const stream of this.streams.all()) stream.receiveWindow += growth;
     this.#handshakeStep();
@@ -488,17 +505,36 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
 
   // --- turns ---
 
-  /** Enough new streams of this connection: others first, then the rest of what has been read. */
+  /**
+   * Enough new streams of this connection: others first, then the rest of what has been read.
+   *
+   * Answers leave after turns 1, 2, 4, 8 …: early enough for the peer to work on them, without a system call for each turn
+   * (measured at 1,000 calls in flight: one a turn takes a third of the throughput).
+   */
   yieldTurn(): boolean {
     this.#isYielding = true;
-    inNextTurn(() => {
-      this.#isYielding = false;
-      if (this.isClosed) return;
-      this.#inbound.newStreams = 0;
-      this.#guarded(() => this.#reader.readRetained());
-      if (!this.#isYielding) this.#resumeLink();
-    });
+    const turns = ++this.#turnsOfChunk;
+    if ((turns & (turns - 1)) === 0) this.writer.release();
+    else this.writer.hold();
+    inNextTurn(() => this.#nextTurn());
     return false;
+  }
+
+  #nextTurn(): void {
+    this.#waitsForDrain = !this.isClosed && this.#hasUnreadAnswers;
+    if (this.#waitsForDrain) return this.#pauseLink();
+    this.#isYielding = false;
+    if (this.isClosed) return;
+    this.#inbound.newStreams = 0;
+    this.#guarded(() => this.#reader.readRetained());
+    if (this.#isYielding) return;
+    this.writer.release();
+    this.#resumeLink();
+  }
+
+  /** Answers pile up that the client does not read: it gets no more of them before it does. */
+  get #hasUnreadAnswers(): boolean {
+    return this.isServer && this.writer.isCongested;
   }
 
   #pauseLink(): void {

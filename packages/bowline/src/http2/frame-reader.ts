@@ -56,6 +56,11 @@ export class FrameReader {
     return this.#rest === null ? 0 : this.#rest.length;
   }
 
+  /** Octets of what should have become the first frame, or null: none, or the first frame was read. */
+  get head(): Buffer | null {
+    return this.#sawFirstFrame ? null : this.#rest;
+  }
+
   /** True while a header block waits for its CONTINUATION. */
   get isInBlock(): boolean {
     return this.#openBlock !== 0;
@@ -70,23 +75,26 @@ export class FrameReader {
   readRetained(): void {
     const rest = this.#rest;
     this.#rest = null;
-    if (rest !== null) this.read(rest);
+    if (rest !== null) this.#read(rest, true);
   }
 
   /** Reads a chunk; what is left of it by an incomplete frame or a stop is copied. */
   read(chunk: Buffer): void {
-    let bytes = chunk;
-    if (this.#rest !== null) {
-      bytes = Buffer.concat([this.#rest, chunk]);
-      this.#rest = null;
-    }
+    if (this.#rest === null) return this.#read(chunk, false);
+    const bytes = Buffer.concat([this.#rest, chunk]);
+    this.#rest = null;
+    this.#read(bytes, true);
+  }
+
+  /** `isOurs`: nobody else writes into the bytes, so that a rest of them may be kept as it is. */
+  #read(bytes: Buffer, isOurs: boolean): void {
     let at = 0;
     if (this.#prefaceLeft > 0) {
       at = this.#preface(bytes);
       if (at < 0) return;
     }
     at = this.#frames(bytes, at);
-    if (at < bytes.length) this.#rest = Buffer.from(bytes.subarray(at));
+    if (at < bytes.length) this.#rest = isOurs ? bytes.subarray(at) : Buffer.from(bytes.subarray(at));
   }
 
   /** Compares with the client's preface; -1 when more must come or it was wrong. */

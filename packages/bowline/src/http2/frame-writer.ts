@@ -1,4 +1,4 @@
-import { atEndOfTurn } from "../rpc/turn.ts";
+import { atEndOfTurn, inNextTurn } from "../rpc/turn.ts";
 import { FRAME_HEADER_BYTES, Flag, FrameType } from "./frames.ts";
 import type { Link } from "./link.ts";
 
@@ -27,6 +27,8 @@ export class FrameWriter {
   isCongested = false;
   /** Control frames appended since the link took everything the last time. */
   pendingAcks = 0;
+  /** Set with each DATA frame that `data` writes, by window or at once; reset by who asks. */
+  hasSentData = false;
 
   readonly #link: Link;
   /** Start of what was not handed on yet. */
@@ -35,7 +37,17 @@ export class FrameWriter {
   #pieces: Uint8Array[] | null = null;
   #isScheduled = false;
   #isClosed = false;
-  readonly #flush = (): void => this.flush();
+  #isWatching = false;
+  /** While true the end of a turn flushes nothing: the next turn goes on with the same work. */
+  #isHeld = false;
+  readonly #flush = (): void => {
+    this.#isScheduled = false;
+    if (!this.#isHeld) this.flush();
+  };
+  readonly #look = (): void => {
+    this.#isWatching = false;
+    if (this.isEmpty && this.#link.isIdle) this.#release();
+  };
 
   constructor(link: Link) {
     this.#link = link;
@@ -132,6 +144,7 @@ export class FrameWriter {
   /** One DATA frame; the payload goes by reference from 16 KiB on and must not change then until the link is idle. */
   data(streamId: number, payload: Uint8Array, endStream: boolean): void {
     const flags = endStream ? Flag.END_STREAM : Flag.NONE;
+    this.hasSentData = true;
     const isLarge = payload.length >= BY_REFERENCE_BYTES;
     this.reserve(FRAME_HEADER_BYTES + (isLarge ? 0 : payload.length));
     const at = this.header(this.offset, payload.length, FrameType.DATA, flags, streamId);
@@ -144,10 +157,23 @@ export class FrameWriter {
     }
   }
 
+  /** Keeps what is written until `release`, over ends of turns; a full arena is still handed on. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Flushes at the end of this turn what was held. */
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    if (!this.isEmpty) this.reserve(0);
+  }
+
   /** Hands everything to the link now. */
   flush(): void {
     this.#isScheduled = false;
     if (this.#isClosed) return this.#drop();
+    if (this.#link.isIdle) this.pendingAcks = 0;
     const pieces = this.#pieces;
     if (pieces !== null) {
       this.#pieces = null;
@@ -157,7 +183,11 @@ export class FrameWriter {
       if (!this.#link.write(this.buffer.subarray(this.#start, this.offset))) this.isCongested = true;
     }
     this.#start = this.offset;
-    if (this.#link.isIdle) this.#release();
+    if (this.#link.isIdle) return this.#release();
+    // A TLS socket is busy after each write, and one that refuses nothing never tells of having caught up.
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    inNextTurn(this.#look);
   }
 
   /** The link has taken everything. */

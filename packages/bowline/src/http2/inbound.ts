@@ -76,6 +76,11 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     });
   }
 
+  /** The peer has acknowledged our SETTINGS: from now on it goes by our bound of its table. */
+  tableBoundHolds(): void {
+    this.#decoder.setLimit(this.#limits.headerTableBytes);
+  }
+
   /** The connection has ended. */
   close(): void {
     this.#blockTimer?.cancel();
@@ -122,7 +127,8 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   dataContinues(chunk: Buffer, start: number, end: number, isLast: boolean): boolean {
     const stream = this.#dataStream;
     if (isLast) this.#dataStream = null;
-    if (stream === null || stream.id !== this.#dataStreamId) return true;
+    // The stream may be gone by now, or even open again on another connection.
+    if (stream === null || this.#streams.find(this.#dataStreamId) !== stream) return true;
     const isEnd = isLast && this.#dataEnds;
     if (isEnd) stream.closedSides |= REMOTE;
     this.#deliver(stream, this.#dataStreamId, chunk, start, end, isEnd);
@@ -130,6 +136,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   }
 
   headersFrame(streamId: number, flags: number, chunk: Buffer, start: number, end: number, dependsOn: number): boolean {
+    if (end - start > this.#limits.maxHeaderBlockBytes) return this.#connection.exceeded("maxHeaderBlockBytes");
     if ((flags & Flag.END_HEADERS) !== 0) return this.#headerBlock(streamId, flags, chunk, start, end, dependsOn);
     this.#block = Buffer.from(chunk.subarray(start, end));
     this.#blockFlags = flags;
@@ -284,8 +291,8 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     this.#dataStream = null;
     if (stream !== null) return this.streamError(stream, ErrorCode.STREAM_CLOSED);
     if (this.#isIdle(streamId)) return this.#connection.fail(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream");
-    // What was on its way when we gave the stream up comes as a matter of course.
-    if (this.#connection.wasReset(streamId)) return true;
+    // What was on its way when we gave the stream up, or refused it by GOAWAY, comes as a matter of course.
+    if (this.#connection.wasReset(streamId) || streamId > this.lastAcceptedId) return true;
     if (!this.#isServer) return this.#connection.fail(ErrorCode.STREAM_CLOSED, "DATA on a closed stream");
     this.#connection.sendReset(streamId, ErrorCode.STREAM_CLOSED);
     return this.#connection.acknowledged() && this.#connection.allow(this.#guard.glitch());

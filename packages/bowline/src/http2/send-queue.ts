@@ -14,7 +14,7 @@ export interface SendQueueOwner<S extends Http2Stream> {
   localEnded(stream: S): void;
   /** Nothing waits on the stream any more. */
   emptied(stream: S): void;
-  /** Nothing has moved for `stallTimeoutMs`. */
+  /** Its last words have not really moved for `stallTimeoutMs`. */
   stalled(stream: S): void;
 }
 
@@ -61,6 +61,7 @@ export class SendQueue<S extends Http2Stream> {
       }
       stream.queue = [data];
       stream.stalledSince = this.#clock.now();
+      stream.progressBytes = 0;
       this.#blocked.add(stream);
       this.#watchStalls();
     }
@@ -92,7 +93,12 @@ export class SendQueue<S extends Http2Stream> {
       for (const stream of [...this.#blocked]) {
         const before = stream.queuedBytes;
         this.#pump(stream, this.#peer.maxFrameBytes);
-        if (stream.queue === null || stream.queuedBytes < before) hasMoved = true;
+        if (stream.queue !== null && stream.queuedBytes === before) continue;
+        hasMoved = true;
+        if (stream.queue === null) continue;
+        // Next time the others come first: a window that opens bit by bit would be all this one's.
+        this.#blocked.delete(stream);
+        this.#blocked.add(stream);
       }
     }
   }
@@ -143,7 +149,7 @@ export class SendQueue<S extends Http2Stream> {
       left -= data.offset - offset;
       stream.queuedBytes -= data.offset - offset;
       if (!isDone) {
-        if (before - stream.queuedBytes >= PROGRESS_BYTES) stream.stalledSince = this.#clock.now();
+        this.#progressed(stream, before - stream.queuedBytes);
         return;
       }
       queue.shift();
@@ -157,14 +163,22 @@ export class SendQueue<S extends Http2Stream> {
     this.#owner.emptied(stream);
   }
 
+  #progressed(stream: S, bytes: number): void {
+    stream.progressBytes += bytes;
+    if (stream.progressBytes < PROGRESS_BYTES) return;
+    stream.progressBytes = 0;
+    stream.stalledSince = this.#clock.now();
+  }
+
   /** Attack rows 6, 12, 29: an answer that is finished but can't leave must not be kept for ever. */
   #watchStalls(): void {
     if (this.#stallTimer !== null) return;
     this.#stallTimer = this.#clock.setInterval(() => {
       if (this.#blocked.size === 0) return this.close();
-      const since = this.#clock.fresh() - this.#stallTimeoutMs;
+      const now = this.#clock.fresh();
       for (const stream of [...this.#blocked]) {
-        if (stream.stalledSince <= since) this.#owner.stalled(stream);
+        if (!stream.isWritten) stream.stalledSince = now;
+        else if (stream.stalledSince <= now - this.#stallTimeoutMs) this.#owner.stalled(stream);
       }
     }, this.#stallTimeoutMs / 4);
   }

@@ -10,11 +10,15 @@ const MAX_FRAME_WE_SEND = 65_536;
 export interface SettingsError {
   readonly code: number;
   readonly text: string;
+  /** The bound that was passed, when one was. */
+  readonly limit?: string;
 }
 
 /** What the peer has told of itself; applied entry by entry in the order of the frame (RFC 9113 §6.5.3). */
 export class PeerSettings {
   headerTableBytes = 4096;
+  /** The lowest `headerTableBytes` that the last frame passed through: the encoder must tell of it (RFC 7541 §4.2). */
+  lowestTableBytes = 4096;
   /** Before the peer's first SETTINGS there is no limit by the RFC; 100 is what it must expect at least (§6.5.2). */
   maxConcurrentStreams = 100;
   initialWindowBytes: number = DEFAULT_WINDOW_BYTES;
@@ -26,14 +30,17 @@ export class PeerSettings {
   /** Applies a payload, or says what is wrong with it; entries before the wrong one stay applied. */
   apply(chunk: Buffer, start: number, end: number, peerIsServer: boolean, maxEntries: number): SettingsError | null {
     if ((end - start) / ENTRY_BYTES > maxEntries) {
-      return { code: ErrorCode.ENHANCE_YOUR_CALM, text: `more than ${maxEntries} SETTINGS entries (maxSettingsEntries)` };
+      const text = `the peer exceeds the limit maxSettingsEntries: more than ${maxEntries} in one frame`;
+      return { code: ErrorCode.ENHANCE_YOUR_CALM, text, limit: "maxSettingsEntries" };
     }
     if (!this.received) this.maxConcurrentStreams = MAX_INT31;
     this.received = true;
+    this.lowestTableBytes = Number.POSITIVE_INFINITY;
     for (let at = start; at < end; at += ENTRY_BYTES) {
       const error = this.#entry(chunk.readUInt16BE(at), chunk.readUInt32BE(at + 2), peerIsServer);
       if (error !== null) return error;
     }
+    this.lowestTableBytes = Math.min(this.lowestTableBytes, this.headerTableBytes);
     return null;
   }
 
@@ -41,6 +48,7 @@ export class PeerSettings {
     switch (id) {
       case SettingId.HEADER_TABLE_SIZE:
         this.headerTableBytes = value;
+        this.lowestTableBytes = Math.min(this.lowestTableBytes, value);
         return null;
       case SettingId.ENABLE_PUSH:
         // A server may not send 1, RFC 9113 §6.5.2.

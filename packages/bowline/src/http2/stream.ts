@@ -40,9 +40,19 @@ export class Http2Stream extends TimerNode {
   queuedBytes = 0;
   /** Monotonic ms since when `queue` made no real progress. */
   stalledSince = 0;
+  /** Octets of `queue` that have left since then. */
+  progressBytes = 0;
 
   /** True between opening and the end of both sides. */
   get isOpen(): boolean {
     return this.id !== 0;
+  }
+
+  /**
+   * True when all that this side will ever say is in `queue`: from then on the peer has to take it within `stallTimeoutMs`. Before,
+   * a reader that takes its time only holds the writer up.
+   */
+  get isWritten(): boolean {
+    return this.queue !== null && this.queue[this.queue.length - 1].end;
   }
 }

@@ -1,9 +1,10 @@
 import { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import type { Link } from "../http2/link.ts";
-import { NetLink } from "./net-link.ts";
+import { isTlsSocket } from "../rpc/builtins.ts";
 import type { Clock, Timer } from "../rpc/clock.ts";
 import { clientProtocol } from "./first-bytes.ts";
+import { NetLink } from "./net-link.ts";
 import { type SocketPaths, socketPeer } from "./socket-peer.ts";
 
 /**
@@ -131,7 +132,7 @@ export class ConnectionRouter {
 
   /** Who goes away before saying anything is a probe, unless it took the trouble of a TLS handshake. */
   #leftSilently(socket: Socket): void {
-    if (!(socket instanceof TLSSocket)) return;
+    if (!isTlsSocket(socket)) return;
     const text =
       "left after the TLS handshake without a word; unless it is a probe, it may not trust this server's certificate";
     this.#misuse(socket, "tls-handshake", text);
@@ -221,8 +222,11 @@ export class ConnectionRouter {
   }
 }
 
-/** A TLS socket that is closed has forgotten its peer, the socket below it has not. Only for messages: the field is Node's own. */
-function rawSocket(socket: Socket): Socket {
+/**
+ * The socket below a TLS socket, or the socket itself. The field is Node's own: nothing may depend on it but messages (a TLS socket that
+ * is closed has forgotten its peer, the one below has not) and the kindness of a close.
+ */
+export function rawSocket(socket: Socket): Socket {
   return "_parent" in socket && socket._parent instanceof Socket ? socket._parent : socket;
 }
 

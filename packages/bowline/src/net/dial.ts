@@ -1,10 +1,11 @@
 import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from "node:net";
-import { checkServerIdentity, connect as connectTls, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import type { Link } from "../http2/link.ts";
-import { NetLink } from "./net-link.ts";
+import { tlsModule } from "../rpc/builtins.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { isUnixAddress, parseAddress, type SocketAddress } from "./address.ts";
 import { DialError, type DialProgress, dialError, explainLinkError } from "./dial-error.ts";
+import { NetLink } from "./net-link.ts";
 import { socketPeer } from "./socket-peer.ts";
 import type { TlsMaterial } from "./tls-files.ts";
 
@@ -111,13 +112,13 @@ class Dialing {
 
   #connectTls(target: SocketAddress, tls: TlsMaterial): TLSSocket {
     const name = this.#serverName;
-    const socket = connectTls({
+    const socket = tlsModule().connect({
       ...this.#socketOptions(target),
       secureContext: tls.current(),
       ALPNProtocols: ["h2"],
       rejectUnauthorized: true,
       servername: isIP(name) === 0 ? name : "",
-      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+      checkServerIdentity: (_host, certificate) => tlsModule().checkServerIdentity(name, certificate),
     });
     socket.disableRenegotiation();
     return socket;

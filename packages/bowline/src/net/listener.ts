@@ -5,7 +5,8 @@ import {
   type Server,
   type Socket,
 } from "node:net";
-import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import type { TLSSocket, Server as TlsServer } from "node:tls";
+import { tlsModule } from "../rpc/builtins.ts";
 import type { Clock } from "../rpc/clock.ts";
 import {
   checkSocketAddress,
@@ -15,7 +16,7 @@ import {
   parseListenAddress,
   type SocketAddress,
 } from "./address.ts";
-import { ConnectionRouter, type ConnectionTargets } from "./connection-router.ts";
+import { ConnectionRouter, type ConnectionTargets, rawSocket } from "./connection-router.ts";
 import { ListenError, listenError, removeStaleSocket } from "./listen-error.ts";
 import type { TlsMaterial } from "./tls-files.ts";
 
@@ -51,8 +52,11 @@ export interface Listener {
   readonly refusedConnections: number;
   /** Closes the port (a Unix socket's file goes away). Connections live on; those not handed on yet still will be. */
   stopAccepting(): void;
-  /** Closes the port and destroys all connections; resolves when they are gone. */
-  close(): Promise<void>;
+  /**
+   * Closes the port and destroys all connections; resolves when they are gone. Those that are ending in order (all was
+   * written and `end` called) get `lingerMs` to do so, default 0: destroyed at once, their last words may be lost.
+   */
+  close(lingerMs?: number): Promise<void>;
 }
 
 /**
@@ -111,6 +115,8 @@ class PortListener implements Listener {
   readonly #sockets = new Set<Socket>();
   readonly #closed: Promise<void>;
   readonly #tlsServer: TlsServer | undefined;
+  /** By the socket below, for those whose handshake is done. */
+  readonly #secured = new WeakMap<Socket, TLSSocket>();
   /** Of the TLS material, as the TLS server has it. */
   #generation = 0;
 
@@ -142,11 +148,20 @@ class PortListener implements Listener {
     if (this.#server.listening) this.#server.close();
   }
 
-  async close(): Promise<void> {
+  async close(lingerMs: number = 0): Promise<void> {
     this.stopAccepting();
     const gone = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)));
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets) if (lingerMs === 0 || !this.#isEnding(socket)) socket.destroy();
+    const destroyRest = (): void => {
+      for (const socket of this.#sockets) socket.destroy();
+    };
+    const timer = lingerMs === 0 ? null : this.#options.clock.setTimeout(destroyRest, lingerMs);
     await Promise.all([this.#closed, ...gone]);
+    timer?.cancel();
+  }
+
+  #isEnding(socket: Socket): boolean {
+    return (this.#secured.get(socket) ?? socket).writableEnded;
   }
 
   #accepted(socket: Socket): void {
@@ -175,14 +190,17 @@ class PortListener implements Listener {
 
   #createTlsServer(tls: TlsMaterial, handshakeTimeoutMs: number): TlsServer {
     this.#generation = tls.generation;
-    const server = createTlsServer({
+    const server = tlsModule().createServer({
       ...tls.options,
       ALPNProtocols: ["h2", "http/1.1"],
       requestCert: tls.clientCertificates !== "none",
       rejectUnauthorized: tls.clientCertificates === "require",
       handshakeTimeout: handshakeTimeoutMs,
     });
-    server.on("secureConnection", (socket) => this.#router.secured(socket));
+    server.on("secureConnection", (socket) => {
+      this.#secured.set(rawSocket(socket), socket);
+      this.#router.secured(socket);
+    });
     server.on("tlsClientError", (error, socket) => this.#router.handshakeFailed(error, socket));
     return server;
   }

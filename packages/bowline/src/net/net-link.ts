@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
-import type { Clock, Timer } from "../rpc/clock.ts";
 import type { Link, LinkHandler, LinkPeer } from "../http2/link.ts";
+import type { Clock, Timer } from "../rpc/clock.ts";
 
 /** Longest time that the peer may take over the bytes written before `end`. */
 const FLUSH_TIMEOUT_MS = 5000;

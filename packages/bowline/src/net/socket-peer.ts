@@ -1,7 +1,8 @@
 import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import type { LinkPeer } from "../http2/link.ts";
+import { isTlsSocket } from "../rpc/builtins.ts";
 import { formatHostPort } from "./address.ts";
 
 /** Given for a Unix socket: the paths of its two ends, as far as this side knows them. */
@@ -18,7 +19,7 @@ export function socketPeer(socket: Socket, paths?: SocketPaths): LinkPeer {
   const remoteAddress = paths ? `unix:${paths.remote ?? ""}` : addressText(socket.remoteAddress, socket.remotePort);
   const localAddress = paths ? `unix:${paths.local ?? ""}` : addressText(socket.localAddress, socket.localPort);
   const addresses = { remoteAddress, localAddress };
-  return socket instanceof TLSSocket ? { ...addresses, tls: new TlsPeer(socket) } : addresses;
+  return isTlsSocket(socket) ? { ...addresses, tls: new TlsPeer(socket) } : addresses;
 }
 
 function addressText(host: string | undefined, port: number | undefined): string {

@@ -1,5 +1,6 @@
-import { constants, createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { createSecureContext, type SecureContext, type SecureContextOptions } from "node:tls";
+import type { KeyObject, X509Certificate } from "node:crypto";
+import type { SecureContext, SecureContextOptions } from "node:tls";
+import { cryptoModule, tlsModule } from "../rpc/builtins.ts";
 
 /**
  * For TLS 1.2 only what RFC 9113 appendix A leaves: ephemeral keys and authenticated encryption. AES-128 first: it is the
@@ -21,7 +22,10 @@ const CIPHERS = [
  * No renegotiation (CVE-2009-3555 and its cost), no session tickets: connections here live for hours, and a resumed
  * session would outlive the certificates and authorities that it was checked against.
  */
-const SECURE_OPTIONS = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET;
+function secureOptions(): number {
+  const { constants } = cryptoModule();
+  return constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET;
+}
 
 /** PEM with the name by which messages call it: `tls.key`, followed by the path where there is one. */
 export interface NamedPem {
@@ -71,11 +75,11 @@ export function createTlsContext(parts: TlsParts, nowMs: number): TlsContext {
     ciphers: CIPHERS,
     minVersion,
     honorCipherOrder: true,
-    secureOptions: SECURE_OPTIONS,
+    secureOptions: secureOptions(),
   };
   for (const authority of authorities) readCertificates(authority);
   try {
-    return { secureContext: createSecureContext(options), options, certificate: info };
+    return { secureContext: tlsModule().createSecureContext(options), options, certificate: info };
   } catch (error) {
     throw wrong(certificate ?? authorities[0], `OpenSSL refuses it (${reasonOf(error)})`, error);
   }
@@ -102,7 +106,7 @@ function checkPair(
 function readCertificates(source: NamedPem): readonly X509Certificate[] {
   return certificateBlocks(source).map((block) => {
     try {
-      return new X509Certificate(block);
+      return new (cryptoModule().X509Certificate)(block);
     } catch (error) {
       throw wrong(source, `holds a certificate that can't be read (${reasonOf(error)}); copy it anew`, error);
     }
@@ -134,7 +138,7 @@ function readKey(source: NamedPem, passphrase: string | undefined): KeyObject {
   const isEncrypted = /BEGIN ENCRYPTED|Proc-Type: 4,ENCRYPTED/.test(text);
   if (isEncrypted && passphrase === undefined) throw wrong(source, "is encrypted; set the option passphrase beside it");
   try {
-    return createPrivateKey({ key: source.pem, passphrase });
+    return cryptoModule().createPrivateKey({ key: source.pem, passphrase });
   } catch (error) {
     const why = isEncrypted
       ? "can't be decrypted; correct the option passphrase"

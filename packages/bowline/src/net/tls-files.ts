@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { type FSWatcher, readFileSync, watch } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { SecureContext, SecureContextOptions } from "node:tls";
+import { cryptoModule } from "../rpc/builtins.ts";
 import type { Clock, Timer } from "../rpc/clock.ts";
 import { type CertificateInfo, createTlsContext, type NamedPem, type TlsContext } from "./tls-context.ts";
 
@@ -328,5 +328,5 @@ function unreadable(source: Source, error: unknown): TypeError {
 }
 
 function fingerprintOf(pems: readonly NamedPem[]): string {
-  return pems.map(({ pem }) => createHash("sha256").update(pem).digest("base64")).join(" ");
+  return pems.map(({ pem }) => cryptoModule().createHash("sha256").update(pem).digest("base64")).join(" ");
 }

@@ -1,8 +1,9 @@
-import type { Random } from "../rpc/random.ts";
+import { type Random, systemRandom } from "../rpc/random.ts";
 
 /** What may be set on {@link ConnectionBackoff}. */
 export interface ConnectionBackoffOptions {
-  readonly random: Random;
+  /** Default: the process's source of chance. */
+  readonly random?: Random;
   /** Delay after the first failure in ms, more than 0. Default 1000. */
   readonly initialMs?: number;
   /** Each delay is this many times the one before, 1 or more. Default 1.6. */
@@ -14,10 +15,11 @@ export interface ConnectionBackoffOptions {
 }
 
 /**
- * How long to wait between attempts to connect: 1 s, 1.6 s, 2.56 s … 120 s, each ± 20 %, from the start again after a success.
+ * How long to wait between attempts to connect: 1 s, 1.6 s, 2.56 s … 120 s, each ± 20 %, from the start again after a
+ * success.
  *
- * The first delay is spread too, unlike in the letter of the source, so that clients that lost one server don't return as one.
- * Throws a RangeError for an option outside its range.
+ * The first delay is spread too, unlike in the letter of the source, so that clients that lost one server don't return
+ * as one. Throws a RangeError for an option outside its range.
  *
  * Source: grpc/grpc `doc/connection-backoff.md`; a delay counts from the start of the attempt that failed.
  */
@@ -29,8 +31,8 @@ export class ConnectionBackoff {
   readonly #maxMs: number;
   #baseMs: number;
 
-  constructor(options: ConnectionBackoffOptions) {
-    const { random, initialMs = 1000, factor = 1.6, jitter = 0.2, maxMs = 120_000 } = options;
+  constructor(options: ConnectionBackoffOptions = {}) {
+    const { random = systemRandom, initialMs = 1000, factor = 1.6, jitter = 0.2, maxMs = 120_000 } = options;
     check("initialMs", initialMs, initialMs > 0 && initialMs < Number.POSITIVE_INFINITY, "more than 0");
     check("factor", factor, factor >= 1 && factor < Number.POSITIVE_INFINITY, "1 or more");
     check("jitter", jitter, jitter >= 0 && jitter <= 1, "0 to 1");
@@ -68,7 +70,8 @@ export interface RetryBackoffOptions {
  * How long to wait before the next retry of a call that was retried `retries` times so far: evenly between 0 and
  * 25 ms × 2^retries, 1 s at most.
  *
- * Full jitter: what failed together does not come back together. Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
+ * Full jitter: what failed together does not come back together. Source: AWS Architecture Blog, "Exponential Backoff
+ * And Jitter".
  */
 export function retryBackoffMs(retries: number, random: Random, options: RetryBackoffOptions = {}): number {
   const { baseMs = 25, maxMs = 1000 } = options;

@@ -1,11 +1,12 @@
-import type { Clock } from "../rpc/clock.ts";
+import { type Clock, systemClock } from "../rpc/clock.ts";
 
 /** Ten tenths of a token make a whole one. */
 const ROUNDING = 1e-6;
 
 /** What may be set on {@link RetryBudget}. */
 export interface RetryBudgetOptions {
-  readonly clock: Clock;
+  /** Default: the process's clock. */
+  readonly clock?: Clock;
   /** Retries that each request pays for, 0 to 1. Default 0.1: one retry for ten requests. */
   readonly ratio?: number;
   /** Retries a second that are allowed without any request, 0 or more. Default 1. */
@@ -17,9 +18,10 @@ export interface RetryBudgetOptions {
 /**
  * Keeps retries a small part of the load: a balance of tokens that every request adds to and every retry takes from.
  *
- * A request adds `ratio`, a second `perSecond`, a retry takes 1. What is not spent fades with the time constant `windowMs`, so the
- * balance never exceeds what that time has earned: at rest `perSecond × windowMs`, 10 tokens by default, which is also what
- * it starts with; at 1000 requests a second 10 + 1000 tokens. In the long run retries are at most 10 % of requests + 1 a second.
+ * A request adds `ratio`, a second `perSecond`, a retry takes 1. What is not spent fades with the time constant
+ * `windowMs`, so the balance never exceeds what that time has earned: at rest `perSecond × windowMs`, 10 tokens by
+ * default, which is also what it starts with; at 1000 requests a second 10 + 1000 tokens. In the long run retries are
+ * at most 10 % of requests + 1 a second.
  *
  * One budget serves all calls to one target. Throws a RangeError for an option outside its range.
  * Source: Finagle's RetryBudget, with fading in place of its ring of windows.
@@ -33,8 +35,8 @@ export class RetryBudget {
   #balance: number;
   #countedAt: number;
 
-  constructor(options: RetryBudgetOptions) {
-    const { clock, ratio = 0.1, perSecond = 1, windowMs = 10_000 } = options;
+  constructor(options: RetryBudgetOptions = {}) {
+    const { clock = systemClock, ratio = 0.1, perSecond = 1, windowMs = 10_000 } = options;
     check("ratio", ratio, ratio >= 0 && ratio <= 1, "0 to 1");
     check("perSecond", perSecond, perSecond >= 0 && perSecond < Number.POSITIVE_INFINITY, "0 or more");
     check("windowMs", windowMs, windowMs > 0 && windowMs < Number.POSITIVE_INFINITY, "more than 0");

@@ -78,10 +78,14 @@ export class CallContext implements SpanIds {
     const children = this.#children;
     this.#children = null;
     if (children === null) return;
-    const inherited = new RpcError(reason.code === Code.DEADLINE_EXCEEDED ? reason.code : Code.CANCELLED, `the call that this one serves has ended: ${reason.text}`, {
-      cause: reason,
-      reason: reason.code === Code.DEADLINE_EXCEEDED ? "deadline" : "cancelled",
-    });
+    const inherited = new RpcError(
+      reason.code === Code.DEADLINE_EXCEEDED ? reason.code : Code.CANCELLED,
+      `the call that this one serves has ended: ${reason.text}`,
+      {
+        cause: reason,
+        reason: reason.code === Code.DEADLINE_EXCEEDED ? "deadline" : "cancelled",
+      },
+    );
     for (const child of children) child.parentCancelled(inherited);
   }
 }

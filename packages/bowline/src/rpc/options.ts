@@ -1,6 +1,12 @@
 /** What an option may be. Ranges are inclusive. */
 export type OptionSpec =
-  | { readonly kind: "number"; readonly min: number; readonly max: number; readonly isWhole?: boolean; readonly unit: string }
+  | {
+      readonly kind: "number";
+      readonly min: number;
+      readonly max: number;
+      readonly isWhole?: boolean;
+      readonly unit: string;
+    }
   | { readonly kind: "boolean" | "string" | "function" | "object" | "array" | "any" }
   | { readonly kind: "one-of"; readonly values: readonly string[] };
 
@@ -15,7 +21,8 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
  */
 export function checkOptions(owner: string, given: object | undefined, specs: OptionSpecs): void {
   if (given === undefined) return;
-  if (typeof given !== "object" || given === null) throw new TypeError(`${owner}: give an object of options, not ${show(given)}`);
+  if (typeof given !== "object" || given === null)
+    throw new TypeError(`${owner}: give an object of options, not ${show(given)}`);
   for (const [name, value] of Object.entries(given)) {
     const spec = specs[name];
     if (spec === undefined) throw new TypeError(unknownName(`${owner}.${name}`, name, Object.keys(specs)));
@@ -28,14 +35,21 @@ function checkOption(name: string, value: unknown, spec: OptionSpec): void {
     case "any":
       return;
     case "number":
-      if (typeof value !== "number" || Number.isNaN(value)) throw new TypeError(`${name} is ${show(value)}: give ${range(spec)}`);
-      if (value < spec.min || value > spec.max || (spec.isWhole === true && !Number.isInteger(value) && value !== Number.POSITIVE_INFINITY)) {
+      if (typeof value !== "number" || Number.isNaN(value))
+        throw new TypeError(`${name} is ${show(value)}: give ${range(spec)}`);
+      if (
+        value < spec.min ||
+        value > spec.max ||
+        (spec.isWhole === true && !Number.isInteger(value) && value !== Number.POSITIVE_INFINITY)
+      ) {
         throw new RangeError(`${name} is ${show(value)}: give ${range(spec)}`);
       }
       return;
     case "one-of":
       if (spec.values.includes(value as string)) return;
-      throw new TypeError(`${name} is ${show(value)}: give one of ${spec.values.map((each) => `"${each}"`).join(", ")}`);
+      throw new TypeError(
+        `${name} is ${show(value)}: give one of ${spec.values.map((each) => `"${each}"`).join(", ")}`,
+      );
     case "array":
       if (Array.isArray(value)) return;
       throw new TypeError(`${name} is ${show(value)}: give an array`);

@@ -1,3 +1,5 @@
+import { cryptoModule } from "./builtins.ts";
+
 /**
  * W3C Trace Context: who is at work for whom, across processes. Source: https://www.w3.org/TR/trace-context/ §3.2.
  *
@@ -261,7 +263,7 @@ let isSeeded = false;
 
 /** Loaded at first use: node:crypto costs 5 ms at start-up. */
 function seed(): void {
-  const bytes = process.getBuiltinModule("node:crypto").randomBytes(16);
+  const bytes = cryptoModule().randomBytes(16);
   state0 = bytes.readInt32LE(0);
   state1 = bytes.readInt32LE(4);
   state2 = bytes.readInt32LE(8);

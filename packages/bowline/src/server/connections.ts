@@ -1,66 +1,73 @@
 import { ServerTransport, type ServerTransportOptions, type ServerTransportOwner } from "../grpc/server-transport.ts";
+import { errorCodeName, Http2Error } from "../http2/frames.ts";
 import type { Link } from "../http2/link.ts";
-import type { Logger } from "../observe/logger.ts";
-import type { Clock } from "../rpc/clock.ts";
+import type { RpcError } from "../rpc/rpc-error.ts";
+import type { Misbehaviour } from "./misbehaviour.ts";
 
-/** Log lines about misbehaving peers are at most this many in a period; the rest is counted. */
-const MAX_LINES = 10;
-const PERIOD_MS = 10_000;
+/** Debug data of GOAWAY. */
+const SHUTTING_DOWN = "the server is shutting down";
 
-/** The open HTTP/2 connections of a server. */
+/**
+ * The HTTP/2 connections of a server.
+ *
+ * ```text
+ *   holding ── open ──► open ── announceShutdown ──► leaving ── refuse ──► refusing ── close ──► (no connection left)
+ * ```
+ *
+ * While it is holding, clients are connected but get no answer, not even SETTINGS: to them the server is still starting.
+ */
 export class Connections implements ServerTransportOwner {
   readonly #transports: Set<ServerTransport> = new Set();
   readonly #options: ServerTransportOptions;
-  readonly #logger: Logger;
-  readonly #clock: Clock;
-  #isDraining = false;
+  readonly #misbehaviour: Misbehaviour;
+  #held: Link[] | null = [];
   #isRefusing = false;
   #emptied: (() => void)[] = [];
-  #lines = 0;
-  #suppressed = 0;
-  #periodStart = 0;
-  /** Connections that broke the rules, by the limit they passed or the error's name. */
-  readonly misbehaved: Map<string, number> = new Map();
 
-  constructor(options: ServerTransportOptions, logger: Logger) {
+  constructor(options: ServerTransportOptions, misbehaviour: Misbehaviour) {
     this.#options = options;
-    this.#logger = logger;
-    this.#clock = options.clock;
+    this.#misbehaviour = misbehaviour;
   }
 
   get count(): number {
     return this.#transports.size;
   }
 
-  /** Open calls on all connections. */
-  get streamCount(): number {
+  /** Calls that run on all of them. */
+  get callCount(): number {
     let count = 0;
-    for (const transport of this.#transports) count += transport.connection.streams.size;
+    for (const { connection } of this.#transports) count += connection.streams.size;
     return count;
   }
 
-  /** Takes a new connection. */
+  /** Takes a new connection. One that comes while the server is leaving is served like any other: it found no better one. */
   accept(link: Link): void {
+    if (this.#held !== null) {
+      this.#held.push(link);
+      return;
+    }
     const transport = new ServerTransport(link, this.#options, this);
     this.#transports.add(transport);
     transport.start();
-    if (this.#isDraining) transport.connection.announceShutdown(SHUTTING_DOWN);
-    if (this.#isRefusing) this.#refuse(transport);
+    if (this.#isRefusing) transport.refuse(SHUTTING_DOWN);
+  }
+
+  /** Begins to serve. */
+  open(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const link of held) this.accept(link);
   }
 
   /** Asks all clients to open nothing more; what is on its way is still taken. */
   announceShutdown(): void {
-    this.#isDraining = true;
-    for (const transport of [...this.#transports]) {
-      transport.connection.announceShutdown(SHUTTING_DOWN);
-      if (transport.connection.streams.size === 0) transport.idleSince = this.#clock.now();
-    }
+    for (const transport of [...this.#transports]) transport.announceShutdown(SHUTTING_DOWN);
   }
 
-  /** Takes no new calls; connections close when their calls have ended. */
+  /** Takes no new calls; connections end with their last call. */
   refuse(): void {
     this.#isRefusing = true;
-    for (const transport of [...this.#transports]) this.#refuse(transport);
+    for (const transport of [...this.#transports]) transport.refuse(SHUTTING_DOWN);
   }
 
   /** Resolves when no connection is left. */
@@ -69,16 +76,15 @@ export class Connections implements ServerTransportOwner {
     return new Promise((resolve) => this.#emptied.push(resolve));
   }
 
-  /** Closes all now; calls that still run are cancelled. */
-  close(): void {
-    for (const transport of [...this.#transports]) transport.connection.close();
+  /** Ends all calls that still run with this status, then the connections. */
+  close(error: RpcError): void {
+    this.#isRefusing = true;
+    for (const link of this.#held ?? []) link.destroy();
+    this.#held = null;
+    for (const transport of [...this.#transports]) transport.cancel(error);
   }
 
   // --- ServerTransportOwner ---
-
-  streamsChanged(transport: ServerTransport): void {
-    if (this.#isRefusing && transport.connection.streams.size === 0) transport.connection.close();
-  }
 
   closed(transport: ServerTransport, error: Error | undefined): void {
     this.#transports.delete(transport);
@@ -89,40 +95,12 @@ export class Connections implements ServerTransportOwner {
     for (const each of waiting) each();
   }
 
-  /** A client spoke something else than HTTP/2, or plaintext to TLS. */
-  misuse(kind: string, peer: string, text: string): void {
-    this.#count(kind);
-    this.#warn({ peer, kind }, text);
-  }
-
-  #refuse(transport: ServerTransport): void {
-    transport.connection.refuseNewStreams(0, SHUTTING_DOWN);
-    if (transport.connection.streams.size === 0) transport.connection.close();
-  }
-
   #report(transport: ServerTransport, error: Error): void {
-    const fields = error as { readonly limit?: string; readonly byPeer?: boolean; readonly code?: number | string };
+    const { limit, byPeer, code } = error as { limit?: string; byPeer?: boolean; code?: number | string };
     // A client that goes away is no news.
-    if (fields.byPeer === true || fields.code === "ECONNRESET" || fields.code === "EPIPE") return;
-    this.#count(fields.limit ?? error.name);
-    this.#warn({ peer: transport.connection.link.peer.remoteAddress, limit: fields.limit }, `connection ended: ${error.message}`);
-  }
-
-  #count(what: string): void {
-    this.misbehaved.set(what, (this.misbehaved.get(what) ?? 0) + 1);
-  }
-
-  #warn(fields: object, text: string): void {
-    const now = this.#clock.now();
-    if (now - this.#periodStart > PERIOD_MS) {
-      if (this.#suppressed > 0) this.#logger.warn({ suppressed: this.#suppressed }, "more connections misbehaved");
-      this.#periodStart = now;
-      this.#lines = 0;
-      this.#suppressed = 0;
-    }
-    if (++this.#lines <= MAX_LINES) this.#logger.warn(fields, text);
-    else this.#suppressed++;
+    if (byPeer === true || code === "ECONNRESET" || code === "EPIPE") return;
+    const kind = limit ?? (error instanceof Http2Error ? errorCodeName(error.code) : error.name);
+    const { remoteAddress } = transport.connection.link.peer;
+    this.#misbehaviour.add(kind, remoteAddress, `connection ended: ${error.message}`);
   }
 }
-
-const SHUTTING_DOWN = "the server is shutting down";

@@ -1,7 +1,7 @@
 import type { Compression } from "../codec/compression.ts";
 import type { MessageReader } from "../grpc/message-reader.ts";
-import type { ServerRoute } from "../grpc/server-transport.ts";
 import type { ServerStream } from "../grpc/server-stream.ts";
+import type { ServerRoute } from "../grpc/server-transport.ts";
 import type { Logger } from "../observe/logger.ts";
 import { MethodStats } from "../observe/method-stats.ts";
 import { callStorage } from "../rpc/call-context.ts";
@@ -9,9 +9,16 @@ import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import type { Method } from "../rpc/method.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
-import { deadlineExceeded, type ServerPipeline } from "./pipeline.ts";
+import { inNextTurn } from "../rpc/turn.ts";
+import { deadlineExceeded, type ServedCall, type ServerPipeline } from "./pipeline.ts";
 import { ServerCall } from "./server-call.ts";
 import type { ServerContext } from "./server-context.ts";
+
+/**
+ * Messages of one stream that are sent in a row. A generator that waits for nothing would else keep the event loop to itself until the
+ * client's window is full: 100 ms with small messages.
+ */
+const MAX_BURST = 512;
 
 /** A handler: a message or an iterable of messages in, the same out. */
 export type Handler = (request: unknown, context: ServerContext) => unknown;
@@ -52,7 +59,8 @@ export class MethodServer implements ServerRoute {
     this.#logger = options.logger;
     this.#compression = options.compression;
     this.#compressFromBytes = options.compressFromBytes;
-    this.#handler = options.pipeline.interceptors.length === 0 ? handler : intercepted(method, handler, options.pipeline);
+    this.#handler =
+      options.pipeline.interceptors.length === 0 ? handler : intercepted(method, handler, options.pipeline);
   }
 
   // --- ServerRoute ---
@@ -92,12 +100,15 @@ export class MethodServer implements ServerRoute {
     call.cancel(error);
   }
 
-  due(stream: ServerStream): void {
-    const call = stream.call as ServerCall;
-    if (call.isOver) return;
-    const error = deadlineExceeded();
+  cancelled(stream: ServerStream, error: RpcError): void {
+    const call = stream.call as ServerCall | null;
+    if (call === null || call.isOver) return;
     this.#finish(call, error);
     call.cancel(error);
+  }
+
+  due(stream: ServerStream): void {
+    this.cancelled(stream, deadlineExceeded());
   }
 
   // --- one answer ---
@@ -110,11 +121,11 @@ export class MethodServer implements ServerRoute {
       this.#threw(call, error);
       return;
     }
-    if (answer instanceof Promise) void this.#later(call, answer);
+    if (isThenable(answer)) void this.#later(call, answer);
     else this.#respond(call, answer);
   }
 
-  async #later(call: ServerCall, promise: Promise<unknown>): Promise<void> {
+  async #later(call: ServerCall, promise: PromiseLike<unknown>): Promise<void> {
     let answer: unknown;
     try {
       answer = await promise;
@@ -127,11 +138,8 @@ export class MethodServer implements ServerRoute {
 
   #respond(call: ServerCall, answer: unknown): void {
     if (call.isOver) return;
-    if (answer === undefined || answer === null) {
-      return this.#threw(call, new TypeError(`the handler of ${this.method.path} gave no message`));
-    }
     try {
-      call.stream.respond(answer);
+      call.stream.respond(given(answer, this.method));
     } catch (error) {
       this.#threw(call, error);
       return;
@@ -145,9 +153,10 @@ export class MethodServer implements ServerRoute {
     void callStorage.run(call, () => this.#pump(call, request));
   }
 
-  /** Sends what the handler yields, as fast as the connection takes it. */
+  /** Sends what the handler yields, as fast as the connection takes it and others get their turn. */
   async #pump(call: ServerCall, request: unknown): Promise<void> {
     const { stream } = call;
+    let left = MAX_BURST;
     let iterator: AsyncIterator<unknown> | null = null;
     try {
       iterator = iterate(await this.#handler(request, call), this.method);
@@ -157,9 +166,12 @@ export class MethodServer implements ServerRoute {
         const { value, done } = await iterator.next();
         if (call.isOver) return;
         if (done === true) break;
-        const sent = stream.send(value);
+        const sent = stream.send(given(value, this.method));
         if (sent !== undefined) await sent;
         if (!stream.hasRoom) await stream.room();
+        else if (--left === 0) await nextTurn();
+        else continue;
+        left = MAX_BURST;
         if (call.isOver) return;
       }
       call.onEnd = null;
@@ -181,15 +193,25 @@ export class MethodServer implements ServerRoute {
   }
 
   #statusOf(call: ServerCall, thrown: unknown): RpcError {
-    if (RpcError.is(thrown)) {
-      if (thrown.code === Code.OK) return new RpcError(Code.UNKNOWN, "the handler threw an error with code OK", { reason: "handler" });
-      // What another server said of our call to it is passed on, but not its trailers.
-      if (thrown.origin === "remote") return new RpcError(thrown.code, thrown.text, { details: thrown.details, cause: thrown });
-      return thrown;
+    if (!RpcError.is(thrown)) {
+      this.#log(call, thrown, "a handler failed");
+      return new RpcError(Code.UNKNOWN, "the handler failed", { cause: thrown, reason: "handler" });
     }
-    if (call.cancelReason !== null) return call.cancelReason;
-    this.#logger.error({ method: this.method.path, peer: call.peer.remoteAddress, error: thrown }, "a handler failed");
-    return new RpcError(Code.UNKNOWN, "the handler failed", { cause: thrown, reason: "handler" });
+    if (thrown.code === Code.OK) {
+      this.#log(call, thrown, "a handler threw an error with code OK");
+      return new RpcError(Code.UNKNOWN, "the handler threw an error with code OK", { reason: "handler" });
+    }
+    // What another server said of our call to it is passed on, but not its trailers.
+    if (thrown.origin === "remote") {
+      return new RpcError(thrown.code, thrown.text, { details: thrown.details, cause: thrown });
+    }
+    // Nothing, or no message of its type: the caller can't mend that.
+    if (thrown.reason === "codec") this.#log(call, thrown, "a handler gave what can't be sent");
+    return thrown;
+  }
+
+  #log(call: ServerCall, error: unknown, text: string): void {
+    this.#logger.error({ method: this.method.path, peer: call.peer.remoteAddress, error }, text);
   }
 
   #finish(call: ServerCall, error: RpcError | null): void {
@@ -208,12 +230,30 @@ export class MethodServer implements ServerRoute {
   }
 }
 
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => inNextTurn(resolve));
+}
+
+function isThenable(answer: unknown): answer is PromiseLike<unknown> {
+  if (answer instanceof Promise) return true;
+  return typeof answer === "object" && answer !== null && "then" in answer && typeof answer.then === "function";
+}
+
+/** What a handler gave for a message. @throws RpcError INTERNAL when that is nothing */
+function given(message: unknown, method: Method): unknown {
+  if (message !== undefined && message !== null) return message;
+  throw new RpcError(Code.INTERNAL, `the handler of ${method.path} gave ${String(message)} for a message`, {
+    reason: "codec",
+  });
+}
+
 function iterate(answers: unknown, method: Method): AsyncIterator<unknown> {
   if (typeof answers === "object" && answers !== null) {
     if (Symbol.asyncIterator in answers) return (answers as AsyncIterable<unknown>)[Symbol.asyncIterator]();
     if (Symbol.iterator in answers) return asyncIterator((answers as Iterable<unknown>)[Symbol.iterator]());
   }
-  throw new TypeError(`the handler of ${method.path} must give an (async) iterable of messages, such as an async generator`);
+  const text = `the handler of ${method.path} must give an (async) iterable of messages, such as an async generator`;
+  throw new RpcError(Code.INTERNAL, text, { reason: "codec" });
 }
 
 function asyncIterator(iterator: Iterator<unknown>): AsyncIterator<unknown> {
@@ -234,10 +274,16 @@ async function leaveQuietly(iterator: AsyncIterator<unknown> | null): Promise<vo
 
 /** The handler with interceptors around it, first = outermost. */
 function intercepted(method: Method, handler: Handler, { interceptors }: ServerPipeline): Handler {
-  return async (request, context) => {
+  return (request, context) => {
     const run = async (i: number, current: unknown): Promise<unknown> => {
       if (i === interceptors.length) return handler(current, context);
-      return interceptors[i]({ method, request: current, context }, (call) => run(i + 1, call.request));
+      let isCalled = false;
+      const next = async (call: ServedCall): Promise<unknown> => {
+        if (isCalled) throw new Error("next() was called twice; a handler serves a call once");
+        isCalled = true;
+        return run(i + 1, call.request);
+      };
+      return interceptors[i]({ method, request: current, context }, next);
     };
     return run(0, request);
   };

@@ -1,9 +1,9 @@
-import { startSpan } from "../rpc/trace-context.ts";
-import { RpcError } from "../rpc/rpc-error.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
-import type { TimerWheel } from "../rpc/timer-wheel.ts";
 import type { Method } from "../rpc/method.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import type { TimerWheel } from "../rpc/timer-wheel.ts";
+import { startSpan } from "../rpc/trace-context.ts";
 import type { ServerCall } from "./server-call.ts";
 import type { ServerContext } from "./server-context.ts";
 
@@ -50,6 +50,9 @@ export interface ServerPipelineOptions {
   readonly without: readonly string[];
 }
 
+/** Names of the built-in layers that can be left out. */
+export const SERVER_LAYERS: readonly string[] = ["trace", "metrics", "deadline"];
+
 /** The composition root of the server: what happens around each handler, outermost first. */
 export function serverPipeline(options: ServerPipelineOptions): ServerPipeline {
   const layers = [traceLayer, metricsLayer(options.clock), deadlineLayer(options)].filter(
@@ -61,7 +64,9 @@ export function serverPipeline(options: ServerPipelineOptions): ServerPipeline {
     end: layers.flatMap((layer) => layer.end ?? []).reverse(),
     interceptors,
     describe: () =>
-      [RECOVER, ...layers, ...interceptors.map(described), HANDLER].map(({ name, why }) => `${name}  ${why}`).join("\n"),
+      [RECOVER, ...layers, ...interceptors.map(described), HANDLER]
+        .map(({ name, why }) => `${name}  ${why}`)
+        .join("\n"),
   };
 }
 

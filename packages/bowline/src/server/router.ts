@@ -1,8 +1,8 @@
+import type { ServerRoute } from "../grpc/server-transport.ts";
 import { Code } from "../rpc/code.ts";
 import type { Method, Service } from "../rpc/method.ts";
 import { nearestName } from "../rpc/options.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
-import type { ServerRoute } from "../grpc/server-transport.ts";
 import type { Handler } from "./method-server.ts";
 
 /** A service with the object that serves it. */
@@ -37,12 +37,15 @@ export class Router {
    */
   add(service: Service, handlers: object): void {
     if (typeof service?.typeName !== "string" || typeof service.methods !== "object") {
-      throw new TypeError("server.add: the first argument must be a generated service, such as UserService of user_rpc.ts");
+      throw new TypeError(
+        "server.add: the first argument must be a generated service, such as UserService of user_rpc.ts",
+      );
     }
     if (typeof handlers !== "object" || handlers === null) {
       throw new TypeError(`server.add(${service.typeName}): the second argument must be an object of handlers`);
     }
-    if (this.#added.has(service.typeName)) throw new TypeError(`server.add(${service.typeName}): this service was added before`);
+    if (this.#added.has(service.typeName))
+      throw new TypeError(`server.add(${service.typeName}): this service was added before`);
     const methods = Object.values(service.methods);
     const names = methods.map((method) => method.localName);
     for (const name of namesOf(handlers)) {
@@ -74,9 +77,14 @@ export class Router {
     const slash = path.lastIndexOf("/");
     const service = path.slice(1, slash);
     const options = { reason: "unimplemented" } as const;
-    if (slash < 1) return new RpcError(Code.UNIMPLEMENTED, `malformed method name ${JSON.stringify(path.slice(0, 100))}`, options);
+    if (slash < 1)
+      return new RpcError(Code.UNIMPLEMENTED, `malformed method name ${JSON.stringify(path.slice(0, 100))}`, options);
     if (this.#added.has(service)) {
-      return new RpcError(Code.UNIMPLEMENTED, `unknown method ${path.slice(slash + 1, slash + 101)} for service ${service}`, options);
+      return new RpcError(
+        Code.UNIMPLEMENTED,
+        `unknown method ${path.slice(slash + 1, slash + 101)} for service ${service}`,
+        options,
+      );
     }
     return new RpcError(Code.UNIMPLEMENTED, `unknown service ${service.slice(0, 100)}`, options);
   }
@@ -94,5 +102,7 @@ function handlerOf(service: Service, method: Method, handlers: object): Handler 
   const handler: unknown = (handlers as Record<string, unknown>)[method.localName];
   if (typeof handler === "function") return handler.bind(handlers) as Handler;
   const what = handler === undefined ? "is missing" : `is ${typeof handler}, not a function`;
-  throw new TypeError(`server.add(${service.typeName}): the handler ${method.localName} of method ${method.name} ${what}`);
+  throw new TypeError(
+    `server.add(${service.typeName}): the handler ${method.localName} of method ${method.name} ${what}`,
+  );
 }

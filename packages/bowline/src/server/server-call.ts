@@ -40,7 +40,7 @@ export class ServerCall extends CallContext implements ServerContext {
 
   get deadline(): Date | undefined {
     const left = this.timeRemainingMs;
-    return left === undefined ? undefined : new Date(wallTimeMs() + left);
+    return left === undefined ? undefined : new Date(new Date().getTime() + left);
   }
 
   get timeRemainingMs(): number | undefined {
@@ -72,8 +72,4 @@ export class ServerCall extends CallContext implements ServerContext {
     for (const [key, value] of this.metadata) if (propagate.includes(key)) kept.append(key, value);
     return kept.size === 0 ? null : kept;
   }
-}
-
-function wallTimeMs(): number {
-  return performance.timeOrigin + performance.now();
 }

@@ -1,12 +1,22 @@
+import {
+  connectionLifetime,
+  type KeepaliveOptions,
+  type LifetimeOptions,
+  type PingPolicy,
+  pingPolicy,
+  serverKeepalive,
+} from "../grpc/keepalive.ts";
 import type { Http2Limits } from "../http2/limits.ts";
+import { parseAddress, parseListenAddress } from "../net/address.ts";
 import type { TlsSettings } from "../net/tls-files.ts";
 import type { Logger } from "../observe/logger.ts";
+import { checkServiceName } from "../registry/instance/instance.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { RegistryConfig } from "../registry/registry-config.ts";
 import type { Clock } from "../rpc/clock.ts";
-import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
+import { checkOptions, nearestName, type OptionSpecs } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
-import type { ServerInterceptor } from "./pipeline.ts";
+import { SERVER_LAYERS, type ServerInterceptor } from "./pipeline.ts";
 
 /** Ages of connections and answers to PINGs. */
 export interface ServerKeepaliveOptions {
@@ -40,7 +50,7 @@ export interface ServerOptions {
   readonly instanceId?: string;
   /** TLS from PEM files or texts; files are read again when they change. Default: plaintext. */
   readonly tls?: TlsSettings;
-  /** Must resolve before the server registers and says SERVING. */
+  /** What must be done before the server serves, registers and says SERVING; clients that connect before wait. A rejection ends the start. */
   readonly ready?: () => Promise<void> | void;
   /** Around each handler, first = outermost. */
   readonly interceptors?: readonly ServerInterceptor[];
@@ -58,7 +68,10 @@ export interface ServerOptions {
   readonly drainAcceptMs?: number;
   /** A stop takes at most this long, in ms; then calls that still run are cancelled. Default 30,000. */
   readonly drainTimeoutMs?: number;
-  /** Stop in order on SIGTERM and SIGINT, and end the process then. Default true. */
+  /**
+   * Stop in order on SIGTERM and SIGINT; when all servers of the process have stopped, it ends with `process.exitCode` or 0. A second
+   * signal ends it at once. Default true. False: whoever starts the server calls `close()`.
+   */
   readonly handleSignals?: boolean;
   /** Serve grpc.health.v1. Default true. */
   readonly health?: boolean;
@@ -122,7 +135,67 @@ const KEEPALIVE_SPECS: OptionSpecs = {
 export function checkServerOptions(options: ServerOptions): void {
   checkOptions("createServer options", options, SPECS);
   checkOptions("createServer options.keepalive", options.keepalive, KEEPALIVE_SPECS);
-  if (options.registry !== undefined && options.name === undefined) {
-    throw new TypeError('createServer options.name is missing: a registry needs the name of the service, such as "user.rpc"');
+  const { registry, name, listen, advertise, logger } = options;
+  if (registry !== undefined && name === undefined) {
+    throw new TypeError(
+      'createServer options.name is missing: a registry needs the name of the service, such as "user.rpc"',
+    );
   }
+  if (registry !== undefined && name !== undefined) prefixed("name", () => checkServiceName(name));
+  if (listen !== undefined) prefixed("listen", () => parseListenAddress(listen));
+  if (advertise !== undefined) prefixed("advertise", () => parseAddress(advertise));
+  for (const method of ["info", "warn", "error"] as const) {
+    if (logger === undefined || typeof logger[method] === "function") continue;
+    throw new TypeError(`createServer options.logger.${method} is missing: give a logger such as pino or console`);
+  }
+  checkEach("interceptors", options.interceptors, (each) => typeof each === "function", "a function");
+  checkEach("propagate", options.propagate, (each) => typeof each === "string", "the key of metadata");
+  for (const layer of options.without ?? []) checkLayer(layer);
+}
+
+/** What a server does about the age, silence and PINGs of its connections. */
+export function connectionCare(options: ServerKeepaliveOptions = {}): {
+  readonly keepalive: KeepaliveOptions;
+  readonly pings: PingPolicy;
+  readonly lifetime: LifetimeOptions;
+} {
+  const { timeMs, timeoutMs, minPingMs, pingWithoutCalls, maxAgeMs, maxAgeGraceMs, maxIdleMs } = options;
+  return {
+    keepalive: serverKeepalive(given({ timeMs, timeoutMs })),
+    pings: pingPolicy(given({ minTimeMs: minPingMs, permitWithoutStream: pingWithoutCalls })),
+    lifetime: connectionLifetime(given({ maxAgeMs, maxAgeGraceMs, maxIdleMs })),
+  };
+}
+
+/** Without the entries that are undefined, which would hide a default. */
+function given<T extends object>(entries: T): Partial<T> {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+/** Runs a check of something that does not know which option it is. */
+function prefixed(option: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof Error) error.message = `createServer options.${option}: ${error.message}`;
+    throw error;
+  }
+}
+
+function checkEach(
+  option: string,
+  list: readonly unknown[] | undefined,
+  fits: (each: unknown) => boolean,
+  what: string,
+): void {
+  list?.forEach((each, index) => {
+    if (!fits(each)) throw new TypeError(`createServer options.${option}[${index}] is ${typeof each}: give ${what}`);
+  });
+}
+
+function checkLayer(layer: string): void {
+  if (SERVER_LAYERS.includes(layer)) return;
+  const nearest = nearestName(layer, SERVER_LAYERS);
+  const hint = nearest === undefined ? `layers are ${SERVER_LAYERS.join(", ")}` : `did you mean ${nearest}?`;
+  throw new TypeError(`createServer options.without: there is no layer "${layer}"; ${hint}`);
 }

@@ -1,40 +1,53 @@
 import { acceptEncoding, type Compression, findCompression } from "../codec/compression.ts";
 import { serverHeaders } from "../grpc/server-transport.ts";
 import { http2Limits } from "../http2/limits.ts";
-import { type Listener, listen } from "../net/listener.ts";
 import { explainFirstBytes } from "../net/first-bytes.ts";
+import { type Listener, listen } from "../net/listener.ts";
 import { openTlsFiles, type TlsMaterial } from "../net/tls-files.ts";
 import { jsonLogger, type Logger } from "../observe/logger.ts";
 import type { MethodStats } from "../observe/method-stats.ts";
-import { newInstanceId } from "../registry/instance/instance.ts";
-import type { Registration, Registry } from "../registry/registry.ts";
 import { type Clock, systemClock } from "../rpc/clock.ts";
-import { environment } from "../rpc/environment.ts";
+import { Code } from "../rpc/code.ts";
 import type { Service } from "../rpc/method.ts";
-import { systemRandom } from "../rpc/random.ts";
+import { type Random, systemRandom } from "../rpc/random.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
 import { TimerWheel } from "../rpc/timer-wheel.ts";
-import { advertisedAddress } from "./advertise.ts";
+import { Health } from "./builtin/health.ts";
+import { answerHttp1 } from "./builtin/http1-hint.ts";
 import { Connections } from "./connections.ts";
-import { Health } from "./health.ts";
-import { http1Hint } from "./http1-hint.ts";
-import { MethodServer } from "./method-server.ts";
+import { RegistryEntry } from "./lifecycle/registration.ts";
+import { stopOnSignals } from "./lifecycle/shutdown.ts";
+import { type Handler, MethodServer } from "./method-server.ts";
+import { Misbehaviour } from "./misbehaviour.ts";
 import { type ServerPipeline, serverPipeline } from "./pipeline.ts";
 import { Router } from "./router.ts";
-import { checkServerOptions, type ServerOptions } from "./server-options.ts";
-import { stopOnSignals } from "./shutdown.ts";
+import { checkServerOptions, connectionCare, type ServerOptions } from "./server-options.ts";
 
 const DEFAULT_RECEIVE_BYTES = 4_194_304;
 const DEFAULT_DRAIN_ACCEPT_MS = 2000;
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 const DEFAULT_COMPRESS_FROM_BYTES = 1024;
+/** A registry that can't be reached must not use up the time for calls that run. */
+const UNREGISTER_TIMEOUT_MS = 5000;
+/** It is asked even where there is no time for calls. */
+const MIN_UNREGISTER_TIMEOUT_MS = 500;
+/** How long clients may take to close their side of connections that have ended. */
+const LINGER_MS = 1500;
+
+/** Services that a server brings, and the option that leaves them out. */
+const BUILT_IN: Readonly<Record<string, "health" | "reflection" | undefined>> = {
+  "grpc.health.v1.Health": "health",
+  "grpc.reflection.v1.ServerReflection": "reflection",
+  "grpc.reflection.v1alpha.ServerReflection": "reflection",
+};
 
 /**
  * Where a server is in its life.
  *
  * ```text
  *   new ── start ──► starting ──► serving ── close, SIGTERM ──► draining ──► closed
- *                       └── failed: closed                          │
- *                                      drainTimeoutMs at most ◄─────┘
+ *                       │                                       (drainTimeoutMs at most)
+ *                       └── failed, or close ──► closed
  * ```
  */
 export type ServerState = "new" | "starting" | "serving" | "draining" | "closed";
@@ -45,23 +58,31 @@ export class Server implements AsyncDisposable {
   readonly health: Health = new Health();
   readonly #options: ServerOptions;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #logger: Logger;
   readonly #router = new Router();
   readonly #pipeline: ServerPipeline;
+  readonly #misbehaviour: Misbehaviour;
   readonly #connections: Connections;
   readonly #compression: Compression | null;
   #state: ServerState = "new";
   #tls: TlsMaterial | undefined;
   #listener: Listener | null = null;
-  #registry: Registry | null = null;
-  #registration: Registration | null = null;
+  #entry: RegistryEntry | null = null;
   #ignoreSignals: () => void = () => {};
   #closing: Promise<void> | null = null;
+  /** Resolves when `start` has come to its end, whatever that was. */
+  #started: Promise<void> = Promise.resolve();
+  /** Gives up what `start` is waiting for. */
+  #interrupt: (error: Error) => void = () => {};
+  /** A signal ends the process as soon as everything is closed. */
+  #endsProcess = false;
 
   constructor(options: ServerOptions) {
     checkServerOptions(options);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
     this.#logger = options.logger ?? jsonLogger;
     this.#compression = compressionOf(options.compression);
     this.#pipeline = serverPipeline({
@@ -70,20 +91,8 @@ export class Server implements AsyncDisposable {
       interceptors: options.interceptors ?? [],
       without: options.without ?? [],
     });
-    const router = this.#router;
-    const route = (path: string) => router.route(path);
-    this.#connections = new Connections(
-      {
-        clock: this.#clock,
-        limits: http2Limits(options.limits),
-        maxReceiveBytes: options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES,
-        route,
-        unknown: (path) => router.unknown(path),
-        headers: serverHeaders(route),
-        explain: explainFirstBytes,
-      },
-      this.#logger,
-    );
+    this.#misbehaviour = new Misbehaviour(this.#clock, this.#logger);
+    this.#connections = this.#makeConnections();
   }
 
   get state(): ServerState {
@@ -110,9 +119,9 @@ export class Server implements AsyncDisposable {
     return this.#connections.count;
   }
 
-  /** Connections that broke a rule or passed a limit, by its name. */
+  /** Connections that broke a rule, passed a limit or were no HTTP/2, by its name. */
   get misbehaved(): ReadonlyMap<string, number> {
-    return this.#connections.misbehaved;
+    return this.#misbehaviour.counts;
   }
 
   /** Counts and latencies of all methods. */
@@ -131,40 +140,44 @@ export class Server implements AsyncDisposable {
    * @throws TypeError naming the method when a handler is missing or belongs to none; Error once the server has started
    */
   add<H extends object>(service: Service<unknown, H>, handlers: H): this {
-    if (this.#state !== "new") throw new Error(`server.add(${service.typeName}): add services before start()`);
+    const name = service?.typeName;
+    if (this.#state !== "new") throw new Error(`server.add(${name}): add services before start()`);
+    const option = BUILT_IN[name];
+    if (option !== undefined && this.#options[option] !== false) {
+      throw new TypeError(`server.add(${name}): the server has it already; set ${option}: false to bring your own`);
+    }
     this.#router.add(service, handlers);
     return this;
   }
 
   /**
-   * Binds the port, waits for `ready`, serves, and registers, in this order. Rejects with what went wrong (a port in use, a bad certificate, a
-   * registry that can't be used); the server is closed then.
+   * Binds the port, waits for `ready`, serves, and registers, in this order. Clients that connect before `ready` has resolved wait.
+   *
+   * Rejects with what went wrong: a port in use, a bad certificate, `ready`, a registry that can't be used, or `close()` meanwhile.
+   * Nothing is left open then, and the server is closed.
    */
   async start(): Promise<this> {
     if (this.#state !== "new") throw new Error(`server.start(): the server is ${this.#state} already`);
     this.#state = "starting";
+    const start = this.#start();
+    this.#started = start.catch(() => {});
     try {
-      await this.#addBuiltIns();
-      this.#router.build((method, handler) => this.#serve(method, handler));
-      await this.#listen();
-      await this.#options.ready?.();
-      if (this.#options.handleSignals !== false) this.#ignoreSignals = stopOnSignals({ stop: () => this.close() });
-      this.#state = "serving";
-      this.health.start(this.#router.serviceNames);
-      await this.#register();
+      await start;
     } catch (error) {
-      await this.#abandon();
+      // Asked to end while it was starting, the process ends as it should: not with an error that nobody caught.
+      if (this.#endsProcess) await new Promise(() => {});
       throw error;
     }
     return this;
   }
 
   /**
-   * Stops in order: NOT_SERVING, out of the registry, GOAWAY to all clients, new calls still taken for `drainAcceptMs`, then the calls that run are
-   * finished, for at most `drainTimeoutMs` in all. Resolves when everything is closed; a second call waits for the same.
+   * Stops in order: NOT_SERVING, out of the registry, GOAWAY to all clients, new calls still taken for `drainAcceptMs`, then the calls
+   * that run are finished, for at most `drainTimeoutMs` in all; those that still run are cancelled with UNAVAILABLE. Resolves when
+   * everything is closed; a second call waits for the same. Before `start` has come to its end it gives that up.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#drain();
+    this.#closing ??= this.#stop();
     return this.#closing;
   }
 
@@ -174,27 +187,58 @@ export class Server implements AsyncDisposable {
 
   // --- starting ---
 
-  async #addBuiltIns(): Promise<void> {
-    // Loaded at start only: their messages need descriptors, which a client has no use for.
-    if (this.#options.health !== false) {
-      const { addHealth } = await import("./health-service.ts");
-      addHealth(this.#router, this.health);
-    }
-    if (this.#options.reflection !== false) {
-      const { addReflection } = await import("./reflection.ts");
-      addReflection(this.#router);
+  async #start(): Promise<void> {
+    const stopped = new Promise<never>((_resolve, reject) => {
+      this.#interrupt = reject;
+    });
+    stopped.catch(() => {});
+    /** One step; `close()` does not wait for it. */
+    const step = async (work: () => Promise<void> | void): Promise<void> => {
+      if (this.#closing !== null) await stopped;
+      await Promise.race([(async () => work())(), stopped]);
+    };
+    if (this.#options.handleSignals !== false) this.#ignoreSignals = stopOnSignals({ stop: () => this.#signalled() });
+    try {
+      // Both soon come to their end, and what they open must not be lost sight of.
+      await this.#build();
+      await this.#listen();
+      await step(() => this.#options.ready?.());
+      await step(() => this.#serve());
+      await step(() => this.#register());
+      this.#state = "serving";
+    } catch (error) {
+      await this.#abandon(
+        new RpcError(Code.UNAVAILABLE, "the server could not start", { reason: "closed", cause: error }),
+      );
+      throw error;
     }
   }
 
-  #serve(method: Service["methods"][string], handler: (request: unknown, context: never) => unknown): MethodServer {
-    return new MethodServer(method, handler as ConstructorParameters<typeof MethodServer>[1], {
+  #signalled(): Promise<void> {
+    this.#endsProcess = true;
+    return this.close();
+  }
+
+  /** Adds what every server has, and makes the routes. Loaded at start only: descriptors are of no use to clients. */
+  async #build(): Promise<void> {
+    if (this.#options.health !== false) {
+      const { addHealth } = await import("./builtin/health-service.ts");
+      addHealth(this.#router, this.health);
+    }
+    if (this.#options.reflection !== false) {
+      const { addReflection } = await import("./builtin/reflection.ts");
+      addReflection(this.#router);
+    }
+    const { propagate = [], compressFromBytes = DEFAULT_COMPRESS_FROM_BYTES } = this.#options;
+    const options = {
       clock: this.#clock,
       pipeline: this.#pipeline,
       logger: this.#logger,
-      propagate: (this.#options.propagate ?? []).map((key) => key.toLowerCase()),
+      propagate: propagate.map((key) => key.toLowerCase()),
       compression: this.#compression,
-      compressFromBytes: this.#options.compressFromBytes ?? DEFAULT_COMPRESS_FROM_BYTES,
-    });
+      compressFromBytes,
+    };
+    this.#router.build((method, handler: Handler) => new MethodServer(method, handler, options));
   }
 
   async #listen(): Promise<void> {
@@ -202,93 +246,115 @@ export class Server implements AsyncDisposable {
     if (tls !== undefined) {
       this.#tls = openTlsFiles("server", tls, { clock: this.#clock, option: "createServer options.tls" });
     }
-    const hint = await http1Hint();
     this.#listener = await listen(this.#options.listen ?? "0.0.0.0:0", {
       clock: this.#clock,
       tls: this.#tls,
       maxConnections: this.#options.maxConnections,
       onHttp2: (link) => this.#connections.accept(link),
-      onHttp1: hint,
-      onMisuse: (kind, peer, text) => this.#connections.misuse(kind, peer, text),
+      onHttp1: (socket) => answerHttp1(socket, this.#clock),
+      onMisuse: (kind, peer, text) => this.#misbehaviour.add(kind, peer, text),
     });
   }
 
+  #serve(): void {
+    this.health.start(this.#router.serviceNames);
+    this.#connections.open();
+  }
+
   async #register(): Promise<void> {
-    const { registry, name } = this.#options;
-    if (registry === undefined || name === undefined || this.#listener === null) return;
-    const context = { clock: this.#clock, random: this.#options.random ?? systemRandom, environment: environment() };
-    this.#registry = "create" in registry ? registry.create(context) : registry;
-    const address = advertisedAddress(this.#options.advertise, this.#listener.address);
-    this.#registration = await this.#registry.register(name, {
-      id: this.#options.instanceId ?? newInstanceId(name, process.pid, context.random),
-      addresses: [{ address, network: "" }],
-      weight: 1,
-      zone: "",
-      version: "",
-      tags: {},
-      state: "ready",
-    });
+    const { registry, name, advertise, instanceId } = this.#options;
+    if (registry === undefined || name === undefined) return;
+    const context = { clock: this.#clock, random: this.#random, logger: this.#logger };
+    this.#entry = new RegistryEntry({ name, registry, advertise, instanceId, ...context });
+    await this.#entry.open(this.address);
+  }
+
+  #makeConnections(): Connections {
+    const { limits, maxReceiveBytes = DEFAULT_RECEIVE_BYTES, keepalive } = this.#options;
+    const route = (path: string) => this.#router.route(path);
+    const options = {
+      clock: this.#clock,
+      random: this.#random,
+      limits: http2Limits(limits),
+      ...connectionCare(keepalive),
+      maxReceiveBytes,
+      route,
+      unknown: (path: string) => this.#router.unknown(path),
+      headers: serverHeaders(route),
+      explain: explainFirstBytes,
+    };
+    return new Connections(options, this.#misbehaviour);
   }
 
   // --- stopping ---
 
-  async #drain(): Promise<void> {
-    if (this.#state === "closed" || this.#state === "new") {
-      this.#state = "closed";
-      return;
+  async #stop(): Promise<void> {
+    if (this.#state === "starting") {
+      this.#interrupt(new Error("server.start(): close() was called before the server had started"));
     }
+    if (this.#state === "serving") await this.#drain();
+    await this.#started;
+    this.#state = "closed";
+  }
+
+  async #drain(): Promise<void> {
     this.#state = "draining";
-    const startedAt = this.#clock.now();
+    const { drainAcceptMs = DEFAULT_DRAIN_ACCEPT_MS, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = this.#options;
+    const endAt = this.#clock.fresh() + drainTimeoutMs;
+    const atMost = (ms: number): number => Math.min(ms, endAt - this.#clock.fresh());
     this.health.stop();
-    const wasRegistered = this.#registration !== null;
-    await this.#unregister();
+    // Who has our address from elsewhere may still call; without a registry only those that are connected.
+    const isKnown = this.#entry !== null;
+    await this.#unregister(Math.max(MIN_UNREGISTER_TIMEOUT_MS, atMost(UNREGISTER_TIMEOUT_MS)));
     this.#connections.announceShutdown();
-    await this.#acceptOn(wasRegistered);
+    const nobodyLeft = isKnown ? new Promise<void>(() => {}) : this.#connections.empty();
+    await this.#within(nobodyLeft, atMost(drainAcceptMs));
     this.#connections.refuse();
     this.#listener?.stopAccepting();
-    const timeoutMs = this.#options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS;
-    await this.#within(this.#connections.empty(), startedAt + timeoutMs - this.#clock.now());
-    await this.#abandon();
+    await this.#within(this.#connections.empty(), atMost(drainTimeoutMs));
+    await this.#abandon(this.#tooLate(drainTimeoutMs));
   }
 
-  /** Who has our address from elsewhere may still call; without a registry only those that are connected. */
-  #acceptOn(wasRegistered: boolean): Promise<void> {
-    const ms = this.#options.drainAcceptMs ?? DEFAULT_DRAIN_ACCEPT_MS;
-    if (!wasRegistered) return this.#within(this.#connections.empty(), ms);
-    return new Promise((resolve) => this.#clock.setTimeout(resolve, ms));
+  /** The status of calls that were given enough time. */
+  #tooLate(drainTimeoutMs: number): RpcError {
+    const calls = this.#connections.callCount;
+    const ms = `${drainTimeoutMs} ms (drainTimeoutMs)`;
+    if (calls > 0) this.#logger.warn({ calls }, `calls still ran ${ms} after the server was told to stop: cancelled`);
+    return new RpcError(Code.UNAVAILABLE, `the server has stopped; the call still ran after ${ms}`, {
+      reason: "closed",
+    });
   }
 
-  async #unregister(): Promise<void> {
-    try {
-      await this.#registration?.update({ state: "draining" });
-      await this.#registration?.close();
-    } catch (error) {
-      this.#logger.warn({ error }, "taking the instance out of the registry failed; it will expire there");
-    }
-    this.#registration = null;
+  async #unregister(timeoutMs: number): Promise<void> {
+    const entry = this.#entry;
+    this.#entry = null;
+    if (entry === null) return;
+    if (await this.#within(entry.close(), timeoutMs)) return;
+    this.#logger.warn({ timeoutMs }, "the registry does not answer; the instance will expire there");
   }
 
-  /** Resolves when `done` does, or after `ms`. */
-  async #within(done: Promise<void>, ms: number): Promise<void> {
-    if (ms <= 0) return;
+  /** Resolves when `done` does, with true, or after `ms`. */
+  async #within(done: Promise<void>, ms: number): Promise<boolean> {
+    if (ms <= 0) return false;
     let cancel = (): void => {};
-    const timeout = new Promise<void>((resolve) => {
-      const timer = this.#clock.setTimeout(resolve, ms);
+    const timeout = new Promise<false>((resolve) => {
+      const timer = this.#clock.setTimeout(() => resolve(false), ms);
       cancel = () => timer.cancel();
     });
-    await Promise.race([done, timeout]);
+    const isDone = await Promise.race([done.then(() => true), timeout]);
     cancel();
+    return isDone;
   }
 
-  async #abandon(): Promise<void> {
+  /** Closes everything at once; calls that still run end with `reason`. */
+  async #abandon(reason: RpcError): Promise<void> {
+    this.health.stop();
+    await this.#unregister(UNREGISTER_TIMEOUT_MS);
+    this.#connections.close(reason);
+    await this.#listener?.close(LINGER_MS);
+    this.#tls?.close();
     this.#state = "closed";
     this.#ignoreSignals();
-    await this.#unregister();
-    this.#connections.close();
-    await this.#listener?.close();
-    this.#tls?.close();
-    const { registry } = this.#options;
-    if (registry !== undefined && "create" in registry) await this.#registry?.close();
   }
 }
 
@@ -296,5 +362,6 @@ function compressionOf(name: string | undefined): Compression | null {
   if (name === undefined || name === "identity") return null;
   const found = findCompression(name);
   if (found !== undefined) return found;
-  throw new TypeError(`createServer options.compression is "${name}": give one of ${acceptEncoding.replaceAll(",", ", ")}`);
+  const known = acceptEncoding.replaceAll(",", ", ");
+  throw new TypeError(`createServer options.compression is "${name}": give one of ${known}`);
 }

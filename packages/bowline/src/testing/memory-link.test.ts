@@ -152,6 +152,19 @@ describe("memoryLinkPair", () => {
     expect(atFar.error).toMatchObject({ code: "ECONNRESET" });
   });
 
+  it.each(["after", "before"])(
+    "closes the end that has ended when the other is destroyed %s it heard of it",
+    async (when) => {
+      const { near, far, atNear, atFar } = started();
+      far.end();
+      if (when === "after") await atNear.untilEvent("end");
+      near.destroy();
+      await atFar.untilEvent("closed");
+      expect(atFar.events).toEqual(["end", "closed"]);
+      expect(atFar.error).toBeUndefined();
+    },
+  );
+
   it("closes when an end that reads no more has ended and so has the other", async () => {
     const { near, far, atNear, atFar } = started();
     near.pause();

@@ -17,13 +17,13 @@ export interface MemoryLinkOptions {
   /** Runs a task later, never at once. Default `setImmediate`. */
   readonly schedule?: (task: () => void) => void;
   /**
-   * True: a chunk counts as taken only when all bytes have arrived, as on a TLS socket, so `isIdle` is false after each write.
-   * Default false: what fits below `highWaterBytes` is taken at once.
+   * True: a chunk counts as taken only when all bytes have arrived, as on a TLS socket, so `isIdle` is false after each
+   * write. Default false: what fits below `highWaterBytes` is taken at once.
    */
   readonly isSlowToTake?: boolean;
   /**
-   * Default true: a delivered chunk is overwritten when `linkData` returns, and the link breaks with an error when a written
-   * chunk was changed before it was taken. Both show who keeps or reuses bytes that belong to another.
+   * Default true: a delivered chunk is overwritten when `linkData` returns, and the link breaks with an error when a
+   * written chunk was changed before it was taken. Both show who keeps or reuses bytes that belong to another.
    */
   readonly poison?: boolean;
   /** Who the first and the second end say is at the other end. Default: loopback addresses. */
@@ -33,7 +33,8 @@ export interface MemoryLinkOptions {
 /**
  * Two ends joined in memory: what one writes the other is told, in order, in a later turn.
  *
- * Written bytes are copied at once. Throws a RangeError for an option out of range, a TypeError for `delayMs` without `clock`.
+ * Written bytes are copied at once. Throws a RangeError for an option out of range, a TypeError for `delayMs` without
+ * `clock`.
  */
 export function memoryLinkPair(options: MemoryLinkOptions = {}): [MemoryLink, MemoryLink] {
   const { highWaterBytes = 65_536, chunkBytes = 65_536, delayMs = 0 } = options;
@@ -63,7 +64,8 @@ interface Parcel {
 /**
  * One end. Beside what a link does it can be frozen and reset.
  *
- * `end` closes this side only: the other end hears `linkEnd` and may go on writing; both are closed when both have ended.
+ * `end` closes this side only: the other end hears `linkEnd` and may go on writing; both are closed when both have
+ * ended.
  */
 export class MemoryLink implements Link {
   readonly peer: LinkPeer;
@@ -169,8 +171,7 @@ export class MemoryLink implements Link {
     this.#hasEnded = true;
     this.#endDueAt = this.#dueAt();
     this.#close(error);
-    if (this.#other.#hasEnded) this.#other.#close(undefined);
-    else this.#deliverSoon();
+    this.#deliverSoon();
   }
 
   /** Holds up all that this end sends, its `end` too, as a network that loses everything without a word. */
@@ -198,7 +199,10 @@ export class MemoryLink implements Link {
     return this.#options.poison !== false;
   }
 
-  /** An end that has ended is read even while it is paused, else it would never hear the other's end; the bytes are dropped. */
+  /**
+   * An end that has ended is read even while it is paused, else it would never hear the other's end; the bytes are
+   * dropped.
+   */
   get #canDeliver(): boolean {
     const other = this.#other;
     return !this.#isFrozen && !other.#isClosed && (!other.#isPaused || other.#hasEnded);
@@ -282,7 +286,8 @@ export class MemoryLink implements Link {
 
   #closeIfBothEnded(): void {
     const other = this.#other;
-    if (!this.#isEndDelivered || !(other.#isEndDelivered || other.#isClosed)) return;
+    // One that was destroyed listens no more: the other's end need not arrive.
+    if (!other.#isEndDelivered && !(this.#isClosed && other.#hasEnded)) return;
     this.#close(undefined);
     other.#close(undefined);
   }

@@ -38,7 +38,10 @@ export class RawFrameParser {
   /** Header block that waits for its CONTINUATION. */
   #block: Buffer[] = [];
 
-  /** Reads one whole frame, its 9-byte header included. Throws when a field it must have is missing or a header block is malformed. */
+  /**
+   * Reads one whole frame, its 9-byte header included. Throws when a field it must have is missing or a header block is
+   * malformed.
+   */
   parse(bytes: Buffer): RawFrame {
     const type = rawFrameName(bytes[3]);
     const flags = bytes[4];

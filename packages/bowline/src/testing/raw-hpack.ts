@@ -70,8 +70,8 @@ www-authenticate`
   });
 
 /**
- * RFC 7541 appendix B: the length of each symbol's code, `a` = 5 bits to `z` = 30. The code is canonical (codes of one length
- * are consecutive in the order of their symbols), so the lengths say all.
+ * RFC 7541 appendix B: the length of each symbol's code, `a` = 5 bits to `z` = 30. The code is canonical (codes of one
+ * length are consecutive in the order of their symbols), so the lengths say all.
  */
 const HUFFMAN_LENGTHS =
   "isxxxxxxxtzxxzxxxxxxxxzxxxxxxxxxbffhibdgffdgdbbbaaabbbbbbbcdkbhfibccccccccccccccccccccccdcdioijbkabababbbaccbbba" +
@@ -94,8 +94,8 @@ function huffmanByLength(): { first: number; symbols: number[] }[] {
 }
 
 /**
- * Encodes fields as literals without indexing, names spelled out, no Huffman code (RFC 7541 section 6.2.2): any decoder takes it,
- * and it changes no table. Values are latin1.
+ * Encodes fields as literals without indexing, names spelled out, no Huffman code (RFC 7541 section 6.2.2): any decoder
+ * takes it, and it changes no table. Values are latin1.
  */
 export function encodeLiterals(fields: HeaderList): Buffer {
   return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.of(0), plainString(name), plainString(value)]));

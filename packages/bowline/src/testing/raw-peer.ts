@@ -43,8 +43,8 @@ interface Waiting {
 /**
  * A peer that says over a link or socket what a test tells it to, legal HTTP/2 or not, and writes down what it hears.
  *
- * It shares no code with the product's own HTTP/2, so that one's misunderstanding is not the other's. It keeps no windows and
- * no stream states.
+ * It shares no code with the product's own HTTP/2, so that one's misunderstanding is not the other's. It keeps no
+ * windows and no stream states.
  */
 export class RawPeer {
   /** All frames that arrived, in order. */
@@ -154,8 +154,8 @@ export class RawPeer {
   }
 
   /**
-   * The next frame of a type that no other `expect` was given, optionally with more conditions: from those that arrived already,
-   * else the next to come. Other frames stay for later calls.
+   * The next frame of a type that no other `expect` was given, optionally with more conditions: from those that arrived
+   * already, else the next to come. Other frames stay for later calls.
    *
    * Rejects, with a list of what did arrive, when the link closes or ends first or after `timeoutMs`.
    */

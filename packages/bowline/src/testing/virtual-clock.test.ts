@@ -37,6 +37,17 @@ describe("VirtualClock", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("repeats no more often than each millisecond", async () => {
+    const clock = new VirtualClock();
+    let fired = 0;
+    const timer = clock.setInterval(() => {
+      // Without a least period the time would never pass.
+      if (++fired === 100) timer.cancel();
+    }, 0);
+    await clock.advance(3);
+    expect(fired).toBe(3);
+  });
+
   it("fires what a timer sets while the time moves on", async () => {
     const clock = new VirtualClock();
     const fired: number[] = [];

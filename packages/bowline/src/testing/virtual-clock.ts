@@ -3,7 +3,9 @@ import type { Clock, Timer } from "../rpc/clock.ts";
 /** Turns of the event loop between two steps: room for chains such as flush, deliver, answer, flush, deliver. */
 const SETTLE_TURNS = 10;
 
-/** Lets everything run that is ready to: microtasks and `turns` rounds of immediates, 10 unless told. No time passes. */
+/**
+ * Lets everything run that is ready to: microtasks and `turns` rounds of immediates, 10 unless told. No time passes.
+ */
 export async function settle(turns: number = SETTLE_TURNS): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
@@ -54,8 +56,8 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Moves the time on by `ms`, running due timers in order. Before the first, after each, and at the end the event loop gets
-   * some turns ({@link settle}), so that what a timer set off is done before the next one fires.
+   * Moves the time on by `ms`, running due timers in order. Before the first, after each, and at the end the event loop
+   * gets some turns ({@link settle}), so that what a timer set off is done before the next one fires.
    *
    * Rejects with what a timer's callback throws; the time then stays where it was thrown. Only one call at a time.
    */

@@ -9,6 +9,8 @@ export class CapturingLink implements Link {
   /** What `write` answers. */
   accepts = true;
   isIdle = true;
+  /** True: each write makes the link busy, until the test says `isIdle`. */
+  isBusyAfterWrite = false;
   handler: LinkHandler | null = null;
   readonly #copies: Buffer[] = [];
 
@@ -23,6 +25,7 @@ export class CapturingLink implements Link {
   writeAll(chunks: readonly Uint8Array[]): boolean {
     this.writes.push(chunks);
     for (const chunk of chunks) this.#copies.push(Buffer.from(chunk));
+    if (this.isBusyAfterWrite) this.isIdle = false;
     return this.accepts;
   }
 

@@ -9,6 +9,9 @@ import { Statistics } from "./statistics.ts";
 export const SERVICES = ["storefront", "user", "order", "inventory", "payment"] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
+/** A call takes so much longer at each instance: about what a database would take. */
+const WORK_MS = "3";
+
 /**
  * ```text
  *   starting ──► ready ◄──► frozen          (SIGSTOP, SIGCONT)
@@ -17,6 +20,9 @@ export type ServiceName = (typeof SERVICES)[number];
  * ```
  */
 export type InstanceState = "starting" | "ready" | "frozen" | "draining" | "stopped" | "killed" | "crashed";
+
+/** Told of each change, with the state before. */
+export type StateListener = (instance: FleetInstance, before: InstanceState) => void;
 
 /** One process of the shop, as the demo sees it. */
 export class FleetInstance {
@@ -35,19 +41,19 @@ export class FleetInstance {
   readonly #ready: Promise<boolean>;
   readonly #ended: Promise<void>;
   #resolveReady: (isReady: boolean) => void = () => {};
-  readonly #onState: (instance: FleetInstance) => void;
+  readonly #onState: StateListener;
   #isReleased = false;
   #guard: ChildProcess | null = null;
   #guardEnded: Promise<void> = Promise.resolve();
 
-  constructor(service: ServiceName, name: string, folders: RunFolders, onState: (instance: FleetInstance) => void) {
+  constructor(service: ServiceName, name: string, folders: RunFolders, onState: StateListener) {
     this.service = service;
     this.name = name;
     this.#onState = onState;
     this.logFile = join(folders.logs, `${name}.log`);
     const log = openSync(this.logFile, "a");
     const main = join(import.meta.dirname, "..", "..", service, "main.ts");
-    const args = ["--name", name, "--namespace", folders.namespace, "--data", folders.data];
+    const args = ["--name", name, "--namespace", folders.namespace, "--data", folders.data, "--work-ms", WORK_MS];
     // A session of its own: Ctrl-C in the terminal is the demo's business alone.
     this.#child = fork(main, args, { stdio: ["ignore", log, log, "ipc"], detached: true, execArgv: [] });
     closeSync(log);
@@ -143,8 +149,9 @@ export class FleetInstance {
   }
 
   #become(state: InstanceState): void {
-    if (this.state === state) return;
+    const before = this.state;
+    if (before === state) return;
     this.state = state;
-    this.#onState(this);
+    this.#onState(this, before);
   }
 }

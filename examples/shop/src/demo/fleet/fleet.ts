@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { FleetInstance, SERVICES, type ServiceName } from "./fleet-instance.ts";
+import { FleetInstance, type InstanceState, SERVICES, type ServiceName } from "./fleet-instance.ts";
 import { makeRunFolders, type RunFolders, removeRunFolders } from "./run-folder.ts";
 
 /** Instances at the start. */
@@ -44,7 +44,9 @@ export class Fleet {
     }
     const number = (this.#numbers.get(service) ?? 0) + 1;
     this.#numbers.set(service, number);
-    const instance = new FleetInstance(service, `${service}-${number}`, this.folders, (each) => this.#tell(each));
+    const instance = new FleetInstance(service, `${service}-${number}`, this.folders, (each, before) => {
+      if (!this.#isClosing) this.onEvent(inWords(each, before));
+    });
     this.#instances.push(instance);
     this.#instances.sort((a, b) => SERVICES.indexOf(a.service) - SERVICES.indexOf(b.service));
     const timer = setTimeout(() => instance.kill(), START_PATIENCE_MS);
@@ -70,7 +72,9 @@ export class Fleet {
   forget(now: number): void {
     this.#instances = this.#instances.filter((each) => {
       if (each.isAlive || now - each.endedAt < SHOWN_MS) return true;
-      return !this.#instances.some((other) => other !== each && other.service === each.service && other.startedAt > each.startedAt);
+      return !this.#instances.some(
+        (other) => other !== each && other.service === each.service && other.startedAt > each.startedAt,
+      );
     });
   }
 
@@ -91,17 +95,14 @@ export class Fleet {
     await Promise.all(this.#instances.filter((each) => each.isAlive).map((each) => each.release(RELEASE_PATIENCE_MS)));
     removeRunFolders(this.folders, keepLogs);
   }
-
-  #tell(instance: FleetInstance): void {
-    if (!this.#isClosing) this.onEvent(inWords(instance));
-  }
 }
 
-function inWords({ name, state, address, pid, logFile }: FleetInstance): string {
+function inWords({ name, state, address, pid, logFile }: FleetInstance, before: InstanceState): string {
   switch (state) {
     case "starting":
       return `${name} is starting`;
     case "ready":
+      if (before === "frozen") return `${name} runs again (SIGCONT)`;
       return `${name} serves on ${address}, process ${pid}`;
     case "frozen":
       return `${name} frozen (SIGSTOP): it holds its connections and answers nothing`;
@@ -116,10 +117,11 @@ function inWords({ name, state, address, pid, logFile }: FleetInstance): string 
   }
 }
 
-/** The last line of a log. */
+/** What a log says of the end: the last line that names an error, or else the last line. */
 function logEnd(file: string): string {
   try {
-    return readFileSync(file, "utf8").trimEnd().split("\n").at(-1) || "its log is empty";
+    const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+    return lines.findLast((line) => /^\S*(Error|Exception)\b/.test(line)) ?? (lines.at(-1) || "its log is empty");
   } catch {
     return "it has no log";
   }

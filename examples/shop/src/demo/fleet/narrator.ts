@@ -27,7 +27,7 @@ export class Narrator {
     for (const instance of this.#fleet.instances) {
       if (this.#settled.has(instance) || now - instance.startedAt < SETTLED_MS || instance.state !== "ready") continue;
       this.#settled.add(instance);
-      const share = shareOf(instance, this.#fleet.living(instance.service), SHARE_OVER_MS);
+      const share = shareOf(instance, this.#fleet.living(instance.service), SHARE_OVER_MS, now);
       this.#tell(`new instance ${instance.name} takes ${Math.round(share * 100)} % of calls`);
     }
   }
@@ -47,7 +47,7 @@ export class Narrator {
 }
 
 /** The part of its service's calls that an instance got in the last `overMs`, 0 to 1. */
-export function shareOf(instance: FleetInstance, all: readonly FleetInstance[], overMs: number): number {
-  const total = all.reduce((sum, each) => sum + each.statistics.startedWithin(overMs), 0);
-  return total === 0 ? 0 : instance.statistics.startedWithin(overMs) / total;
+export function shareOf(instance: FleetInstance, all: readonly FleetInstance[], overMs: number, now: number): number {
+  const total = all.reduce((sum, each) => sum + each.statistics.startedWithin(overMs, now), 0);
+  return total === 0 ? 0 : instance.statistics.startedWithin(overMs, now) / total;
 }

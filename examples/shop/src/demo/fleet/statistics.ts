@@ -80,10 +80,11 @@ export class Statistics {
     };
   }
 
-  /** Calls that were started in the last `overMs` before the last report. */
-  startedWithin(overMs: number): number {
+  /** Calls that were started in the last `overMs` before the last report; none if it has been silent since. */
+  startedWithin(overMs: number, now: number): number {
     const last = this.#samples.at(-1);
-    return last === undefined ? 0 : last.started - this.#before(last.at - overMs).started;
+    if (last === undefined || last.at < now - SILENT_MS) return 0;
+    return last.started - this.#before(last.at - overMs).started;
   }
 
   #rate(last: Sample): number {
@@ -100,9 +101,11 @@ export class Statistics {
 function sampleOf(methods: readonly MethodReport[], at: number): Sample {
   const histogram = new Float64Array(methods[0]?.histogram.length ?? 0);
   for (const { method, histogram: each } of methods) {
-    if (!streamingPaths.has(method)) each.forEach((count, bucket) => (histogram[bucket] += count));
+    if (streamingPaths.has(method)) continue;
+    for (let bucket = 0; bucket < each.length; bucket++) histogram[bucket] += each[bucket];
   }
-  const total = (count: (report: MethodReport) => number): number => methods.reduce((sum, each) => sum + count(each), 0);
+  const total = (count: (report: MethodReport) => number): number =>
+    methods.reduce((sum, each) => sum + count(each), 0);
   return {
     at,
     started: total(({ started }) => started),

@@ -19,7 +19,8 @@ export async function runHeadless({ seconds, rate, json }: HeadlessOptions): Pro
   const fleet = new Fleet();
   const stop = stopOnSignals(fleet);
   const begun = performance.now();
-  const onEvent = (text: string): void => say(`${((performance.now() - begun) / 1000).toFixed(1).padStart(5)} s  ${text}`);
+  const onEvent = (text: string): void =>
+    say(`${((performance.now() - begun) / 1000).toFixed(1).padStart(5)} s  ${text}`);
   say(`The shop in namespace ${fleet.folders.namespace}, ${rate} calls a second; logs in ${fleet.folders.logs}`);
   let isOk = false;
   try {

@@ -50,7 +50,11 @@ export function judge(facts: Facts): Assertion[] {
     nothingFails("a frozen instance loses nothing", facts, "freeze"),
     answeredDuringFreeze(facts),
     shareOfAdded(facts),
-    { name: "nothing is left behind", ok: facts.leftBehind.length === 0, detail: facts.leftBehind.join(", ") || "no process, file or port" },
+    {
+      name: "nothing is left behind",
+      ok: facts.leftBehind.length === 0,
+      detail: facts.leftBehind.join(", ") || "no process, file or port",
+    },
   ];
 }
 
@@ -81,7 +85,10 @@ function othersFailOnlyByTheKill({ calls, killedAt }: Facts): Assertion {
 
 function nothingFails(name: string, { calls, phases }: Facts, phaseName: string): Assertion {
   const phase = phases.find((each) => each.name === phaseName) as Phase;
-  return lossless(name, calls.filter((call) => call.startedAt <= phase.to && call.endedAt >= phase.from));
+  return lossless(
+    name,
+    calls.filter((call) => call.startedAt <= phase.to && call.endedAt >= phase.from),
+  );
 }
 
 function answeredDuringFreeze({ calls, frozenAt, thawedAt }: Facts): Assertion {

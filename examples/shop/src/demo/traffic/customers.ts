@@ -79,7 +79,7 @@ export class Customers {
 
   private async trackOrder(): Promise<void> {
     const orderId = this.#orderIds.at(-1) ?? "";
-    let state = OrderState.UNSPECIFIED;
+    let state: OrderState = OrderState.UNSPECIFIED;
     for await (const update of this.#shop.trackOrder({ orderId }, { timeoutMs: STREAM_MS })) state = update.state;
     expect(state === OrderState.SHIPPED, `the last state is ${state}`);
   }
@@ -102,7 +102,10 @@ export class Customers {
     }
     const seen = new Set<string>();
     for await (const { sku } of this.#shop.liveStock(wishes(), { timeoutMs: STREAM_MS })) seen.add(sku);
-    expect([first, second, third].every((sku) => seen.has(sku)), `heard only of ${[...seen].join(", ")}`);
+    expect(
+      [first, second, third].every((sku) => seen.has(sku)),
+      `heard only of ${[...seen].join(", ")}`,
+    );
   }
 
   #buy(basket: Record<string, number>, payment: MessageInit<typeof PaymentMethodSchema>) {

@@ -89,7 +89,15 @@ export class Traffic {
 function newCall(deed: Deed): Call {
   const { idempotency, kind }: Method = StorefrontService.methods[deed];
   const isIdempotent = idempotency !== "unknown";
-  return { deed, isIdempotent, isStream: kind !== "unary", startedAt: performance.now(), endedAt: 0, code: Code.OK, text: "" };
+  return {
+    deed,
+    isIdempotent,
+    isStream: kind !== "unary",
+    startedAt: performance.now(),
+    endedAt: 0,
+    code: Code.OK,
+    text: "",
+  };
 }
 
 function nextDeed(): Deed {

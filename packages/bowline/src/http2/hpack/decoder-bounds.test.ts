@@ -4,6 +4,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DecodeResult, type HeaderEntry, HpackDecoder, type HpackDecoderOptions } from "./decoder.ts";
 import { FieldMode, fieldBound, HpackEncoder, writeInteger } from "./encoder.ts";
+import { fields as results } from "./header-block.ts";
 import { huffmanBytes, huffmanEncode } from "./huffman.ts";
 
 type Field = readonly [name: string, value: string];
@@ -195,6 +196,23 @@ describe("bombs of 16 KiB", () => {
     // The first time is for what the process keeps.
     retainedBytes(blocks);
     expect(retainedBytes(blocks)).toBeLessThan(maxBytes);
+  });
+
+  it("large names in full are not remembered", () => {
+    const decoder = newDecoder({ tokens: new Map() });
+    const blocks = Array.from({ length: 300 }, (_, i) =>
+      Buffer.concat([Buffer.of(0), text(`${i}`.padEnd(8000, "n")), text("")]),
+    );
+    const before = heapBytes();
+    for (const block of blocks) expect(decoder.decode(block, 0, block.length)).toBe(OK);
+    expect(heapBytes() - before).toBeLessThan(300_000);
+  });
+
+  it("fields beyond the bound are not kept in the result", () => {
+    const decoder = newDecoder({ maxListBytes: 1 << 20 });
+    const block = Buffer.concat(Array.from({ length: 9000 }, () => Buffer.of(0x01, 0)));
+    expect(decoder.decode(block, 0, block.length)).toBe(TOO_LARGE);
+    expect(results.entries.length).toBeLessThanOrEqual(results.starts.length);
   });
 
   it("runs of indexes that never come again fill the cache once", () => {

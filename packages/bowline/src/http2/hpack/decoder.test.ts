@@ -85,6 +85,13 @@ describe("fields", () => {
     expect(decode(decoder, ...new Array<Buffer>(11).fill(Buffer.of(0, 0, 0)))).toBe(TOO_LARGE);
   });
 
+  it("an insertion that the table has no room for is a plain literal", () => {
+    const decoder = newDecoder();
+    expect(decode(decoder, 0x20, 0x58, text("private"))).toBe(OK);
+    expect(list(decoder)).toEqual([["cache-control", "private"]]);
+    expect([decoder.isIndexed(0), decoder.isSensitive(0), decoder.rawStart(0)]).toEqual([false, false, 3]);
+  });
+
   it("still holds while another decoder with larger bounds is made", () => {
     const decoder = newDecoder();
     decode(decoder, 0x04, text("/raw"), 0x04, text("/coded", true));
@@ -203,6 +210,7 @@ describe("table size", () => {
 
   it("a smaller setting binds only when it was acknowledged", () => {
     const decoder = newDecoder({ tableBytes: 0 });
+    expect(decode(decoder, 0x3f, 0xe1, 0x1f)).toBe(OK); // 4096
     expect(decode(decoder, inserted("a", "1"))).toBe(OK);
     expect(decode(decoder, 0x80 | 62)).toBe(OK);
     decoder.setLimit(0);
@@ -279,6 +287,29 @@ describe("the prefix", () => {
     );
   });
 
+  it("is not taken from a longer run that goes on behind the block, whatever their hashes are", () => {
+    for (let first = 1; first <= 61; first++) {
+      for (let second = 1; second <= 61; second++) {
+        const decoder = newDecoder();
+        const block = Buffer.of(0x80 | first, 0x80 | second);
+        for (const known of [Buffer.of(0x82), block, Buffer.of(0x83, 0x83, 0x83)]) decode(decoder, known);
+        decoder.decode(block, 0, 1);
+        expect(decoder.totalFields).toBe(1);
+      }
+    }
+  });
+
+  it("ends after 32 fields", () => {
+    const { options, derived } = counting();
+    const decoder = newDecoder(options);
+    decode(decoder, 0x82);
+    for (let round = 0; round < 5; round++) {
+      expect(decode(decoder, ...new Array<number>(100).fill(0x82))).toBe(OK);
+      expect([decoder.hasPrefix, decoder.count, decoder.totalFields]).toEqual([true, 68, 100]);
+    }
+    expect(new Set(derived)).toEqual(new Set([new Array<string>(32).fill(":method").join()]));
+  });
+
   it("is not used while blocks insert, and forgotten when they have", () => {
     const { options, derived } = counting();
     const decoder = newDecoder(options);
@@ -319,9 +350,13 @@ describe("the prefix", () => {
     expect(decode(decoder, 0x84, 0x84, 0x84, 0x84, 0x84, 0x84)).toBe(TOO_LARGE);
     expect(decode(decoder, 0x84, 0x84, 0x84, 0x84, 0x84, 0x10, text("a"), text(""))).toBe(TOO_LARGE);
     expect(derived).toEqual([":method,:method,:method,:method", ":path,:path,:path,:path,:path"]);
+    const few = newDecoder({ ...options, maxFields: 5 });
+    decode(few, 0x82);
+    expect(decode(few, 0x82, 0x82, 0x82, 0x82, 0x82, 0x82)).toBe(TOO_LARGE);
+    expect(derived.length).toBe(2);
   });
 
-  it("an entry's own derived value is told from one whose name alone was used, and is not shared between decoders", () => {
+  it("an entry's derived value is not taken for a field that has its name alone, nor shared between decoders", () => {
     const one = newDecoder();
     const other = newDecoder();
     decode(one, 0x84);

@@ -1,9 +1,9 @@
 import { DEFAULT_TABLE_BYTES, DynamicTable } from "./dynamic-table.ts";
 import {
+  DecodedBlock,
   DecodeResult,
   FIELD_OVERHEAD_BYTES,
   fields,
-  type HeaderBlock,
   HeaderEntry,
   OF_ENTRY,
   reserveResults,
@@ -24,13 +24,13 @@ export interface HpackDecoderOptions {
   /** Bound of the fields of a block, cookie crumbs counted one by one; default 128. */
   readonly maxFields?: number;
   /**
-   * Integers > 0 for the names that the layer above cares about; all others get 0. Give all connections the same map: the entries
-   * of the static table are kept once for each.
+   * Integers > 0 for the names that the layer above cares about; all others get 0. Give all connections the same map:
+   * the entries of the static table are kept once for each.
    */
   readonly tokens: ReadonlyMap<string, number>;
   /**
-   * Called for a run of indexed fields that blocks start with, when it is not in the cache; the result is kept while the table
-   * stays as it is. Must not throw and must not decode.
+   * Called for a run of indexed fields that blocks start with, when it is not in the cache; the result is kept while
+   * the table stays as it is. Must not throw and must not decode.
    */
   readonly derive: (fields: readonly HeaderEntry[]) => unknown;
 }
@@ -48,16 +48,10 @@ const MAX_SIZE_UPDATES = 2;
 /**
  * Decodes the header blocks of one connection, in the order of their arrival (RFC 7541).
  *
- * Nothing that a peer sends makes it throw. A block costs no more memory than its bounds: strings are made for the dynamic table
- * and for who asks, never for fields beyond a bound. Decoding a usual request allocates nothing.
+ * Nothing that a peer sends makes it throw. A block costs no more memory than its bounds: strings are made for the
+ * dynamic table and for who asks, never for fields beyond a bound. Decoding a usual request allocates nothing.
  */
-export class HpackDecoder implements HeaderBlock {
-  hasPrefix = false;
-  derived: unknown = null;
-  count = 0;
-  totalFields = 0;
-  listBytes = 0;
-
+export class HpackDecoder extends DecodedBlock {
   readonly #derive: HpackDecoderOptions["derive"];
   readonly #maxListBytes: number;
   readonly #maxFields: number;
@@ -83,6 +77,7 @@ export class HpackDecoder implements HeaderBlock {
   #scratchUsed = 0;
 
   constructor(options: HpackDecoderOptions) {
+    super();
     this.#derive = options.derive;
     this.#maxListBytes = options.maxListBytes ?? DEFAULT_MAX_LIST_BYTES;
     this.#maxFields = options.maxFields ?? DEFAULT_MAX_FIELDS;
@@ -93,8 +88,8 @@ export class HpackDecoder implements HeaderBlock {
   }
 
   /**
-   * The peer has acknowledged a SETTINGS_HEADER_TABLE_SIZE of `bytes`. If its table may be larger than that, its next block has
-   * to start with a size update (RFC 7541 section 4.2).
+   * The peer has acknowledged a SETTINGS_HEADER_TABLE_SIZE of `bytes`. If its table may be larger than that, its next
+   * block has to start with a size update (RFC 7541 section 4.2).
    */
   setLimit(bytes: number): void {
     this.#tableLimit = bytes;
@@ -105,8 +100,8 @@ export class HpackDecoder implements HeaderBlock {
   /**
    * Decodes the block `buffer[start, end)`: all of a HEADERS frame and its CONTINUATIONs. Reads nothing outside of it.
    *
-   * In order: a prefix from the cache or size updates, then field by field. The functions for it return the position behind what
-   * they have read, or -1 when it is broken.
+   * In order: a prefix from the cache or size updates, then field by field. The functions for it return the position
+   * behind what they have read, or -1 when it is broken.
    */
   decode(buffer: Buffer, start: number, end: number): DecodeResult {
     const version = this.#table.version;
@@ -132,49 +127,12 @@ export class HpackDecoder implements HeaderBlock {
     return at < 0 ? DecodeResult.COMPRESSION_ERROR : DecodeResult.TOO_LARGE;
   }
 
-  get rawBuffer(): Buffer {
-    return fields.buffer;
-  }
-
-  entry(i: number): HeaderEntry {
-    return fields.entries[i];
-  }
-
-  token(i: number): number {
-    return fields.entries[i].token;
-  }
-
-  name(i: number): string {
-    return fields.entries[i].name;
-  }
-
-  isIndexed(i: number): boolean {
-    return fields.starts[i] === OF_ENTRY;
-  }
-
-  isSensitive(i: number): boolean {
-    return fields.starts[i] !== OF_ENTRY && fields.sensitive[i] !== 0;
-  }
-
-  rawStart(i: number): number {
-    return fields.starts[i];
-  }
-
-  rawLength(i: number): number {
-    return fields.lengths[i];
-  }
-
-  value(i: number): string {
-    const start = fields.starts[i];
-    return start === OF_ENTRY ? fields.entries[i].value : stringAt(start, fields.lengths[i]);
-  }
-
   /**
-   * Decodes fields up to the end of the block (section 6). Long, because each call saved counts here: split by kind of field it
-   * took up to a third more.
+   * Decodes fields up to the end of the block (section 6). Long, because each call saved counts here: split by kind of
+   * field it took up to a third more.
    *
-   * For each field: the index, by which an indexed field is complete; else the name in full if the index was 0; the value; what
-   * both count; the insertion; the result. Beyond a bound fields are counted and inserted, but not kept.
+   * For each field: the index, by which an indexed field is complete; else the name in full if the index was 0; the
+   * value; what both count; the insertion; the result. Beyond a bound fields are counted and inserted, but not kept.
    */
   #fields(buffer: Buffer, start: number, end: number): number {
     const table = this.#table;
@@ -375,7 +333,11 @@ export class HpackDecoder implements HeaderBlock {
     return at + length;
   }
 
-  /** A string that has no room in the scratch buffer is over all bounds: it is checked and counted, but not kept. */
+  /**
+   * A string that has no room in the scratch buffer is over all bounds: it is checked and counted, but not kept.
+   * (Writing behind the end of the buffer would do no harm but one: `huffmanDecode` would be compiled anew to bear it,
+   * slower, for the whole process.)
+   */
   #huffman(buffer: Buffer, start: number, end: number): number {
     const used = this.#scratchUsed;
     this.#stringStart = OF_ENTRY - 1 - used;

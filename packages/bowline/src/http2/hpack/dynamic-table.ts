@@ -42,10 +42,12 @@ export class DynamicTable {
     return this.#ring[(this.#inserted - age) & this.#mask];
   }
 
-  /** Makes room and inserts. An entry that is larger than the table empties it, which is no error (section 4.4). */
+  /**
+   * Makes room and inserts. An entry of more than `maxBytes` is not to be inserted, but empties the table (section
+   * 4.4).
+   */
   insert(entry: HeaderEntry): void {
     this.#evictTo(this.#maxBytes - entry.size);
-    if (entry.size > this.#maxBytes) return;
     if (this.#count > this.#mask) this.#grow();
     this.#ring[this.#inserted & this.#mask] = entry;
     this.#inserted++;

@@ -239,7 +239,7 @@ describe("Huffman code", () => {
   }
 
   it("is that of RFC 7541 appendix B, in its rare and long codes too", () => {
-    // Octet, code and its bits; the rest of the table follows from the order of the code, and the vectors know what is frequent.
+    // Octet, code, its bits. The rest follows from the order of the code, and the vectors know what is frequent.
     for (const [octet, code, bits] of [
       [0, 0x1ff8, 13],
       [1, 0x7fffd8, 23],

@@ -8,8 +8,9 @@ export const FieldMode = {
   /** Inserted while the peer's table has room: for values that come again. */
   INSERT: 0,
   /**
-   * Inserted when its name is in no table yet, so that later values can refer to the name: for values that vary. Inserting each of
-   * them would push the constant fields behind the indexes of one octet (measured: the peer then needs 70 % more CPU a call).
+   * Inserted when its name is in no table yet, so that later values can refer to the name: for values that vary.
+   * Inserting each of them would push the constant fields behind the indexes of one octet (measured: the peer then
+   * needs 70 % more CPU a call).
    */
   INSERT_NAME: 1,
   /** Not inserted. */
@@ -35,7 +36,10 @@ export function fieldBound(name: string, value: string): number {
   return name.length + value.length + FIELD_BOUND;
 }
 
-/** Writes an integer behind a pattern of high bits (RFC 7541 section 5.1); `mask` covers the bits that the pattern leaves. */
+/**
+ * Writes an integer behind a pattern of high bits (RFC 7541 section 5.1); `mask` covers the bits that the pattern
+ * leaves.
+ */
 export function writeInteger(target: Uint8Array, at: number, pattern: number, mask: number, value: number): number {
   if (value < mask) {
     target[at] = pattern | value;
@@ -60,8 +64,8 @@ function writeText(target: Buffer, at: number, text: string): number {
 }
 
 /**
- * Writes a string literal, latin1, Huffman-coded when that is shorter: for what goes into the table, which the peer decodes once.
- * Prepared literals stay raw: a path of 28 octets would save 7 of them and cost the peer 80 ns a call.
+ * Writes a string literal, latin1, Huffman-coded when that is shorter: for what goes into the table, which the peer
+ * decodes once. Prepared literals stay raw: a path of 28 octets would save 7 of them and cost the peer 80 ns a call.
  */
 function writeShortestText(target: Buffer, at: number, text: string): number {
   const octets = huffmanBytes(text);
@@ -69,7 +73,10 @@ function writeShortestText(target: Buffer, at: number, text: string): number {
   return huffmanEncode(text, target, writeInteger(target, at, 0x80, 0x7f, octets));
 }
 
-/** An entry of the dynamic table. Entries with one name are a list: there are few, and a map for each name takes more memory. */
+/**
+ * An entry of the dynamic table. Entries with one name are a list: there are few, and a map for each name takes more
+ * memory.
+ */
 interface Inserted {
   /** Insertions before this one. */
   readonly number: number;
@@ -82,9 +89,9 @@ interface Inserted {
 /**
  * Encodes the header blocks of one connection, in the order in which they are sent (RFC 7541).
  *
- * It inserts while the peer's table has room and never evicts: an encoded block without insertions can be sent again as long as
- * `version` has not changed. Blocks that insert must be sent once, all of them and in order, or the peer's table is wrong for good:
- * write them straight to the output. `BlockWriter` sees to both.
+ * It inserts while the peer's table has room and never evicts: an encoded block without insertions can be sent again as
+ * long as `version` has not changed. Blocks that insert must be sent once, all of them and in order, or the peer's
+ * table is wrong for good: write them straight to the output. `BlockWriter` sees to both.
  *
  * Strings are latin1, names in lower case; the layer above has checked them.
  */
@@ -113,7 +120,10 @@ export class HpackEncoder {
     return this.#count;
   }
 
-  /** Takes the peer's SETTINGS_HEADER_TABLE_SIZE in octets; at most 4096 are used. If the entries don't fit any more all go. */
+  /**
+   * Takes the peer's SETTINGS_HEADER_TABLE_SIZE in octets; at most 4096 are used. If the entries don't fit any more all
+   * go.
+   */
   setMaxTableBytes(bytes: number): void {
     const maxBytes = Math.min(bytes, DEFAULT_TABLE_BYTES);
     if (maxBytes === this.#maxBytes) return;
@@ -130,8 +140,8 @@ export class HpackEncoder {
   }
 
   /**
-   * Writes the size updates that are due, if any: first thing in a block (section 4.2). For blocks that start with `literalName`;
-   * `field` does it by itself, since settings never change within a block.
+   * Writes the size updates that are due, if any: first thing in a block (section 4.2). For blocks that start with
+   * `literalName`; `field` does it by itself, since settings never change within a block.
    */
   begin(target: Buffer, at: number): number {
     if (!this.#hasPendingUpdate) return at;
@@ -171,8 +181,8 @@ export class HpackEncoder {
   }
 
   /**
-   * The octets of a literal without indexing in front of its value: `0000` and the name, as an index if there is one. Length and
-   * octets of the value are the caller's to write. Valid while `version` stays.
+   * The octets of a literal without indexing in front of its value: `0000` and the name, as an index if there is one.
+   * Length and octets of the value are the caller's to write. Valid while `version` stays.
    */
   literalName(name: string): Uint8Array {
     const prefix = Buffer.alloc(fieldBound(name, ""));
@@ -183,8 +193,9 @@ export class HpackEncoder {
   }
 
   /**
-   * Writes the same for a literal that is inserted for the sake of its name, if the name is in no table yet and the table has room
-   * for it with a value of `maxValueBytes`, 128 at most; else returns -1 and writes nothing. The value must not be longer.
+   * Writes the same for a literal that is inserted for the sake of its name, if the name is in no table yet and the
+   * table has room for it with a value of `maxValueBytes`, 128 at most; else returns -1 and writes nothing. The value
+   * must not be longer.
    */
   insertName(target: Buffer, at: number, name: string, maxValueBytes: number): number {
     if (!this.#wantsInsertion(this.#nameIndex(name), name, maxValueBytes, FieldMode.INSERT_NAME)) return -1;

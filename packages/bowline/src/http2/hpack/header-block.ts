@@ -15,8 +15,8 @@ export class HeaderEntry {
   readonly size: number;
   /**
    * The layer above may keep here what it made of name and value; undefined at first, gone when the entry is evicted.
-   * It must not be used for a field whose value did not come from this entry (`HeaderBlock.isIndexed` false): `:path` by name
-   * index carries the value "/" here and another on the wire.
+   * It must not be used for a field whose value did not come from this entry (`HeaderBlock.isIndexed` false): `:path`
+   * by name index carries the value "/" here and another on the wire.
    */
   derived: unknown = undefined;
 
@@ -41,11 +41,11 @@ export const DecodeResult = {
 export type DecodeResult = (typeof DecodeResult)[keyof typeof DecodeResult];
 
 /**
- * A decoded block. Valid until the next `decode` of any decoder in the process, because the result arrays are shared: an idle
- * connection holds none. After anything but OK it has no prefix and no fields.
+ * A decoded block. Valid until the next `decode` of any decoder in the process, because the result arrays are shared:
+ * an idle connection holds none. After anything but OK it has no prefix and no fields.
  *
- * A block is a prefix, which is only known by what the layer above made of it, and the fields behind it, numbered from 0. A block
- * without a prefix has all its fields there, as have those of a peer that is still filling the table.
+ * A block is a prefix, which is only known by what the layer above made of it, and the fields behind it, numbered from
+ * 0. A block without a prefix has all its fields there, as have those of a peer that is still filling the table.
  */
 export interface HeaderBlock {
   /** True when the block began with a run of one-byte indexes; they are dealt with by `derived`. */
@@ -131,8 +131,8 @@ interface Latin1Buffer extends Buffer {
 }
 
 /**
- * `source[start, end)` as a string. The method behind `toString("latin1", …)`, which looks the encoding up by its name each time:
- * a block with an insertion takes a tenth longer that way.
+ * `source[start, end)` as a string. The method behind `toString("latin1", …)`, which looks the encoding up by its name
+ * each time: a block with an insertion takes a tenth longer that way.
  */
 export function latin1(source: Buffer, start: number, end: number): string {
   return (source as Latin1Buffer).latin1Slice(start, end);
@@ -143,4 +143,53 @@ export function stringAt(start: number, length: number): string {
   if (start >= 0) return latin1(fields.buffer, start, start + length);
   const position = OF_ENTRY - 1 - start;
   return latin1(fields.scratch, position, position + length);
+}
+
+/**
+ * How the result of its last block is read from a decoder: the arrays are the process's, what fits into a few numbers
+ * is its own.
+ */
+export abstract class DecodedBlock implements HeaderBlock {
+  hasPrefix = false;
+  derived: unknown = null;
+  count = 0;
+  totalFields = 0;
+  listBytes = 0;
+
+  get rawBuffer(): Buffer {
+    return fields.buffer;
+  }
+
+  entry(i: number): HeaderEntry {
+    return fields.entries[i];
+  }
+
+  token(i: number): number {
+    return fields.entries[i].token;
+  }
+
+  name(i: number): string {
+    return fields.entries[i].name;
+  }
+
+  isIndexed(i: number): boolean {
+    return fields.starts[i] === OF_ENTRY;
+  }
+
+  isSensitive(i: number): boolean {
+    return fields.starts[i] !== OF_ENTRY && fields.sensitive[i] !== 0;
+  }
+
+  rawStart(i: number): number {
+    return fields.starts[i];
+  }
+
+  rawLength(i: number): number {
+    return fields.lengths[i];
+  }
+
+  value(i: number): string {
+    const start = fields.starts[i];
+    return start === OF_ENTRY ? fields.entries[i].value : stringAt(start, fields.lengths[i]);
+  }
 }

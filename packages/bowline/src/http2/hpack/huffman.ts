@@ -14,13 +14,16 @@ const CODE_BITS: Uint8Array = Uint8Array.from([
 const EOS = 256;
 const LONGEST_CODE_BITS = 30;
 const SHORTEST_CODE_BITS = 5;
-/** Bits that one look-up of the decoder takes in: two of the most frequent symbols, and the longest code of printable text but a few. */
+/**
+ * Bits that one look-up of the decoder takes in: two of the most frequent symbols, and the longest code of printable
+ * text but a few.
+ */
 const LOOKUP_BITS = 12;
 const LOOKUP_MASK = (1 << LOOKUP_BITS) - 1;
 
 /**
- * The code, derived from its lengths: it is canonical, that is, codes of one length follow each other in the order of their
- * symbols, and each length begins where the shorter ones stop.
+ * The code, derived from its lengths: it is canonical, that is, codes of one length follow each other in the order of
+ * their symbols, and each length begins where the shorter ones stop.
  */
 interface CanonicalCode {
   /** Code by symbol, in its lowest bits. */
@@ -32,8 +35,8 @@ interface CanonicalCode {
   /** By length: the first 32-bit window, read from the left, that begins with a longer code. */
   readonly limits: Float64Array;
   /**
-   * By the next 12 bits, what they begin with: first symbol, second symbol << 8, bits of both << 16, bits of the first << 20, number
-   * of symbols (1 or 2) << 24. Zero when the first code is longer.
+   * By the next 12 bits, what they begin with: first symbol, second symbol << 8, bits of both << 16, bits of the first
+   * << 20, number of symbols (1 or 2) << 24. Zero when the first code is longer.
    */
   readonly lookup: Uint32Array;
 }
@@ -81,11 +84,12 @@ export function maxDecodedBytes(encodedBytes: number): number {
 }
 
 /**
- * Decodes `source[start, end)` to `target` from `at` on and returns the position behind the last octet; -1 when EOS is in it or
- * the padding is longer than 7 bits or not all ones (RFC 7541 section 5.2).
+ * Decodes `source[start, end)` to `target` from `at` on and returns the position behind the last octet; -1 when EOS is
+ * in it or the padding is longer than 7 bits or not all ones (RFC 7541 section 5.2).
  *
- * One octet more than it stands for must have room in `target`. Cases in order: look-ups of 12 bits, one or two symbols each; the
- * bits that are left at the end; the padding. At the first code that is longer than a look-up `decodeRest` takes over.
+ * One octet more than it stands for must have room in `target`. Cases in order: look-ups of 12 bits, one or two symbols
+ * each; the bits that are left at the end; the padding. At the first code that is longer than a look-up `decodeRest`
+ * takes over.
  */
 export function huffmanDecode(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): number {
   canonicalCode ??= buildCode();
@@ -126,8 +130,8 @@ export function huffmanDecode(source: Uint8Array, start: number, end: number, ta
 }
 
 /**
- * Octets that `source[start, end)` stands for, or -1 when it is no Huffman code (as `huffmanDecode`). For strings that are too
- * long to be kept: writes nothing and is slower.
+ * Octets that `source[start, end)` stands for, or -1 when it is no Huffman code (as `huffmanDecode`). For strings that
+ * are too long to be kept: writes nothing and is slower.
  */
 export function huffmanDecodedBytes(source: Uint8Array, start: number, end: number): number {
   return decodeRest(source, start, end, 0, undefined, 0);

@@ -13,18 +13,18 @@ export interface CachedPrefix {
 }
 
 /**
- * Remembers the runs of indexed fields that the blocks of one connection start with. Calls of one method send the same run again
- * and again; what varies comes behind it (measured: without it a call costs a tenth more).
+ * Remembers the runs of indexed fields that the blocks of one connection start with. Calls of one method send the same
+ * run again and again; what varies comes behind it (measured: without it a call costs a tenth more).
  *
- * All runs are forgotten when the table has changed, because the indexes then mean something else. So it is to be asked only
- * when the last block left the table alone: a peer that inserts in each block would make every entry for nothing.
+ * All runs are forgotten when the table has changed, because the indexes then mean something else. So it is to be asked
+ * only when the last block left the table alone: a peer that inserts in each block would make every entry for nothing.
  */
 export class PrefixCache {
   /** The run found last: most often it is the next one too, and is compared without a hash. */
   #latest: CachedPrefix | null = null;
   /**
-   * By hash; a run may be in the slot beside its own too, so that two methods don't displace each other call by call. Made with the
-   * second run: most connections that idle have seen one.
+   * By hash; a run may be in the slot beside its own too, so that two methods don't displace each other call by call.
+   * Made with the second run: most connections that idle have seen one.
    */
   #slots: (CachedPrefix | null)[] | null = null;
   /** Of the table, when the entries were made. */

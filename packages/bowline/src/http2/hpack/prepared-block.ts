@@ -7,8 +7,9 @@ const MAX_SLOT = 0xffff;
 const SHORT_COPY = 8;
 
 /**
- * A constant run of fields that many blocks start with: all fields of a usual response, or those of a request but the ones that
- * differ from call to call. One object serves all connections; what it looks like on one of them is kept by its `BlockWriter`.
+ * A constant run of fields that many blocks start with: all fields of a usual response, or those of a request but the
+ * ones that differ from call to call. One object serves all connections; what it looks like on one of them is kept by
+ * its `BlockWriter`.
  *
  * Put fields that never change first: a peer caches the run of indexes that a block starts with.
  */
@@ -20,8 +21,8 @@ export class PreparedBlock {
   readonly maxBytes: number;
 
   /**
-   * `slot` is a small number, 0 to 65535, that its owner gives out without gaps, as in the number of a method. Two blocks with one
-   * slot on a connection are no error: each displaces the other's encoded form.
+   * `slot` is a small number, 0 to 65535, that its owner gives out without gaps, as in the number of a method. Two
+   * blocks with one slot on a connection are no error: each displaces the other's encoded form.
    */
   constructor(slot: number, fields: readonly (readonly [name: string, value: string])[]) {
     checkSlot("PreparedBlock", slot);
@@ -36,7 +37,7 @@ export class VaryingName {
   /** As with blocks, but counted apart from them. */
   readonly slot: number;
   readonly name: string;
-  /** Longest value in octets that is ever written behind it. */
+  /** Longest value in octets that is ever written behind it. Above 128 the name is sent each time, not inserted. */
   readonly maxValueBytes: number;
   /** Most octets that `BlockWriter.name` writes, plus length and octets of the value. */
   readonly maxBytes: number;
@@ -65,12 +66,13 @@ interface Encoded<T> {
 /**
  * Writes header blocks of one connection straight to its output, from encoded forms where they still hold.
  *
- * What it writes must be sent, once and in the order of the calls: it may insert into the peer's table. It never hands out octets
- * that insert, so nothing of the kind can be kept or sent twice by mistake. What is left to the caller: write a block when its turn
- * has come (trailers behind their DATA, not beside the headers), and never take back what was written (so whatever can fail, such
- * as measuring the message, comes before).
+ * What it writes must be sent, once and in the order of the calls: it may insert into the peer's table. It never hands
+ * out octets that insert, so nothing of the kind can be kept or sent twice by mistake. What is left to the caller:
+ * write a block when its turn has come (trailers behind their DATA, not beside the headers), and never take back what
+ * was written (so whatever can fail, such as measuring the message, comes before).
  *
- * A block is any sequence of `block`, `name` and `HpackEncoder.field`; the first of them writes a size update that is due.
+ * A block is any sequence of `block`, `name` and `HpackEncoder.field`; the first of them writes a size update that is
+ * due.
  */
 export class BlockWriter {
   readonly encoder: HpackEncoder;
@@ -91,8 +93,8 @@ export class BlockWriter {
   }
 
   /**
-   * Writes the head of a field. The caller writes the value behind it as a string literal: its length (one octet up to 126; RFC 7541
-   * section 5.2) and not more than `maxValueBytes` octets.
+   * Writes the head of a field. The caller writes the value behind it as a string literal: its length (one octet up to
+   * 126; RFC 7541 section 5.2) and not more than `maxValueBytes` octets.
    */
   name(varying: VaryingName, target: Buffer, at: number): number {
     const known = this.#names[varying.slot];

@@ -103,8 +103,8 @@ const MAX_KEPT_NAME_OCTETS = 64;
 /**
  * The entries that decoders share: the static table, and names that came in full.
  *
- * The two of `:path` are not shared. What the layer above keeps on them (`HeaderEntry.derived`) is a route, and two servers in
- * one process may route "/" differently: each decoder has its own.
+ * The two of `:path` are not shared. What the layer above keeps on them (`HeaderEntry.derived`) is a route, and two
+ * servers in one process may route "/" differently: each decoder has its own.
  */
 export class Vocabulary {
   readonly tokens: ReadonlyMap<string, number>;

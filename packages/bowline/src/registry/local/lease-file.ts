@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { cryptoModule } from "../../rpc/builtins.ts";
 import { checkInstance } from "../instance/instance.ts";
 import type { Instance } from "../registry.ts";
 import { MAX_PID, type ProcessIdentity } from "./process-table.ts";
@@ -58,7 +58,7 @@ export function fileName(name: string): string {
     .replace(/^\.|\.$/g, percentEncode)
     .replace(DEVICE_NAME, (device) => percentEncode(device[0]) + device.slice(1));
   if (safe.length <= MAX_FILE_NAME_BYTES) return safe;
-  const hash = createHash("sha256").update(name).digest("hex").slice(0, 32);
+  const hash = cryptoModule().createHash("sha256").update(name).digest("hex").slice(0, 32);
   return `${safe.slice(0, MAX_FILE_NAME_BYTES - hash.length - 1)}~${hash}`;
 }
 

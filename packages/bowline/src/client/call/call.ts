@@ -1,0 +1,399 @@
+import type { AttemptResult } from "../../balancer/balancer.ts";
+import { ClientStream } from "../../grpc/client-stream.ts";
+import { metadataFromFields } from "../../grpc/metadata-headers.ts";
+import { ErrorCode } from "../../http2/frames.ts";
+import { type CallContext, type ChildCall, callStorage } from "../../rpc/call-context.ts";
+import type { Timer } from "../../rpc/clock.ts";
+import { Code } from "../../rpc/code.ts";
+import { Metadata } from "../../rpc/metadata.ts";
+import { RpcError } from "../../rpc/rpc-error.ts";
+import type { CallOptions } from "../call-options.ts";
+import type { CallMethod, Channel } from "../channel/channel.ts";
+import type { Endpoint } from "../channel/endpoint.ts";
+import type { ClientPipeline } from "../pipeline.ts";
+import { Interception } from "./interception.ts";
+import { abortError, resultOf } from "./outcome.ts";
+import { RequestSource } from "./request-source.ts";
+
+/** How often a call may start anew because it is certain that no handler saw it. */
+const MAX_TRANSPARENT_RETRIES = 5;
+
+/**
+ * A call and its present attempt.
+ *
+ * ```text
+ *  created ── begin ──► waiting (for an endpoint) ──► sent ──► over
+ *                          ▲                            │
+ *                          └── attempt ended, again ────┘
+ * ```
+ *
+ * `cancel` ends it from any state; `conclude` is the only way into `over`.
+ */
+export abstract class Call extends ClientStream implements ChildCall {
+  readonly channel: Channel;
+  readonly target: CallMethod;
+  readonly pipeline: ClientPipeline;
+  readonly options: CallOptions | undefined;
+  /** The call that is being served where this one was started, or null. */
+  readonly parent: CallContext | null;
+  childIndex = -1;
+  /** The message to send, or an iterable of messages. */
+  request: unknown;
+  /** Monotonic ms. */
+  startedAt = 0;
+  /** Monotonic ms; 0 without a deadline. */
+  deadlineAt = 0;
+  /** Attempts that were sent. */
+  attempt = 0;
+  /** Retries that the retry layer has granted. */
+  retries = 0;
+  /** Where the present attempt goes, or the last one went. */
+  endpoint: Endpoint | null = null;
+  /** Where the attempt before went: the next one goes elsewhere if it can. */
+  avoid: Endpoint | null = null;
+  /** In the channel's queue; kept by the channel. */
+  isWaiting = false;
+  isOver = false;
+  /** Segments of the pipeline that were entered and not left. */
+  protected entered = 0;
+  protected interception: Interception | null = null;
+  /** Monotonic ms at which the present attempt was sent; of streams: its last request before the answer. */
+  #attemptAt = 0;
+  /** An attempt is on its way. */
+  #isSent = false;
+  /** The balancer has heard of its outcome. */
+  #isReported = false;
+  /** A handler may have seen an attempt that has ended. */
+  #mayHaveRun = false;
+  #unseenAttempts = 0;
+  /** Why the attempt before failed. */
+  #lastError: RpcError | null = null;
+  #onAbort: (() => void) | null = null;
+  #retryTimer: Timer | null = null;
+  #source: RequestSource | null = null;
+
+  constructor(
+    channel: Channel,
+    target: CallMethod,
+    pipeline: ClientPipeline,
+    options: CallOptions | undefined,
+    request: unknown,
+  ) {
+    super(target.method, target.headers);
+    this.channel = channel;
+    this.target = target;
+    this.pipeline = pipeline;
+    this.options = options;
+    this.request = request;
+    this.parent = callStorage.getStore() ?? null;
+    this.compression = channel.compression;
+    this.compressFromBytes = channel.compressFromBytes;
+  }
+
+  // --- what the two kinds of calls differ in ---
+
+  /** Sends the attempt on `transport`; throws an RpcError when that is impossible. */
+  protected abstract transmit(): void;
+  /** False when what was sent can't be sent again, or the user has seen something of the answer. */
+  protected abstract get canRepeat(): boolean;
+  /** All that is inside interceptor `i` is running: what its `next` gives, if that is known before the end. */
+  abstract innerStarted(i: number): void;
+  /** Interceptor `i` has given its answer. */
+  abstract intercepted(i: number, answer: unknown): void;
+  /** Interceptor `i` has thrown. */
+  abstract interceptorFailed(i: number, error: RpcError): void;
+  /** The end of what is inside all interceptors, once. */
+  protected abstract ended(error: RpcError | null): void;
+
+  // --- the call ---
+
+  /**
+   * Starts it: hooks and interceptors from the outside in, then the first attempt.
+   *
+   * @throws TypeError when the metadata of its options are wrong; nothing was started then
+   */
+  begin(): void {
+    const { options, parent } = this;
+    if (options !== undefined && options.metadata !== undefined) {
+      const { metadata } = options;
+      this.requestMetadata = metadata instanceof Metadata ? metadata : new Metadata(metadata);
+    }
+    if (parent !== null) this.#inherit(parent.propagatedMetadata());
+    this.startedAt = this.channel.clock.now();
+    this.enter(0);
+  }
+
+  /** Segment `i` of the pipeline and all that is inside it. */
+  enter(i: number): void {
+    this.entered = i + 1;
+    for (const hook of this.pipeline.segments[i].begin) {
+      const error = hook(this);
+      if (error !== null) return this.conclude(error);
+    }
+    if (i === 0) {
+      this.#listen();
+      if (this.isOver) return;
+    }
+    if (i === this.pipeline.interceptors.length) return this.dispatch();
+    this.interception ??= new Interception(this);
+    this.interception.run(i);
+  }
+
+  /** Finds an endpoint and sends, or waits in the channel's queue. */
+  dispatch(): void {
+    if (this.isOver) return;
+    let endpoint: Endpoint | null;
+    try {
+      endpoint = this.channel.balancer.pick(this.avoid);
+    } catch (error) {
+      return this.conclude(RpcError.from(error));
+    }
+    if (endpoint === null) this.channel.enqueue(this);
+    else this.sendTo(endpoint);
+  }
+
+  /** Sends the attempt to an endpoint that is ready. */
+  sendTo(endpoint: Endpoint): void {
+    const now = this.channel.clock.now();
+    if (this.deadlineAt !== 0) {
+      this.timeoutMs = this.deadlineAt - now;
+      if (this.timeoutMs <= 0) return this.onDue();
+    }
+    this.#attemptAt = now;
+    this.endpoint = endpoint;
+    this.transport = endpoint.transport;
+    this.previousAttempts = this.retries;
+    this.attempt++;
+    endpoint.inFlight++;
+    this.#isSent = true;
+    this.#isReported = false;
+    try {
+      this.transmit();
+    } catch (error) {
+      this.#notSent(RpcError.from(error));
+    }
+  }
+
+  /** The channel can't give an endpoint in time or at all. */
+  refuse(error: RpcError): void {
+    this.conclude(error);
+  }
+
+  /** Ends the call on our side; a running attempt is given up. */
+  cancel(error: RpcError): void {
+    if (this.isOver) return;
+    this.#giveUp(error.code === Code.DEADLINE_EXCEEDED ? "timeout" : "cancelled");
+    this.conclude(error);
+  }
+
+  parentCancelled(reason: RpcError): void {
+    this.childIndex = -1;
+    this.cancel(new RpcError(reason.code, reason.text, { cause: reason, reason: reason.reason }));
+  }
+
+  override onDue(): void {
+    const timeoutMs = Math.round(this.deadlineAt - this.startedAt);
+    const text = `deadline of ${timeoutMs} ms exceeded: ${this.#doing()}`;
+    const cause = this.#lastError ?? undefined;
+    this.cancel(new RpcError(Code.DEADLINE_EXCEEDED, text, { reason: "deadline", cause }));
+  }
+
+  /** The call is over, once: timers and listeners go, the error says what it belongs to. */
+  protected conclude(error: RpcError | null): void {
+    if (this.isOver) return;
+    this.#release();
+    if (error !== null) this.describe(error);
+    this.ended(error);
+  }
+
+  /** Ends the call because what is around it has its answer: nobody is told. */
+  protected withdraw(): void {
+    if (this.isOver) return;
+    this.#giveUp("cancelled");
+    this.#release();
+  }
+
+  /** Writes on an error what it belongs to. */
+  protected describe(error: RpcError): void {
+    error.method ??= this.method.path;
+    error.instance ??= this.endpoint?.id;
+    error.attempt = this.attempt;
+    error.sent = this.#mayHaveRun;
+  }
+
+  // --- the answer ---
+
+  protected override answerBegins(fields: string[] | null): void {
+    this.#source?.commit();
+    const { options } = this;
+    if (options?.onHeader !== undefined) this.#report(() => options.onHeader?.(metadataFromFields(fields)));
+  }
+
+  /** The first message of a stream: for the balancer the attempt has gone well, however long the rest takes. */
+  protected answered(): void {
+    if (!this.#isReported && this.#isSent) this.#tell("ok");
+  }
+
+  protected override answerEnds(error: RpcError | null, trailers: string[] | null, wasProcessed: boolean): void {
+    if (this.isOver) return;
+    this.#leaveEndpoint(resultOf(error), wasProcessed);
+    if (error !== null) {
+      if (this.channel.state === "closed") return this.conclude(this.channel.closedError());
+      if (this.canRepeat) {
+        const isUnseen = !wasProcessed && this.#unseenAttempts++ < MAX_TRANSPARENT_RETRIES;
+        const delayMs = isUnseen ? 0 : this.#retryDelayMs(error);
+        if (delayMs >= 0) return this.#again(error, delayMs);
+      }
+    }
+    const { options } = this;
+    if (options?.onTrailer !== undefined) this.#report(() => options.onTrailer?.(metadataFromFields(trailers)));
+    this.conclude(error);
+  }
+
+  #retryDelayMs(error: RpcError): number {
+    for (const hook of this.pipeline.attemptEnded) {
+      const delayMs = hook(this, error);
+      if (delayMs < 0) continue;
+      this.retries++;
+      return delayMs;
+    }
+    return -1;
+  }
+
+  #again(error: RpcError, delayMs: number): void {
+    this.#lastError = error;
+    this.avoid = this.endpoint;
+    this.rewind();
+    this.#source?.rewind();
+    // Never from inside the end of a stream: its transport may have more of those to tell of.
+    if (delayMs === 0) return queueMicrotask(() => this.dispatch());
+    this.channel.sleeping.add(this);
+    this.#retryTimer = this.channel.clock.setTimeout(() => {
+      this.#wake();
+      this.dispatch();
+    }, delayMs);
+  }
+
+  // --- requests of calls that stream them ---
+
+  /** The messages to send: taken from the user's iterable once, whatever the number of attempts. */
+  protected requests(): RequestSource {
+    this.#source ??= new RequestSource(this.request, this.method);
+    return this.#source;
+  }
+
+  /** True while all messages that were taken can be sent again. */
+  protected get canRepeatRequests(): boolean {
+    return this.#source === null || this.#source.isRepeatable;
+  }
+
+  /** Sends the messages, as fast as the connection takes them, and ends our side. */
+  protected async sendAll(source: RequestSource): Promise<void> {
+    const { attempt } = this;
+    try {
+      while (await source.advance()) {
+        if (this.attempt !== attempt || this.id === 0) return;
+        const sent = this.sendRequest(source.take());
+        if (sent !== undefined) await sent;
+        if (this.attempt === attempt && !this.hasRoom) await this.room();
+        if (this.attempt !== attempt || this.id === 0) return;
+        this.#restartWatch();
+      }
+      if (this.attempt === attempt) this.endRequests();
+    } catch (error) {
+      // The user's iterable threw, or gave what can't be encoded.
+      if (this.attempt === attempt) this.cancel(RpcError.from(error));
+    }
+  }
+
+  /** The server answers what it has got; how long the user took to give it is not the server's time. */
+  #restartWatch(): void {
+    if (!this.#isReported) this.#attemptAt = this.channel.clock.now();
+  }
+
+  // --- in detail ---
+
+  #inherit(inherited: Metadata | null): void {
+    if (inherited === null) return;
+    const explicit = this.requestMetadata;
+    if (explicit === null) {
+      this.requestMetadata = inherited;
+      return;
+    }
+    const merged = new Metadata(explicit);
+    for (const [key, value] of inherited) if (!explicit.has(key)) merged.append(key, value);
+    this.requestMetadata = merged;
+  }
+
+  /** From here on the caller's signal and the call that is being served can end this one. */
+  #listen(): void {
+    const signal = this.options?.signal;
+    if (signal !== undefined) {
+      if (signal.aborted) return this.cancel(abortError(signal));
+      this.#onAbort = () => this.cancel(abortError(signal));
+      signal.addEventListener("abort", this.#onAbort, { once: true });
+    }
+    this.parent?.adopt(this);
+  }
+
+  #release(): void {
+    this.isOver = true;
+    this.channel.wheel.remove(this);
+    if (this.isWaiting) this.channel.forget(this);
+    if (this.#retryTimer !== null) this.#wake();
+    if (this.#onAbort !== null) this.options?.signal?.removeEventListener("abort", this.#onAbort);
+    if (this.childIndex >= 0) this.parent?.disown(this);
+    this.#source?.leave();
+  }
+
+  #wake(): void {
+    this.#retryTimer?.cancel();
+    this.#retryTimer = null;
+    this.channel.sleeping.delete(this);
+  }
+
+  #giveUp(result: AttemptResult): void {
+    if (!this.#isSent) return;
+    this.abandon(ErrorCode.CANCEL);
+    this.#leaveEndpoint(result, true);
+  }
+
+  /** The attempt never left: it does not count. */
+  #notSent(error: RpcError): void {
+    if (this.isOver) return;
+    this.abandon(ErrorCode.CANCEL);
+    this.#leaveEndpoint("cancelled", false);
+    this.attempt--;
+    this.conclude(error);
+  }
+
+  #leaveEndpoint(result: AttemptResult, mayHaveRun: boolean): void {
+    if (!this.#isSent) return;
+    (this.endpoint as Endpoint).inFlight--;
+    if (mayHaveRun) this.#mayHaveRun = true;
+    if (!this.#isReported) this.#tell(result);
+    this.#isSent = false;
+  }
+
+  #tell(result: AttemptResult): void {
+    this.#isReported = true;
+    const { channel } = this;
+    channel.balancer.done(this.endpoint as Endpoint, result, channel.clock.now() - this.#attemptAt);
+  }
+
+  #doing(): string {
+    if (this.#isSent) return `no answer from ${this.endpoint?.address}`;
+    if (this.#retryTimer !== null) return `waiting to try again after ${this.#lastError?.message}`;
+    if (this.entered <= this.pipeline.interceptors.length) return "an interceptor has not gone on with the call";
+    return this.channel.waitingFor();
+  }
+
+  /** Calls back into the user's code; what it throws ends the call. */
+  #report(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.cancel(RpcError.from(error));
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import { measure } from "../../grpc/grpc-stream.ts";
+import { Code } from "../../rpc/code.ts";
+import type { Method } from "../../rpc/method.ts";
+import { RpcError } from "../../rpc/rpc-error.ts";
+
+/** Messages of a call that streams them. */
+export type Requests = AsyncIterable<unknown> | Iterable<unknown>;
+
+/** What is kept for another attempt, at most. */
+const MAX_KEPT_MESSAGES = 64;
+const MAX_KEPT_BYTES = 65_536;
+
+/** True for what a call that streams its requests can take them from. */
+export function isRequests(value: unknown): value is Requests {
+  return typeof value === "object" && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value);
+}
+
+/**
+ * The messages that a user streams, across the attempts of a call.
+ *
+ * What was taken is kept until the server answers, so that an attempt that no handler has seen can be repeated: 64 messages
+ * and 64 KiB of them at most; beyond that the call has one attempt.
+ */
+export class RequestSource {
+  readonly #iterator: AsyncIterator<unknown> | Iterator<unknown>;
+  readonly #method: Method;
+  /** Messages that were taken: `[0, #at)` are sent, the rest is to be sent. */
+  readonly #taken: unknown[] = [];
+  #at = 0;
+  #bytes = 0;
+  #isRepeatable = true;
+  /** The user's iterable has ended, thrown, or been left. */
+  #isDone = false;
+  /** The next message is on its way. An attempt that failed meanwhile leaves it to the next one. */
+  #pull: Promise<boolean> | null = null;
+
+  /** @throws RpcError INTERNAL if `requests` can't be iterated */
+  constructor(requests: unknown, method: Method) {
+    this.#method = method;
+    if (!isRequests(requests)) {
+      const text = `the requests of ${method.path} must be an (async) iterable of messages`;
+      throw new RpcError(Code.INTERNAL, text, { reason: "codec" });
+    }
+    this.#iterator = Symbol.asyncIterator in requests ? requests[Symbol.asyncIterator]() : requests[Symbol.iterator]();
+  }
+
+  /** True while every message that was taken is still there. */
+  get isRepeatable(): boolean {
+    return this.#isRepeatable;
+  }
+
+  /** Makes `take` possible; false at the end. Rejects with what the user's iterable throws. */
+  advance(): boolean | Promise<boolean> {
+    if (this.#at < this.#taken.length) return true;
+    if (this.#isDone) return false;
+    this.#pull ??= this.#pullNext();
+    return this.#pull;
+  }
+
+  /** The message that `advance` found. */
+  take(): unknown {
+    const message = this.#taken[this.#at++];
+    if (this.#isRepeatable) this.#count(message);
+    if (!this.#isRepeatable && this.#at === this.#taken.length) this.#forget();
+    return message;
+  }
+
+  /** The server has answered: there will be no other attempt. */
+  commit(): void {
+    this.#isRepeatable = false;
+    if (this.#at === this.#taken.length) this.#forget();
+  }
+
+  /** Another attempt begins with the first message. */
+  rewind(): void {
+    this.#at = 0;
+    this.#bytes = 0;
+  }
+
+  /** The call is over: lets the user's generator run its `finally`. */
+  leave(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    void leaveQuietly(this.#iterator);
+  }
+
+  async #pullNext(): Promise<boolean> {
+    try {
+      const { value, done } = await this.#iterator.next();
+      if (done === true) this.#isDone = true;
+      else this.#taken.push(value);
+      return done !== true;
+    } catch (error) {
+      this.#isDone = true;
+      throw error;
+    } finally {
+      this.#pull = null;
+    }
+  }
+
+  #count(message: unknown): void {
+    this.#bytes += measure(this.#method.input, message);
+    if (this.#at > MAX_KEPT_MESSAGES || this.#bytes > MAX_KEPT_BYTES) this.#isRepeatable = false;
+  }
+
+  #forget(): void {
+    this.#taken.length = 0;
+    this.#at = 0;
+  }
+}
+
+async function leaveQuietly(iterator: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.();
+  } catch {
+    // The call has its status already; an error while leaving has nobody to go to.
+  }
+}

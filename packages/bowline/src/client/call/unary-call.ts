@@ -1,0 +1,154 @@
+import { asBuffer } from "../../grpc/grpc-stream.ts";
+import { undecodable } from "../../grpc/message-reader.ts";
+import { Code } from "../../rpc/code.ts";
+import { RpcError } from "../../rpc/rpc-error.ts";
+import type { CallOptions } from "../call-options.ts";
+import type { CallMethod, Channel } from "../channel/channel.ts";
+import type { ClientPipeline } from "../pipeline.ts";
+import { Call } from "./call.ts";
+
+const NO_MESSAGE: unique symbol = Symbol("no message");
+
+/** A call that is answered by one message: unary, and client-streaming. */
+export class UnaryCall extends Call {
+  readonly #resolve: (message: unknown) => void;
+  readonly #reject: (error: RpcError) => void;
+  #message: unknown = NO_MESSAGE;
+  /** An inflation is under way; the end waits for it. */
+  #isInflating = false;
+  #heldTrailers: { readonly trailers: string[] | null } | null = null;
+
+  constructor(
+    channel: Channel,
+    target: CallMethod,
+    pipeline: ClientPipeline,
+    options: CallOptions | undefined,
+    request: unknown,
+    resolve: (message: unknown) => void,
+    reject: (error: RpcError) => void,
+  ) {
+    super(channel, target, pipeline, options, request);
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  protected override get canRepeat(): boolean {
+    if (this.method.kind !== "unary") return !this.hasAnswer && this.canRepeatRequests;
+    return !this.hasAnswer || this.options?.onHeader === undefined;
+  }
+
+  protected override transmit(): void {
+    this.#message = NO_MESSAGE;
+    this.#isInflating = false;
+    this.#heldTrailers = null;
+    if (this.method.kind === "unary") {
+      this.transport?.sendUnary(this, this.request);
+      return;
+    }
+    const requests = this.requests();
+    this.transport?.open(this);
+    void this.sendAll(requests);
+  }
+
+  // --- the end, from the inside out ---
+
+  protected override ended(error: RpcError | null): void {
+    if (this.entered === 1) this.#settle(error, this.#message);
+    else this.#leave(this.entered - 1, error, this.#message);
+  }
+
+  override innerStarted(): void {
+    // The answer is known at the end only.
+  }
+
+  override intercepted(i: number, answer: unknown): void {
+    this.#leave(i, null, answer);
+  }
+
+  override interceptorFailed(i: number, error: RpcError): void {
+    this.#leave(i, error, undefined);
+  }
+
+  /** What is inside segment `i` has ended, or an interceptor has answered for it: its hooks, then what is around it. */
+  #leave(i: number, error: RpcError | null, answer: unknown): void {
+    if (i >= this.entered) return;
+    if (!this.isOver) this.withdraw();
+    if (error !== null) this.describe(error);
+    while (this.entered > i + 1) this.#runEnds(cutOff());
+    if (i === 0) return this.#settle(error, answer);
+    this.#runEnds(error);
+    if (error === null) this.interception?.resolve(i - 1, answer);
+    else this.interception?.reject(i - 1, error);
+  }
+
+  #settle(error: RpcError | null, answer: unknown): void {
+    this.#runEnds(error);
+    if (error === null) this.#resolve(answer);
+    else this.#reject(error);
+  }
+
+  /** Leaves the innermost segment. */
+  #runEnds(error: RpcError | null): void {
+    for (const hook of this.pipeline.segments[--this.entered].end) hook(this, error);
+  }
+
+  // --- the answer ---
+
+  protected override answerData(chunk: Buffer, start: number, to: number): void {
+    this.takeMessage(chunk, start, to);
+  }
+
+  protected override answerMessage(bytes: Buffer, start: number, end: number, compressed: boolean): void {
+    if (this.#message !== NO_MESSAGE || this.#isInflating) {
+      const text = "the server sent more than one message for a call that takes one";
+      return this.unreadable(new RpcError(Code.UNIMPLEMENTED, text, { reason: "protocol" }));
+    }
+    if (compressed) return this.#inflate(bytes, start, end);
+    try {
+      this.#message = this.method.output.read(bytes, start, end);
+    } catch (error) {
+      this.unreadable(undecodable(error));
+    }
+  }
+
+  protected override answerEnds(error: RpcError | null, trailers: string[] | null, wasProcessed: boolean): void {
+    if (error !== null) return super.answerEnds(error, trailers, wasProcessed);
+    if (this.#isInflating) {
+      this.#heldTrailers = { trailers };
+    } else if (this.#message === NO_MESSAGE) {
+      const text = "the server answered OK without a message";
+      super.answerEnds(new RpcError(Code.UNIMPLEMENTED, text, { reason: "protocol" }), trailers, true);
+    } else {
+      super.answerEnds(null, trailers, true);
+    }
+  }
+
+  #inflate(buffer: Buffer, start: number, end: number): void {
+    const { responseCompression: compression, attempt } = this;
+    if (compression === null) {
+      const text = "a message is marked compressed, but the answer names no grpc-encoding";
+      return this.unreadable(new RpcError(Code.INTERNAL, text, { reason: "protocol" }));
+    }
+    const bytes = Buffer.from(buffer.subarray(start, end));
+    this.#isInflating = true;
+    (async () => compression.decompress(bytes, this.channel.maxReceiveBytes, true))().then(
+      (plain) => {
+        if (this.isOver || this.attempt !== attempt) return;
+        this.#isInflating = false;
+        this.answerMessage(asBuffer(plain), 0, plain.length, false);
+        const held = this.#heldTrailers;
+        if (held !== null && !this.isOver) this.answerEnds(null, held.trailers, true);
+      },
+      (error: unknown) => {
+        if (this.isOver || this.attempt !== attempt) return;
+        this.#isInflating = false;
+        this.unreadable(RpcError.is(error) ? error : undecodable(error));
+      },
+    );
+  }
+}
+
+/** How a segment ends whose interceptor did not wait for it. */
+function cutOff(): RpcError {
+  return new RpcError(Code.CANCELLED, "an interceptor has answered", { reason: "cancelled" });
+}

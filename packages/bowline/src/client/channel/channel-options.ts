@@ -1,0 +1,163 @@
+import type { Balancer } from "../../balancer/balancer.ts";
+import { p2c } from "../../balancer/p2c.ts";
+import { roundRobin } from "../../balancer/round-robin.ts";
+import { acceptEncoding, type Compression, findCompression } from "../../codec/compression.ts";
+import { clientKeepalive, type KeepaliveOptions } from "../../grpc/keepalive.ts";
+import { http2Limits } from "../../http2/limits.ts";
+import { dial } from "../../net/dial.ts";
+import { explainFirstBytes } from "../../net/first-bytes.ts";
+import { openTlsFiles, type TlsMaterial } from "../../net/tls-files.ts";
+import { formatHostPort } from "../../registry/instance/address.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { RegistryConfig, RegistryContext } from "../../registry/registry-config.ts";
+import { printTarget, type Target } from "../../registry/target.ts";
+import { registryOf } from "../../registry/target-registry.ts";
+import { ConnectionBackoff } from "../../resilience/backoff.ts";
+import { RetryBudget } from "../../resilience/retry-budget.ts";
+import { type Clock, systemClock } from "../../rpc/clock.ts";
+import { environment } from "../../rpc/environment.ts";
+import { type Random, systemRandom } from "../../rpc/random.ts";
+import type { ClientOptions } from "../client-options.ts";
+import { userAgent } from "../user-agent.ts";
+import type { ChannelOptions } from "./channel.ts";
+import { identityOf } from "./channel-pool.ts";
+import type { Endpoint, EndpointOptions } from "./endpoint.ts";
+import { guardBalancer } from "./own-balancer.ts";
+
+const DEFAULT_RECEIVE_BYTES = 4_194_304;
+const DEFAULT_IDLE_MS = 1_800_000;
+const DEFAULT_COMPRESS_FROM_BYTES = 1024;
+
+/** Options that belong to a client, not to its channel. */
+const CLIENT_ONLY: ReadonlySet<string> = new Set(["timeoutMs", "retry", "interceptors", "without"]);
+
+/** A text that is the same for clients that may share a channel. */
+export function channelKey(target: Target, options: ClientOptions): string {
+  const parts = [printTarget(target)];
+  for (const [name, value] of Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (value === undefined || CLIENT_ONLY.has(name)) continue;
+    const isPlain = name === "limits" || name === "keepalive" || name === "tls";
+    parts.push(`${name}=${isPlain ? plainIdentity(value) : identityOf(value)}`);
+  }
+  return parts.join(" ");
+}
+
+/** Settings of plain values are the same if their values are; certificates in memory count by their octets. */
+function plainIdentity(value: unknown): string {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("latin1");
+  if (Array.isArray(value)) return `[${value.map(plainIdentity).join(",")}]`;
+  if (typeof value !== "object" || value === null) return identityOf(value);
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  return entries
+    .map(([name, each]) => `${name}:${plainIdentity(each)}`)
+    .sort()
+    .join(",");
+}
+
+/** What a channel to `target` is made with; opens registry and certificates, which the channel closes. */
+export function channelOptions(target: Target, options: ClientOptions): ChannelOptions {
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? systemRandom;
+  const context: RegistryContext = { clock, random, environment: environment() };
+  const tls = openTls(options, clock);
+  const configured = openRegistry(options.registry, context);
+  const found = registryOf(target, context, configured?.registry);
+  const limits = http2Limits(options.limits);
+  const maxReceiveBytes = options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES;
+  const compression = compressionOf(options.compression);
+  const authority = options.authority ?? authorityOf(target);
+  const serverName = serverNameOf(target, options.authority);
+  const endpoint: EndpointOptions = {
+    clock,
+    transport: { clock, limits, keepalive: keepaliveOf(options), maxReceiveBytes, explain: explainFirstBytes },
+    maxConnections: options.maxConnectionsPerEndpoint ?? 4,
+    backoff: () => new ConnectionBackoff({ random }),
+    dial: (address, signal) =>
+      dial(address, { clock, tls, signal, serverName, connectTimeoutMs: options.connectTimeoutMs }),
+  };
+  return {
+    clock,
+    target: printTarget(target),
+    balancer: balancerOf(options, clock, random),
+    endpoint,
+    retryBudget: new RetryBudget({ clock }),
+    constants: {
+      scheme: tls === undefined ? "http" : "https",
+      authority,
+      userAgent: userAgent(),
+      acceptEncoding,
+      encoding: compression === null ? "" : compression.name,
+    },
+    compression,
+    compressFromBytes: options.compressFromBytes ?? DEFAULT_COMPRESS_FROM_BYTES,
+    maxReceiveBytes,
+    maxWaitingCalls: options.maxWaitingCalls ?? 10_000,
+    idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_MS,
+    watch: (handler) => found.registry.watch(found.service, handler),
+    closed: () => {
+      tls?.close();
+      if (found.isOwned) void found.registry.close();
+      if (configured?.isOwned === true) void configured.registry.close();
+    },
+  };
+}
+
+/** Servers are asked for signs of life only by clients that say when. */
+function keepaliveOf({ keepalive }: ClientOptions): KeepaliveOptions | null {
+  if (keepalive?.timeMs === undefined) return null;
+  const { timeMs, timeoutMs = 20_000, withoutCalls = false } = keepalive;
+  return clientKeepalive({ timeMs, timeoutMs, permitWithoutStream: withoutCalls });
+}
+
+function openTls({ tls }: ClientOptions, clock: Clock): TlsMaterial | undefined {
+  if (tls === undefined || tls === false) return undefined;
+  return openTlsFiles("client", tls === true ? {} : tls, { clock, option: "createClient options.tls" });
+}
+
+function openRegistry(
+  registry: RegistryConfig | Registry | undefined,
+  context: RegistryContext,
+): { readonly registry: Registry; readonly isOwned: boolean } | undefined {
+  if (registry === undefined) return undefined;
+  return "create" in registry ? { registry: registry.create(context), isOwned: true } : { registry, isOwned: false };
+}
+
+function compressionOf(name: string | undefined): Compression | null {
+  if (name === undefined || name === "identity") return null;
+  const found = findCompression(name);
+  if (found !== undefined) return found;
+  throw new TypeError(
+    `createClient options.compression is "${name}": give one of ${acceptEncoding.replaceAll(",", ", ")}`,
+  );
+}
+
+function balancerOf(options: ClientOptions, clock: Clock, random: Random): Balancer<Endpoint> {
+  const { balancer = "p2c" } = options;
+  if (typeof balancer === "function") return guardBalancer(balancer());
+  return balancer === "p2c" ? p2c({ clock, random }) : roundRobin();
+}
+
+/** `:authority` of a target: its host and port, or the name of the service, as a URL would have it. */
+function authorityOf(target: Target): string {
+  switch (target.kind) {
+    case "dns":
+      return formatHostPort({ host: withoutZone(target.host), port: target.port });
+    case "static":
+      return target.addresses[0].startsWith("unix:") ? "localhost" : withoutZone(target.addresses[0]);
+    case "unix":
+      return "localhost";
+    default:
+      return encodeURIComponent(target.service);
+  }
+}
+
+/** What to ask a certificate for; undefined for the host of each address. A name stays itself whatever it resolves to. */
+function serverNameOf(target: Target, authority: string | undefined): string | undefined {
+  if (authority !== undefined) return /^\[?(.*?)\]?(:[0-9]+)?$/.exec(authority)?.[1];
+  return target.kind === "dns" ? withoutZone(target.host) : undefined;
+}
+
+/** The zone of an IPv6 address (`fe80::1%eth0`) means something on this machine only (RFC 6874 §4). */
+function withoutZone(host: string): string {
+  return host.replace(/%[^\]]*/, "");
+}

@@ -1,0 +1,300 @@
+import type { Candidate } from "../../balancer/balancer.ts";
+import {
+  ClientTransport,
+  type ClientTransportOptions,
+  type ClientTransportOwner,
+} from "../../grpc/client-transport.ts";
+import { calmerKeepalive, TOO_MANY_PINGS } from "../../grpc/keepalive.ts";
+import type { Link } from "../../http2/link.ts";
+import type { ConnectionBackoff } from "../../resilience/backoff.ts";
+import type { Clock, Timer } from "../../rpc/clock.ts";
+
+/**
+ * What an endpoint is doing about its connections.
+ *
+ * ```text
+ *   idle ── connect ──► connecting ── SETTINGS arrived ──► ready
+ *    ▲                   │      ▲                           │
+ *    │ rest              │ failed │ backoff over            │ last connection lost, or leaving
+ *    │                   ▼      │                           ▼
+ *    └─────────────── backoff ◄─┴── twice in a second ── (idle: the channel connects again at once)
+ * ```
+ *
+ * Connections whose server has said GOAWAY finish their calls beside all that.
+ */
+export type EndpointState = "idle" | "connecting" | "ready" | "backoff" | "closed";
+
+/** What endpoints of a channel share. */
+export interface EndpointOptions {
+  readonly clock: Clock;
+  readonly transport: ClientTransportOptions;
+  /** Connections to one address, when the server's stream limit is reached. */
+  readonly maxConnections: number;
+  backoff(): ConnectionBackoff;
+  dial(address: string, signal: AbortSignal): Promise<Link>;
+}
+
+/** Whom an endpoint tells of itself. */
+export interface EndpointOwner {
+  stateChanged(endpoint: Endpoint): void;
+  /** There is room for another call. */
+  roomMade(): void;
+  /** The last connection of a closed endpoint is gone. */
+  departed(endpoint: Endpoint): void;
+}
+
+/** A lost connection is made again at once, but not twice in this time: a server may take connections and drop them. */
+const QUICK_RECONNECT_MS = 1000;
+
+/** Identity of an endpoint: the instance and the address that is used of it. */
+export function endpointId(instanceId: string, address: string): string {
+  return instanceId === address ? address : `${instanceId}@${address}`;
+}
+
+/** One address of one instance, with its connections. */
+export class Endpoint implements Candidate, ClientTransportOwner {
+  readonly id: string;
+  readonly instanceId: string;
+  readonly address: string;
+  weight: number;
+  /** Its instance has announced that it will stop. */
+  isDraining = false;
+  inFlight = 0;
+  /** The balancer's. */
+  state: unknown = undefined;
+  /** The connection that takes the next call; look at `isReady` before. */
+  transport: ClientTransport | null = null;
+  connectionState: EndpointState = "idle";
+  /** Why the last connection failed or ended. */
+  lastError: Error | null = null;
+  readonly #options: EndpointOptions;
+  readonly #owner: EndpointOwner;
+  readonly #backoff: ConnectionBackoff;
+  #transportOptions: ClientTransportOptions;
+  /** Connections that take calls, unless they are full. */
+  #usable: ClientTransport[] = [];
+  /** Connections whose server takes no new calls: they close with their last one. */
+  readonly #leaving: Set<ClientTransport> = new Set();
+  /** Connected, but the server's SETTINGS have not come. */
+  #greeting: ClientTransport | null = null;
+  #dialing: AbortController | null = null;
+  #retryTimer: Timer | null = null;
+  /** Monotonic ms; a backoff counts from there. */
+  #dialedAt = 0;
+  /** Monotonic ms until which a loss leads to a backoff. */
+  #noQuickUntil: number = Number.NEGATIVE_INFINITY;
+  /** Monotonic ms until which no further connection is tried beside those that stand. */
+  #noGrowthUntil: number = Number.NEGATIVE_INFINITY;
+
+  constructor(instanceId: string, address: string, weight: number, options: EndpointOptions, owner: EndpointOwner) {
+    this.id = endpointId(instanceId, address);
+    this.instanceId = instanceId;
+    this.address = address;
+    this.weight = weight;
+    this.#options = options;
+    this.#owner = owner;
+    this.#transportOptions = options.transport;
+    this.#backoff = options.backoff();
+  }
+
+  /** True when a call may be sent now; `transport` is the connection for it. */
+  get isReady(): boolean {
+    const { transport } = this;
+    if (transport === null) return false;
+    return transport.canSend || this.#otherTransport();
+  }
+
+  /** True when it is connected but every connection has as many calls as the server allows. */
+  get isFull(): boolean {
+    return this.connectionState === "ready" && !this.isReady;
+  }
+
+  /** Open connections, those that are about to close among them. */
+  get connectionCount(): number {
+    return this.#usable.length + this.#leaving.size + (this.#greeting === null ? 0 : 1);
+  }
+
+  /** A number that changes with each call that is sent on a connection that lives. */
+  get activity(): number {
+    return this.#usable.reduce((sum, transport) => sum + transport.connection.nextId, 0);
+  }
+
+  /** Connects if nothing is under way; during a backoff the wait goes on. */
+  connect(): void {
+    if (this.connectionState === "idle") this.#dial();
+  }
+
+  /** Ends a backoff: somebody has reason to believe that it works now. */
+  connectNow(): void {
+    if (this.connectionState !== "backoff") return this.connect();
+    this.#retryTimer?.cancel();
+    this.#dial();
+  }
+
+  /** All connections are full: one more, up to the limit. */
+  grow(): void {
+    if (this.connectionState !== "ready" || this.#dialing !== null || this.#greeting !== null) return;
+    this.#retire(this.#usable.filter((transport) => !transport.connection.isUsable));
+    if (this.#usable.length === 0)
+      return this.#lost(new Error(`${this.address}: a connection has used up its streams`));
+    if (this.#usable.length >= this.#options.maxConnections) return;
+    if (this.#options.clock.now() >= this.#noGrowthUntil) this.#dial();
+  }
+
+  /** Takes no calls any more; connections close when their calls have ended, or at once. */
+  close(isGraceful: boolean): void {
+    const wasClosed = this.connectionState === "closed";
+    this.connectionState = "closed";
+    this.#stopConnecting();
+    this.#retire(this.#usable);
+    for (const transport of isGraceful ? [] : [...this.#leaving]) transport.connection.close();
+    if (!wasClosed && this.connectionCount === 0) this.#owner.departed(this);
+  }
+
+  /** Closes connections and stops making any, until `connect`. Only while no call is in flight. */
+  rest(): void {
+    if (this.connectionState === "closed") return;
+    this.connectionState = "idle";
+    this.#stopConnecting();
+    this.#retire(this.#usable);
+  }
+
+  // --- ClientTransportOwner ---
+
+  usable(transport: ClientTransport): void {
+    if (this.#greeting === transport) {
+      this.#greeting = null;
+      this.#usable.push(transport);
+      this.#backoff.reset();
+    }
+    if (this.transport === null || !this.transport.canSend) this.transport = this.#usable.at(-1) ?? null;
+    if (this.connectionState === "connecting") {
+      this.lastError = null;
+      this.#become("ready");
+    }
+    this.#owner.roomMade();
+  }
+
+  roomMade(transport: ClientTransport): void {
+    // It was leaving or has used up its ids, and its last call has ended.
+    if (transport.streamCount === 0 && (!transport.connection.isUsable || this.#leaving.has(transport))) {
+      transport.connection.close();
+    }
+    this.#owner.roomMade();
+  }
+
+  leaving(transport: ClientTransport, code: number, debug: string): void {
+    if (debug === TOO_MANY_PINGS && this.#transportOptions.keepalive !== null) {
+      const keepalive = calmerKeepalive(this.#transportOptions.keepalive);
+      this.#transportOptions = { ...this.#transportOptions, keepalive };
+    }
+    const what = debug === "" && code !== 0 ? `code ${code}` : debug;
+    const error = new Error(`${this.address} takes no new calls on this connection${what === "" ? "" : `: ${what}`}`);
+    this.#retire(this.#usable.filter((each) => each === transport));
+    this.#lost(error);
+  }
+
+  closed(transport: ClientTransport, error: Error | undefined): void {
+    const cause = error ?? new Error(`${this.address} closed the connection`);
+    if (this.#greeting === transport) {
+      this.#greeting = null;
+      this.#failed(cause);
+    } else if (!this.#leaving.delete(transport)) {
+      this.#takeOut(transport);
+      this.#lost(cause);
+    }
+    if (this.connectionState === "closed" && this.connectionCount === 0) this.#owner.departed(this);
+  }
+
+  // --- connecting ---
+
+  #otherTransport(): boolean {
+    for (const transport of this.#usable) {
+      if (!transport.canSend) continue;
+      this.transport = transport;
+      return true;
+    }
+    return false;
+  }
+
+  #takeOut(transport: ClientTransport): void {
+    this.#usable = this.#usable.filter((each) => each !== transport);
+    if (this.transport === transport) this.transport = this.#usable[0] ?? null;
+  }
+
+  /** Connections that get no further calls: they close with their last one, at once if there is none. */
+  #retire(transports: readonly ClientTransport[]): void {
+    for (const transport of [...transports]) {
+      this.#takeOut(transport);
+      this.#leaving.add(transport);
+      if (transport.streamCount === 0) transport.connection.close();
+    }
+  }
+
+  #dial(): void {
+    const controller = new AbortController();
+    this.#dialing = controller;
+    this.#dialedAt = this.#options.clock.now();
+    if (this.connectionState !== "ready") this.#become("connecting");
+    this.#options.dial(this.address, controller.signal).then(
+      (link) => this.#connected(controller, link),
+      (error: Error) => {
+        if (this.#dialing !== controller) return;
+        this.#dialing = null;
+        this.#failed(error);
+      },
+    );
+  }
+
+  #connected(controller: AbortController, link: Link): void {
+    if (this.#dialing !== controller) return link.destroy();
+    this.#dialing = null;
+    this.#greeting = new ClientTransport(link, this.#transportOptions, this);
+    this.#greeting.start();
+  }
+
+  /** No connection came about. */
+  #failed(error: Error): void {
+    if (this.connectionState === "ready") {
+      // One more than those that stand.
+      this.#noGrowthUntil = this.#dialedAt + this.#backoff.next();
+    } else if (this.connectionState === "connecting") {
+      this.#backOff(error);
+    }
+  }
+
+  /** A connection that took calls does so no more. */
+  #lost(error: Error): void {
+    if (this.connectionState !== "ready" || this.#usable.length > 0) return;
+    this.lastError = error;
+    // One that was to stand beside it is on its way.
+    if (this.#dialing !== null || this.#greeting !== null) return this.#become("connecting");
+    const now = this.#options.clock.now();
+    if (now < this.#noQuickUntil) return this.#backOff(error);
+    this.#noQuickUntil = now + QUICK_RECONNECT_MS;
+    this.#become("idle");
+  }
+
+  #backOff(error: Error): void {
+    const { clock } = this.#options;
+    this.lastError = error.message.includes(this.address) ? error : new Error(`${this.address}: ${error.message}`);
+    const waitMs = Math.max(0, this.#dialedAt + this.#backoff.next() - clock.now());
+    this.#retryTimer = clock.setTimeout(() => this.#dial(), waitMs);
+    this.#become("backoff");
+  }
+
+  #stopConnecting(): void {
+    this.#retryTimer?.cancel();
+    this.#dialing?.abort();
+    this.#dialing = null;
+    const greeting = this.#greeting;
+    this.#greeting = null;
+    greeting?.connection.close();
+  }
+
+  #become(state: EndpointState): void {
+    if (this.connectionState === state) return;
+    this.connectionState = state;
+    this.#owner.stateChanged(this);
+  }
+}

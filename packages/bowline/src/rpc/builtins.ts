@@ -1,0 +1,17 @@
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+
+/** node:tls, loaded at first use: it takes 20 ms, which a process that speaks plaintext need not wait for. */
+export function tlsModule(): typeof import("node:tls") {
+  return process.getBuiltinModule("node:tls");
+}
+
+/** node:crypto, loaded at first use. */
+export function cryptoModule(): typeof import("node:crypto") {
+  return process.getBuiltinModule("node:crypto");
+}
+
+/** True for sockets of node:tls, found out without loading it. */
+export function isTlsSocket(socket: Socket): socket is TLSSocket {
+  return "encrypted" in socket && socket.encrypted === true;
+}

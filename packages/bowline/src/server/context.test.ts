@@ -1,0 +1,252 @@
+import { describe, expect, it } from "vitest";
+import { failure, gate, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
+import { collect, type TextHandlers } from "../../test/server/text-service.ts";
+import { grpcMessage, grpcRequestFields } from "../testing/raw-frames.ts";
+import { Code } from "../rpc/code.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import type { ServerCall } from "./server-call.ts";
+import type { ServerContext } from "./server-context.ts";
+
+const scenes = useScenes();
+
+/** A scene whose `say` hands its context out and then waits for `finish`. */
+async function waiting(): Promise<{
+  scene: ServerScene;
+  running: Promise<ServerContext>;
+  finish: () => void;
+}> {
+  const running = gate<ServerContext>();
+  const finish = gate();
+  const scene = await scenes.start({
+    async say(text, context) {
+      running.open(context);
+      await finish.opened;
+      return text;
+    },
+  });
+  return { scene, running: running.opened, finish: () => finish.open() };
+}
+
+function aborted(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(signal.reason);
+    signal.addEventListener("abort", () => resolve(signal.reason), { once: true });
+  });
+}
+
+describe("a handler's context", () => {
+  it("tells method, metadata and peer", async () => {
+    let seen: Partial<ServerContext> = {};
+    const scene = await scenes.start({
+      say(text, { method, metadata, peer }) {
+        seen = { method, metadata, peer };
+        return text;
+      },
+    });
+    await scene.client().say("x", { metadata: [["a", "1"], ["a", "2"], ["b-bin", Uint8Array.of(1)]] });
+    expect(seen.method).toBe("/text.v1.Text/Say");
+    expect(seen.metadata?.getAll("a")).toEqual(["1", "2"]);
+    expect(seen.metadata?.getBinary("b-bin")).toEqual(Uint8Array.of(1));
+    expect([...(seen.metadata ?? [])].map(([key]) => key).sort()).toEqual(["a", "a", "b-bin", "user-agent"]);
+    expect(seen.peer).toMatchObject({ remoteAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/), localAddress: scene.server.address });
+    expect(seen.peer?.tls).toBeUndefined();
+  });
+
+  it("tells the deadline, as a time and as what is left of it", async () => {
+    const seen: (readonly [number | undefined, Date | undefined])[] = [];
+    const scene = await scenes.start({
+      say(text, context) {
+        seen.push([context.timeRemainingMs, context.deadline]);
+        return text;
+      },
+    });
+    const before = Date.now();
+    await scene.client().say("x", { timeoutMs: 4000 });
+    await scene.client({ timeoutMs: 0 }).say("x");
+    const [[left, deadline], none] = seen;
+    expect(left).toBeGreaterThan(3000);
+    expect(left).toBeLessThanOrEqual(4000);
+    expect(Number(deadline) - before).toBeGreaterThan(3000);
+    expect(Number(deadline) - before).toBeLessThan(4500);
+    expect(none).toEqual([undefined, undefined]);
+  });
+
+  it("makes no signal for a handler that does not look at it", async () => {
+    const contexts: ServerContext[] = [];
+    const scene = await scenes.start({
+      say(text, context) {
+        contexts.push(context);
+        return text;
+      },
+    });
+    await scene.client().say("x");
+    (contexts[0] as ServerCall).cancel(new RpcError(Code.CANCELLED, "later"));
+    // Made when read, it knows what happened before.
+    expect(contexts[0].signal.aborted).toBe(true);
+    expect(contexts[0].signal).toBe(contexts[0].signal);
+  });
+});
+
+describe("a handler's signal is aborted", () => {
+  it("when the client cancels", async () => {
+    const { scene, running } = await waiting();
+    const controller = new AbortController();
+    const call = scene.client().say("x", { signal: controller.signal });
+    const { signal } = await running;
+    controller.abort();
+    expect(await failure(call)).toMatchObject({ code: Code.CANCELLED });
+    expect(await aborted(signal)).toMatchObject({ code: Code.CANCELLED });
+  });
+
+  it("when the deadline passes, and the caller gets DEADLINE_EXCEEDED from whoever sees it first", async () => {
+    const { scene, running } = await waiting();
+    const peer = await scene.rawPeer();
+    await peer.handshake();
+    // A client that sets a deadline and does not look at it.
+    peer.headers(1, grpcRequestFields("/text.v1.Text/Say", [["grpc-timeout", "30m"]]));
+    peer.data(1, grpcMessage(Buffer.from("x")), { end: true });
+    const { signal, timeRemainingMs } = await running;
+    expect(timeRemainingMs).toBeLessThanOrEqual(30);
+    expect(await aborted(signal)).toMatchObject({ code: Code.DEADLINE_EXCEEDED });
+    const answer = await peer.expect("HEADERS");
+    expect(answer.isEnd).toBe(true);
+    expect(answer.headers).toMatchObject({ "grpc-status": "4", "grpc-message": "deadline exceeded at the server" });
+  });
+
+  it("when the connection breaks", async () => {
+    const { scene, running } = await waiting();
+    const peer = await scene.rawPeer();
+    await peer.handshake();
+    peer.headers(1, grpcRequestFields("/text.v1.Text/Say")).data(1, grpcMessage(Buffer.from("x")), { end: true });
+    const { signal } = await running;
+    peer.destroy();
+    expect(await aborted(signal)).toMatchObject({ code: Code.CANCELLED, text: "the client's connection is lost" });
+  });
+
+  it("when the client leaves a stream that the handler is sending", async () => {
+    const seen = gate<AbortSignal>();
+    const scene = await scenes.start({
+      async *repeat(text, { signal }) {
+        seen.open(signal);
+        while (!signal.aborted) yield text;
+      },
+    });
+    for await (const _text of scene.client().repeat("x")) break;
+    expect(await aborted(await seen.opened)).toMatchObject({ code: Code.CANCELLED });
+  });
+
+  it("never, after the handler has answered", async () => {
+    const { scene, running, finish } = await waiting();
+    const client = scene.client();
+    const call = client.say("x");
+    const { signal } = await running;
+    finish();
+    await call;
+    await client.close();
+    await scene.eventually(() => scene.server.connectionCount === 0);
+    expect(signal.aborted).toBe(false);
+  });
+});
+
+describe("a call made by a handler", () => {
+  /** front → middle → back, each calling the next one's `say`. */
+  async function chain(back: Partial<TextHandlers>, propagate?: string[]): Promise<{ front: ServerScene; timeouts: number[] }> {
+    const timeouts: number[] = [];
+    const last = await scenes.start({
+      ...back,
+      say(text, context) {
+        timeouts.push(context.timeRemainingMs ?? -1);
+        return back.say?.(text, context) ?? text;
+      },
+    });
+    const hop = async (next: ServerScene): Promise<ServerScene> => {
+      // The client's own limit is wide: what is inherited is narrower.
+      const client = next.client({ timeoutMs: 60_000 });
+      return scenes.start(
+        {
+          async say(text, context) {
+            timeouts.push(context.timeRemainingMs ?? -1);
+            return client.say(text);
+          },
+          chat: (texts) => client.chat(texts),
+        },
+        { propagate },
+      );
+    };
+    return { front: await hop(await hop(last)), timeouts };
+  }
+
+  it("inherits the deadline", async () => {
+    const { front, timeouts } = await chain({});
+    expect(await front.client().say("x", { timeoutMs: 2000 })).toBe("x");
+    const [first, second, third] = timeouts;
+    expect(first).toBeLessThanOrEqual(2000);
+    // A hop takes its time; on the wire the rest is rounded up to a millisecond at most.
+    expect(second).toBeLessThanOrEqual(first + 1);
+    expect(third).toBeLessThanOrEqual(second + 1);
+    expect(third).toBeGreaterThan(1000);
+  });
+
+  it("ends with its parent: a cancel reaches the third server, whose handler learns of it", async () => {
+    const running = gate<ServerContext>();
+    const { front } = await chain({
+      async say(_text, context) {
+        running.open(context);
+        throw await aborted(context.signal);
+      },
+    });
+    const controller = new AbortController();
+    const call = front.client().say("x", { signal: controller.signal });
+    const { signal } = await running.opened;
+    const startedAt = performance.now();
+    controller.abort();
+    expect(await failure(call)).toMatchObject({ code: Code.CANCELLED });
+    expect(await aborted(signal)).toMatchObject({ code: Code.CANCELLED });
+    expect(performance.now() - startedAt).toBeLessThan(500);
+  });
+
+  it("ends when the parent's deadline passes, on every hop", async () => {
+    const running = gate<ServerContext>();
+    const { front } = await chain({
+      async say(_text, context) {
+        running.open(context);
+        throw await aborted(context.signal);
+      },
+    });
+    expect(await failure(front.client().say("x", { timeoutMs: 50 }))).toMatchObject({ code: Code.DEADLINE_EXCEEDED });
+    const { signal } = await running.opened;
+    expect(await aborted(signal)).toMatchObject({ code: expect.toBeOneOf([Code.DEADLINE_EXCEEDED, Code.CANCELLED]) });
+  });
+
+  it("carries on the metadata that were chosen, unless it has its own", async () => {
+    const seen: (string | undefined)[][] = [];
+    const { front } = await chain(
+      {
+        say(text, { metadata }) {
+          seen.push([metadata.get("tenant"), metadata.get("other")]);
+          return text;
+        },
+      },
+      ["Tenant"],
+    );
+    await front.client().say("x", { metadata: { tenant: "blue", other: "stays here" } });
+    expect(seen).toEqual([["blue", undefined]]);
+  });
+
+  it("passes on what another server's handler said, without its trailers", async () => {
+    const { front } = await chain({
+      say(_text, context) {
+        context.trailer.set("internal", "of the back");
+        throw new RpcError(Code.ALREADY_EXISTS, "taken");
+      },
+    });
+    const error = await failure(front.client().say("x"));
+    expect(error).toMatchObject({ code: Code.ALREADY_EXISTS, text: "taken" });
+    expect(error.metadata.get("internal")).toBeUndefined();
+  });
+
+  it("streams through", async () => {
+    const { front } = await chain({});
+    expect(await collect(front.client().chat(["a", "b", "c"]))).toEqual(["a", "b", "c"]);
+  });
+});

@@ -1,0 +1,32 @@
+// Servers of the text service in a process of their own, for tests of signals: node signal-process.ts [servers] [options as JSON]
+// Prints a line of JSON when all have started. With the option `hang`, `ready` never resolves; then it prints when that is asked.
+import { createServer } from "../../src/server/create-server.ts";
+import { echo, TextService } from "./text-service.ts";
+
+const count = Number(process.argv[2] ?? 1);
+const { hang = false, ...options } = JSON.parse(process.argv[3] ?? "{}") as Record<string, unknown>;
+
+/** Something that nobody closes: a process that ends by itself only would run for ever. */
+setInterval(() => {}, 60_000);
+
+function report(line: unknown): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+const servers = Array.from({ length: count }, () =>
+  createServer({
+    listen: "127.0.0.1:0",
+    ...(hang ? { ready: () => (report("ready?"), new Promise<void>(() => {})) } : {}),
+    ...options,
+  }).add(TextService, {
+    ...echo,
+    /** `wait N` takes N ms, `hang` for ever. */
+    say: (text) => {
+      if (text === "hang") return new Promise(() => {});
+      const ms = /^wait (\d+)$/.exec(text)?.[1];
+      return ms === undefined ? text : new Promise((resolve) => setTimeout(() => resolve(text), Number(ms)));
+    },
+  }),
+);
+for (const server of servers) await server.start();
+report(servers.map((server) => server.address));
