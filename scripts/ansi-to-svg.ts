@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
 /**
- * Turns a terminal's screen, as `tmux capture-pane -e -p` prints it, into an SVG picture. The same screen gives the same picture.
+ * Turns a terminal's screen, as `tmux capture-pane -e -p -N` prints it, into an SVG picture. The same screen gives the same picture.
  *
- *   tmux capture-pane -e -p -t demo | sh scripts/run.sh scripts/ansi-to-svg.ts --title "npm run demo" > docs/images/demo.svg
+ *   tmux capture-pane -e -p -N -t demo | sh scripts/run.sh scripts/ansi-to-svg.ts --title "npm run demo" > docs/images/demo.svg
  */
 
 /** Characters in one tone. */
@@ -51,7 +51,7 @@ export function svgOf(screen: string, title: string, columns: number): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${short(width)} ${height}" width="${short(width)}" height="${height}" role="img">`,
     `<title>${escaped(title)}</title>`,
-    `<style>text { font: ${FONT_SIZE}px ${FONTS}; white-space: pre; } .b { font-weight: 700; }</style>`,
+    `<style>text { font: ${FONT_SIZE}px ${FONTS}; } .b { font-weight: 700; }</style>`,
     `<rect width="100%" height="100%" rx="8" fill="${GROUND}" stroke="#30363d"/>`,
     ...dots,
     `<text x="50%" y="22" text-anchor="middle" fill="#7d8590">${escaped(title)}</text>`,
@@ -95,20 +95,19 @@ function changePen(pen: Pen, parameters: string): void {
   }
 }
 
-/** `textLength` keeps columns in line whatever font the reader has. */
+/** Words far apart are elements of their own and `textLength` is set: so columns are in line whatever font the reader has. */
 function elementsOf({ column, text, colour, background, isBold }: Run, row: number): string[] {
-  const lead = text.length - text.trimStart().length;
-  const shown = text.trim();
   const y = TITLE_HEIGHT + row * LINE_HEIGHT;
-  const x = PADDING + column * CELL_WIDTH;
+  const xOf = (index: number): string => short(PADDING + (column + index) * CELL_WIDTH);
+  const widthOf = (part: string): string => short(part.length * CELL_WIDTH);
   const elements: string[] = [];
   if (background !== GROUND) {
-    const width = short(text.length * CELL_WIDTH);
-    elements.push(`<rect x="${short(x)}" y="${y}" width="${width}" height="${LINE_HEIGHT}" fill="${background}"/>`);
+    const size = `width="${widthOf(text)}" height="${LINE_HEIGHT}"`;
+    elements.push(`<rect x="${xOf(0)}" y="${y}" ${size} fill="${background}"/>`);
   }
-  if (shown !== "") {
-    const at = `x="${short(x + lead * CELL_WIDTH)}" y="${y + 13}" textLength="${short(shown.length * CELL_WIDTH)}"`;
-    elements.push(`<text ${at}${isBold ? ' class="b"' : ""} fill="${colour}">${escaped(shown)}</text>`);
+  for (const { 0: words, index } of text.matchAll(/\S+(?: \S+)*/g)) {
+    const place = `x="${xOf(index)}" y="${y + 13}" textLength="${widthOf(words)}" lengthAdjust="spacingAndGlyphs"`;
+    elements.push(`<text ${place}${isBold ? ' class="b"' : ""} fill="${colour}">${escaped(words)}</text>`);
   }
   return elements;
 }

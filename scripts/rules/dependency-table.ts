@@ -45,7 +45,7 @@ export const layers: readonly Layer[] = [
     path: "rpc",
     layers: [],
     node: ["async_hooks"],
-    nodeOf: { "rpc/turn.ts": ["process"], "rpc/environment.ts": ["process"] },
+    nodeOf: { "rpc/turn.ts": ["process"], "rpc/platform.ts": ["process"] },
     why: "it is the vocabulary that everything else speaks",
   },
   {
@@ -154,7 +154,7 @@ export const layers: readonly Layer[] = [
     path: "server",
     layers: [...BUILDING_BLOCKS, ...SERVICES],
     node: ["async_hooks", "http", "os"],
-    nodeOf: { "server/shutdown.ts": ["process"] },
+    nodeOf: { "server/lifecycle/shutdown.ts": ["process"], "server/lifecycle/registration.ts": ["process"] },
     packages: PROTOBUF,
     why: "whoever only serves must not load a client; what both need lies further down",
   },

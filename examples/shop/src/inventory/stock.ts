@@ -83,6 +83,7 @@ export class Stock implements Journalled<StockEvent> {
     if (Object.entries(lines).some(([sku, quantity]) => this.available(sku) < quantity)) return;
     this.#move(lines, -1);
     this.#reservations.set(id, { id, state: "held", lines, heldUntil: at + HOLD_MS });
+    for (const sku of Object.keys(lines)) this.#deliver(articleBySku.get(sku) as Article);
   }
 
   #commit(id: string, at: number): void {
@@ -90,7 +91,6 @@ export class Stock implements Journalled<StockEvent> {
     if (held === undefined) return;
     if (held.heldUntil <= at) return this.#release(id);
     this.#reservations.set(id, { ...held, state: "committed" });
-    for (const sku of Object.keys(held.lines)) this.#deliver(articleBySku.get(sku) as Article);
   }
 
   #release(id: string): void {
@@ -105,10 +105,10 @@ export class Stock implements Journalled<StockEvent> {
     return found?.state === "held" ? found : undefined;
   }
 
-  /** A shelf that is down to a quarter is filled up, with what was asked for on top. */
+  /** A shelf that is down to a quarter gets as much as it holds, and what was asked for on top. */
   #deliver({ sku, shelf }: Article): void {
     if (this.available(sku) > shelf / 4) return;
-    this.#change(sku, { available: shelf + this.wanted(sku), wanted: 0 });
+    this.#change(sku, { available: this.available(sku) + shelf + this.wanted(sku), wanted: 0 });
   }
 
   /** Releases what was held too long, and forgets all that old. */

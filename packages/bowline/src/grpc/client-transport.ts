@@ -1,5 +1,5 @@
 import { Connection } from "../http2/connection.ts";
-import { Flag, FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
+import { ErrorCode, Flag, FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
 import type { HeaderBlock, HeaderEntry } from "../http2/hpack/decoder.ts";
 import { BlockWriter } from "../http2/hpack/prepared-block.ts";
 import type { Http2Limits } from "../http2/limits.ts";
@@ -151,9 +151,11 @@ export class ClientTransport {
     stream.receiveData(chunk, start, to, end);
   }
 
-  reset(stream: ClientStream, code: number, byPeer: boolean): void {
-    const isRefused = byPeer && code === 7;
-    stream.gone(resetError(code, byPeer, this.connection.isClosed), !isRefused);
+  reset(stream: ClientStream, code: number, byPeer: boolean, limit?: string): void {
+    const isRefused = byPeer && code === ErrorCode.REFUSED_STREAM;
+    const { isClosed, error } = this.connection;
+    // A refusal stays one when the connection ends with its last stream.
+    stream.gone(resetError(code, byPeer, isClosed && !isRefused, { limit, connectionError: error }), !isRefused);
   }
 
   writable(stream: ClientStream): void {

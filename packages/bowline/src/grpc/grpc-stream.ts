@@ -11,6 +11,7 @@ export const ARENA_MESSAGE_BYTES = 8192;
 
 /** What a stream needs of its connection; `Connection` is one. */
 export interface StreamConnection {
+  readonly hasRoom: boolean;
   readonly writer: FrameWriter;
   takeSendWindow(stream: GrpcStream, bytes: number): boolean;
   sendData(stream: GrpcStream, chunk: Uint8Array, end: boolean): boolean;
@@ -44,7 +45,8 @@ export abstract class GrpcStream extends Http2Stream {
 
   /** True when a producer may go on. */
   get hasRoom(): boolean {
-    return this.queue === null || this.queuedBytes < this.maxSendBufferBytes;
+    // A stream that has nothing waiting may always go on: only what is sent tells it when to.
+    return this.queue === null || (this.queuedBytes < this.maxSendBufferBytes && this.connection.hasRoom);
   }
 
   /** Resolves when there is room again, or the stream has ended. */

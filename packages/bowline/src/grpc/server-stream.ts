@@ -57,6 +57,8 @@ export class ServerStream extends GrpcStream implements MessageSink {
   /** The peer's encoding of messages; null without one. */
   requestCompression: Compression | null = null;
   reader: MessageReader<unknown> | null = null;
+  /** Octets of a body that nobody reads; the transport counts. */
+  droppedBytes = 0;
   #assembler: MessageAssembler | null = null;
   /** A unary request that is complete but for END_STREAM. */
   #request: unknown = NO_MESSAGE;

@@ -107,6 +107,9 @@ export function serverHeaders(route: (path: string) => ServerRoute | null): Serv
   };
 }
 
+/** Octets of a body that nobody wants which are read all the same: an HTTP client is happier when it may send what it began. */
+const MAX_DROPPED_BYTES = 65_536;
+
 /** What a request must have, and be a POST (gRPC PROTOCOL-HTTP2, "Requests"). */
 const REQUEST = Seen.METHOD | Seen.SCHEME | Seen.PATH;
 const GRPC_REQUEST = REQUEST | Seen.POST | Seen.CONTENT_TYPE;
@@ -216,10 +219,14 @@ export class ServerTransport {
 
   data(stream: ServerStream, chunk: Buffer, start: number, to: number, end: boolean): void {
     stream.data(chunk, start, to, end);
+    // The body of a request that was answered by headers alone: it should come to its end soon, or is asked to (RFC 9113 §8.1).
+    if (stream.route !== null || stream.id === 0) return;
+    stream.droppedBytes += to - start;
+    if (stream.droppedBytes > MAX_DROPPED_BYTES) this.connection.resetStream(stream, ErrorCode.NO_ERROR);
   }
 
-  reset(stream: ServerStream, code: number, byPeer: boolean): void {
-    if (stream.route !== null) stream.gone(this.#goneError(code, byPeer));
+  reset(stream: ServerStream, code: number, byPeer: boolean, limit?: string): void {
+    if (stream.route !== null) stream.gone(this.#goneError(code, byPeer, limit));
   }
 
   writable(stream: ServerStream): void {
@@ -271,8 +278,8 @@ export class ServerTransport {
   // --- requests in detail ---
 
   /** For a server a lost client is one that no longer waits (gRPC PROTOCOL-HTTP2, "Errors"). */
-  #goneError(code: number, byPeer: boolean): RpcError {
-    if (!this.connection.isClosed) return resetError(code, byPeer, false);
+  #goneError(code: number, byPeer: boolean, limit: string | undefined): RpcError {
+    if (!this.connection.isClosed) return resetError(code, byPeer, false, { limit });
     return new RpcError(Code.CANCELLED, "the client's connection is lost", { reason: "connection" });
   }
 
@@ -350,9 +357,7 @@ export class ServerTransport {
     const block = Buffer.allocUnsafe(fieldsBound(head));
     const to = writeFields(this.connection.encoder, block, 0, head);
     this.connection.sendHeaders(stream, block.subarray(0, to), false);
-    const isSent = this.connection.sendData(stream, body, true);
-    // What the client still sends nobody reads: NO_ERROR asks it to stop (RFC 9113 §8.1).
-    if (isSent && stream.id !== 0) this.connection.resetStream(stream, ErrorCode.NO_ERROR);
+    this.connection.sendData(stream, body, true);
   }
 }
 

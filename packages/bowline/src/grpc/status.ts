@@ -269,14 +269,25 @@ const MEANINGS: Readonly<Record<number, string>> = {
   [ErrorCode.HTTP_1_1_REQUIRED]: "it wants HTTP/1.1 for this call",
 };
 
+/** What else is known of the end of a stream. */
+export interface ResetCause {
+  /** The bound of this side that was passed. */
+  readonly limit?: string;
+  /** Why the connection ended. */
+  readonly connectionError?: Error;
+}
+
 /**
  * The error of a call whose stream has ended without trailers: lost with its connection (`connectionClosed`, whatever
- * the code), reset by the peer, or reset by this side because the peer broke HTTP/2 or does not read.
+ * the code), reset by the peer, or reset by this side because the peer broke HTTP/2 or passed a limit.
  */
-export function resetError(code: number, byPeer: boolean, connectionClosed: boolean): RpcError {
+export function resetError(code: number, byPeer: boolean, connectionClosed: boolean, cause: ResetCause = {}): RpcError {
   if (connectionClosed) {
-    return new RpcError(Code.UNAVAILABLE, "the connection was lost before the call ended", {
+    const { connectionError } = cause;
+    const why = connectionError === undefined ? "" : `: ${connectionError.message}`;
+    return new RpcError(Code.UNAVAILABLE, `the connection was lost before the call ended${why}`, {
       reason: "connection",
+      cause: connectionError,
       sent: true,
     });
   }
@@ -290,7 +301,9 @@ export function resetError(code: number, byPeer: boolean, connectionClosed: bool
     return new RpcError(resetToCode(code), text, { origin: "remote" });
   }
   if (code === ErrorCode.ENHANCE_YOUR_CALM) {
-    return new RpcError(Code.RESOURCE_EXHAUSTED, "the peer did not read for too long", { reason: "limit", sent: true });
+    const isStall = cause.limit === undefined || cause.limit === "stallTimeoutMs";
+    const text = isStall ? "the peer did not read for too long (stallTimeoutMs)" : `the peer's headers are above ${cause.limit}`;
+    return new RpcError(Code.RESOURCE_EXHAUSTED, text, { reason: "limit", sent: true });
   }
   return new RpcError(Code.INTERNAL, `the peer broke HTTP/2, so the stream was reset with ${name}`, {
     reason: "protocol",

@@ -17,7 +17,7 @@ import {
 import type { HeaderBlock, HeaderEntry } from "./hpack/decoder.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
 import { Inbound } from "./inbound.ts";
-import type { Http2Limits } from "./limits.ts";
+import type { Http2Limits, LimitName } from "./limits.ts";
 import type { Link, LinkHandler } from "./link.ts";
 import { SendQueue, type SendQueueOwner } from "./send-queue.ts";
 import { ownSettings, PeerSettings } from "./settings.ts";
@@ -39,8 +39,8 @@ export interface StreamOwner<S extends Http2Stream> {
   headers(stream: S, block: HeaderBlock, end: boolean): void;
   /** `chunk[start, to)` of data; the octets are gone after the call. */
   data(stream: S, chunk: Buffer, start: number, to: number, end: boolean): void;
-  /** The stream has ended abnormally and is closed. `byPeer` tells whose decision it was. */
-  reset(stream: S, code: number, byPeer: boolean): void;
+  /** The stream has ended abnormally and is closed. `byPeer` tells whose decision it was, `limit` the bound that was passed. */
+  reset(stream: S, code: number, byPeer: boolean, limit?: LimitName): void;
   /** All that was queued on the stream has left. */
   writable(stream: S): void;
   /** The peer's settings have changed; the first time the connection is ready for use. */
@@ -87,6 +87,8 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   readonly isServer: boolean;
   /** True after the end, whoever caused it. */
   isClosed = false;
+  /** Why it ended; undefined while it lives and after an orderly close. */
+  error: Error | undefined = undefined;
   /** Set once the peer has sent GOAWAY: the last of our streams that it will answer. */
   peerLastStreamId: number = MAX_INT31;
   /** Chunks from the peer: a sign of life that costs no reading of the clock. */
@@ -171,6 +173,11 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   /** Takes `bytes` from both send windows, if one DATA frame of them may leave right now. */
   takeSendWindow(stream: S, bytes: number): boolean {
     return this.#queue.takeWindow(stream, bytes);
+  }
+
+  /** True while all streams together have less waiting than `maxConnectionSendBytes`. */
+  get hasRoom(): boolean {
+    return this.#queue.queuedBytes < this.#limits.maxConnectionSendBytes;
   }
 
   /** END_STREAM was written on the stream. */
@@ -414,7 +421,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   }
 
   stalled(stream: S): void {
-    this.#inbound.streamError(stream, ErrorCode.ENHANCE_YOUR_CALM);
+    this.#inbound.streamError(stream, ErrorCode.ENHANCE_YOUR_CALM, "stallTimeoutMs");
   }
 
   /** The peer changed its initial window: all streams follow, below zero too (RFC 9113 §6.9.2). */
@@ -483,6 +490,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   #finish(error: Error | undefined): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.error = error;
     this.#handshakeTimer?.cancel();
     this.#queue.close();
     this.#inbound.close();

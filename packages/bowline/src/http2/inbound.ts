@@ -6,7 +6,7 @@ import type { FrameSink } from "./frame-reader.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { ErrorCode, Flag, FrameType, MAX_INT31 } from "./frames.ts";
 import { DecodeResult, HpackDecoder } from "./hpack/decoder.ts";
-import type { Http2Limits } from "./limits.ts";
+import type { Http2Limits, LimitName } from "./limits.ts";
 import type { SendQueue } from "./send-queue.ts";
 import { type Http2Stream, LOCAL, REMOTE } from "./stream.ts";
 import type { StreamTable } from "./stream-table.ts";
@@ -271,7 +271,10 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     }
     const open = stream as S;
     if (dependsOn === streamId) return this.streamError(open, ErrorCode.PROTOCOL_ERROR);
-    if (result === DecodeResult.TOO_LARGE) return this.streamError(open, ErrorCode.ENHANCE_YOUR_CALM);
+    if (result === DecodeResult.TOO_LARGE) {
+      const limit = this.#decoder.totalFields > this.#limits.maxHeaderFields ? "maxHeaderFields" : "maxHeaderListBytes";
+      return this.streamError(open, ErrorCode.ENHANCE_YOUR_CALM, limit);
+    }
     if (isEnd) open.closedSides |= REMOTE;
     this.#owner.headers(open, this.#decoder, isEnd);
     if (open.closedSides === (LOCAL | REMOTE) && open.id === streamId) this.#connection.release(open);
@@ -308,10 +311,10 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   }
 
   /** Our RST for something that the peer did wrong on a stream; the layer above hears of it. */
-  streamError(stream: S, code: number): boolean {
+  streamError(stream: S, code: number, limit?: LimitName): boolean {
     this.#connection.sendReset(stream.id, code);
     this.#connection.release(stream);
-    this.#owner.reset(stream, code, false);
+    this.#owner.reset(stream, code, false, limit);
     return this.#connection.acknowledged() && this.#connection.allow(this.#guard.reset());
   }
 

@@ -31,7 +31,8 @@ export type LimitName =
   | "maxNewStreamsPerTurn"
   | "handshakeTimeoutMs"
   | "stallTimeoutMs"
-  | "maxSendBufferBytes";
+  | "maxSendBufferBytes"
+  | "maxConnectionSendBytes";
 
 /**
  * Every bound of an HTTP/2 connection, by option name. A peer that passes one costs itself the stream or the connection,
@@ -197,6 +198,14 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     unit: "bytes",
     meaning: "What a stream may have waiting for a window before its producer is held up.",
     source: "Go x/net",
+  },
+  maxConnectionSendBytes: {
+    default: 4_194_304,
+    min: 65_536,
+    max: 0x7fffffff,
+    unit: "bytes",
+    meaning: "What all streams of a connection together may have waiting, beyond one message each, before producers are held up.",
+    source: "attack row 29; Envoy holds 1 MiB a stream",
   },
 };
 

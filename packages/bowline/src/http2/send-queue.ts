@@ -24,6 +24,8 @@ export interface SendQueueOwner<S extends Http2Stream> {
 export class SendQueue<S extends Http2Stream> {
   /** Octets that the peer lets us send on all streams together. */
   window: number = DEFAULT_WINDOW_BYTES;
+  /** Octets that wait on all streams together. */
+  queuedBytes = 0;
   readonly #owner: SendQueueOwner<S>;
   readonly #writer: FrameWriter;
   readonly #peer: PeerSettings;
@@ -66,6 +68,7 @@ export class SendQueue<S extends Http2Stream> {
       this.#watchStalls();
     }
     stream.queuedBytes += chunk.length - data.offset;
+    this.queuedBytes += chunk.length - data.offset;
     return false;
   }
 
@@ -107,6 +110,7 @@ export class SendQueue<S extends Http2Stream> {
   remove(stream: S): void {
     if (stream.queue === null) return;
     stream.queue = null;
+    this.queuedBytes -= stream.queuedBytes;
     stream.queuedBytes = 0;
     this.#blocked.delete(stream);
   }
@@ -148,6 +152,7 @@ export class SendQueue<S extends Http2Stream> {
       const isDone = this.#transmit(stream, data, left);
       left -= data.offset - offset;
       stream.queuedBytes -= data.offset - offset;
+      this.queuedBytes -= data.offset - offset;
       if (!isDone) {
         this.#progressed(stream, before - stream.queuedBytes);
         return;

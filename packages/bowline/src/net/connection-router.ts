@@ -1,7 +1,7 @@
 import { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Link } from "../http2/link.ts";
-import { isTlsSocket } from "../rpc/builtins.ts";
+import { isTlsSocket } from "../rpc/platform.ts";
 import type { Clock, Timer } from "../rpc/clock.ts";
 import { clientProtocol } from "./first-bytes.ts";
 import { NetLink } from "./net-link.ts";

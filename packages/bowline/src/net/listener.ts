@@ -6,7 +6,7 @@ import {
   type Socket,
 } from "node:net";
 import type { TLSSocket, Server as TlsServer } from "node:tls";
-import { tlsModule } from "../rpc/builtins.ts";
+import { tlsModule } from "../rpc/platform.ts";
 import type { Clock } from "../rpc/clock.ts";
 import {
   checkSocketAddress,

@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { LinkPeer } from "../http2/link.ts";
-import { isTlsSocket } from "../rpc/builtins.ts";
+import { isTlsSocket } from "../rpc/platform.ts";
 import { formatHostPort } from "./address.ts";
 
 /** Given for a Unix socket: the paths of its two ends, as far as this side knows them. */

@@ -1,4 +1,4 @@
-import { cryptoModule } from "./builtins.ts";
+import { cryptoModule } from "./platform.ts";
 
 /**
  * W3C Trace Context: who is at work for whom, across processes. Source: https://www.w3.org/TR/trace-context/ §3.2.

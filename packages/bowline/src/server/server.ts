@@ -1,8 +1,10 @@
+import type { Socket } from "node:net";
 import { acceptEncoding, type Compression, findCompression } from "../codec/compression.ts";
 import { serverHeaders } from "../grpc/server-transport.ts";
 import { http2Limits } from "../http2/limits.ts";
 import { explainFirstBytes } from "../net/first-bytes.ts";
 import { type Listener, listen } from "../net/listener.ts";
+import { socketPeer } from "../net/socket-peer.ts";
 import { openTlsFiles, type TlsMaterial } from "../net/tls-files.ts";
 import { jsonLogger, type Logger } from "../observe/logger.ts";
 import type { MethodStats } from "../observe/method-stats.ts";
@@ -251,9 +253,15 @@ export class Server implements AsyncDisposable {
       tls: this.#tls,
       maxConnections: this.#options.maxConnections,
       onHttp2: (link) => this.#connections.accept(link),
-      onHttp1: (socket) => answerHttp1(socket, this.#clock),
+      onHttp1: (socket) => this.#answerHttp1(socket),
       onMisuse: (kind, peer, text) => this.#misbehaviour.add(kind, peer, text),
     });
+  }
+
+  #answerHttp1(socket: Socket): void {
+    const { remoteAddress } = socketPeer(socket);
+    this.#misbehaviour.add("http1", remoteAddress, "speaks HTTP/1, this port serves gRPC over HTTP/2: answered with 404");
+    answerHttp1(socket, this.#clock);
   }
 
   #serve(): void {

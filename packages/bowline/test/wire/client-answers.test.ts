@@ -262,7 +262,7 @@ describe("the messages of an answer", () => {
 describe("metadata of an answer", () => {
   it("that are above the limits fail their call only, and say so", async () => {
     const many: HeaderList = Array.from({ length: 120 }, (_, i) => [`x-${i}`, "v"]);
-    const large: HeaderList = [["x", "v".repeat(10_000)], ["y", "v".repeat(5000)], ["z", "v".repeat(1000)]];
+    const large: HeaderList = Array.from({ length: 90 }, (_, i) => [`x-${i}`, "v".repeat(160)]);
     for (const more of [many, large]) {
       const failed = await unary((id) => peer.headers(id, grpcResponseFields(more)));
       expect(failed).toEqual(error(Code.RESOURCE_EXHAUSTED, /maxHeader/));

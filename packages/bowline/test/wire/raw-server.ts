@@ -50,8 +50,8 @@ export class RawServer implements AsyncDisposable {
   }
 
   /** The next connection, without a handshake. */
-  async open(): Promise<RawPeer> {
-    const peer = new RawPeer(await this.socket(), { role: "server", acknowledges: true });
+  async open(acknowledges: boolean = true): Promise<RawPeer> {
+    const peer = new RawPeer(await this.socket(), { role: "server", acknowledges });
     this.peers.push(peer);
     return peer;
   }

@@ -12,7 +12,7 @@ const MAX_EVENTS = 200;
 
 /** What to make of an event, by its words; the first that fits. */
 const TONES: readonly (readonly [RegExp, Tone])[] = [
-  [/killed|ended by itself|can't|did not start/, "bad"],
+  [/killed|ended by itself|failed|can't|did not start/, "bad"],
   [/frozen|drains|left/, "warning"],
   [/serves|joined|runs again|takes/, "good"],
 ];

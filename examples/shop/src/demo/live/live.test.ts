@@ -40,6 +40,8 @@ function view(change: Partial<View> = {}): View {
     namespace: "shop-abc123",
     rate: 1000,
     customers: statistics(123_456).figures(2_000),
+    ended: 123_456,
+    failed: 7,
     history: [],
     instances,
     selected: instances[1],
@@ -121,6 +123,6 @@ describe("figures", () => {
   it("have the digits that matter", () => {
     expect([0, 0.1234, 9.99, 12.34, 140.4].map(latency)).toEqual(["–", "0.12", "9.99", "12.3", "140"]);
     expect([4_000, 247_000, 3_847_000].map(duration)).toEqual(["0:04", "4:07", "1:04:07"]);
-    expect(sparkline([1, 2, 8], 5)).toBe("  ▂▃█");
+    expect(sparkline([1, 2, 8], 5)).toBe("  ▁▂▇");
   });
 });

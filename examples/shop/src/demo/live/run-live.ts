@@ -6,6 +6,7 @@ import { type Figures, Statistics } from "../fleet/statistics.ts";
 import { Traffic } from "../traffic/traffic.ts";
 import { Controls } from "./controls.ts";
 import { EventLog } from "./event-log.ts";
+import { Failures } from "./failures.ts";
 import { keysIn } from "./keys.ts";
 import { painter } from "./paint.ts";
 import { Screen } from "./screen.ts";
@@ -31,7 +32,8 @@ export async function runLive({ input, output, rate, hasColours }: LiveOptions):
   const traffic = new Traffic(fleet.folders.namespace, rate);
   const log = new EventLog();
   const say = (text: string): void => log.add(text);
-  fleet.onEvent = say;
+  const failures = new Failures(say);
+  traffic.onFailure = (call) => failures.add(call, performance.now());
   const screen = new Screen(output);
   const customers = new Statistics();
   const history: Figures[] = [];
@@ -58,8 +60,9 @@ export async function runLive({ input, output, rate, hasColours }: LiveOptions):
       const figures = customers.figures(now);
       const { namespace } = fleet.folders;
       const { instances } = fleet;
-      const seen = { columns, rows, now, startedAt, namespace, rate: traffic.rate, customers: figures, history };
-      screen.draw(linesOf({ ...seen, instances, selected, events: log.events, question }, paint));
+      const { rate, ended, failed } = traffic;
+      const past = { startedAt, ended, failed, customers: figures, history, events: log.events };
+      screen.draw(linesOf({ columns, rows, now, namespace, rate, instances, selected, question, ...past }, paint));
     };
     let narrator: Narrator | null = null;
     const look = (): void => {
@@ -87,6 +90,7 @@ export async function runLive({ input, output, rate, hasColours }: LiveOptions):
     say("starting …");
     fleet.startAll().then(
       () => {
+        fleet.onEvent = say;
         narrator = new Narrator(fleet, say);
         traffic.start();
         say("customers come in");

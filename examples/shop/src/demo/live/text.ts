@@ -1,4 +1,5 @@
-const BARS = "▁▂▃▄▅▆▇█";
+/** Not the full block: it would touch the line above. */
+const BARS = "▁▂▃▄▅▆▇";
 
 /** A text in so many columns: to the right of them, or to the left if `width` is negative. Longer ones are cut. */
 export function cell(text: string, width: number): string {
@@ -34,7 +35,7 @@ export function duration(ms: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
 }
 
-/** The last values as bars, the highest of them full; `size` columns. */
+/** The last values as bars, relative to the highest; `size` columns. */
 export function sparkline(values: readonly number[], size: number): string {
   const shown = values.slice(-size);
   const top = Math.max(...shown, Number.MIN_VALUE);

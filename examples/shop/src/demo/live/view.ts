@@ -17,6 +17,9 @@ export interface View {
   readonly rate: number;
   /** As the customers' client counts. */
   readonly customers: Figures | null;
+  /** Deeds of customers, and those that did not get what they should. */
+  readonly ended: number;
+  readonly failed: number;
   /** Calls and p99 of the last seconds, oldest first. */
   readonly history: readonly { readonly callsPerSecond: number; readonly p99Ms: number }[];
   readonly instances: readonly FleetInstance[];
@@ -59,15 +62,15 @@ function title({ columns, instances, rate, now, startedAt, namespace }: View, pa
   return ` ${paint("strong", "Bowline shop")}${facts}${paint("faint", clipped(namespace, left - 1).padStart(left - 1))}`;
 }
 
-function customers({ customers: figures, columns }: View, paint: Paint): string {
+function customers({ customers: figures, ended, failed, columns }: View, paint: Paint): string {
   if (figures === null) return ` ${paint("strong", "customers")}   ${paint("faint", "none yet")}`;
-  const { callsPerSecond, p50Ms, p99Ms, inFlight, errors, ended } = figures;
+  const { callsPerSecond, p50Ms, p99Ms, inFlight } = figures;
   const speed = `p50 ${latency(p50Ms)} ms   p99 ${latency(p99Ms)} ms`;
   const facts = `   ${wholeNumber(callsPerSecond)} calls/s   ${speed}   in flight ${wholeNumber(inFlight)}   `;
-  const long = `failed ${wholeNumber(errors)} of ${wholeNumber(ended)}`;
+  const long = `failed ${wholeNumber(failed)} of ${wholeNumber(ended)}`;
   const room = columns - 10 - facts.length;
-  const failed = long.length <= room ? long : clipped(`failed ${wholeNumber(errors)}`, room);
-  return ` ${paint("strong", "customers")}${facts}${paint(errors === 0 ? "good" : "bad", failed)}`;
+  const lost = long.length <= room ? long : clipped(`failed ${wholeNumber(failed)}`, room);
+  return ` ${paint("strong", "customers")}${facts}${paint(failed === 0 ? "good" : "bad", lost)}`;
 }
 
 function past({ history, columns }: View, paint: Paint): string {

@@ -31,6 +31,11 @@ export class Traffic {
   readonly shop: Client<StorefrontServiceClient>;
   /** Deeds a second. */
   rate: number;
+  ended = 0;
+  /** Those of them that did not get what they should. */
+  failed = 0;
+  /** Told of each that has failed. */
+  onFailure: (call: Call) => void = () => {};
   readonly #onStart: (call: Call) => void;
   readonly #customers: Customers;
   #timer: NodeJS.Timeout | undefined;
@@ -82,6 +87,11 @@ export class Traffic {
       call.text = failed.text;
     }
     call.endedAt = performance.now();
+    this.ended++;
+    if (call.code !== Code.OK) {
+      this.failed++;
+      this.onFailure(call);
+    }
     if (--this.#open === 0) this.#onIdle();
   }
 }

@@ -12,7 +12,7 @@ import type { CallMethod, Channel } from "../channel/channel.ts";
 import type { Endpoint } from "../channel/endpoint.ts";
 import type { ClientPipeline } from "../pipeline.ts";
 import { Interception } from "./interception.ts";
-import { abortError, resultOf } from "./outcome.ts";
+import { abortError, parentError, resultOf } from "./outcome.ts";
 import { RequestSource } from "./request-source.ts";
 
 /** How often a call may start anew because it is certain that no handler saw it. */
@@ -174,11 +174,6 @@ export abstract class Call extends ClientStream implements ChildCall {
     }
   }
 
-  /** The channel can't give an endpoint in time or at all. */
-  refuse(error: RpcError): void {
-    this.conclude(error);
-  }
-
   /** Ends the call on our side; a running attempt is given up. */
   cancel(error: RpcError): void {
     if (this.isOver) return;
@@ -333,7 +328,10 @@ export abstract class Call extends ClientStream implements ChildCall {
       this.#onAbort = () => this.cancel(abortError(signal));
       signal.addEventListener("abort", this.#onAbort, { once: true });
     }
-    this.parent?.adopt(this);
+    const { parent } = this;
+    if (parent === null) return;
+    if (parent.cancelReason !== null) this.cancel(parentError(parent.cancelReason));
+    else parent.adopt(this);
   }
 
   #release(): void {
@@ -383,7 +381,6 @@ export abstract class Call extends ClientStream implements ChildCall {
 
   #doing(): string {
     if (this.#isSent) return `no answer from ${this.endpoint?.address}`;
-    if (this.#retryTimer !== null) return `waiting to try again after ${this.#lastError?.message}`;
     if (this.entered <= this.pipeline.interceptors.length) return "an interceptor has not gone on with the call";
     return this.channel.waitingFor();
   }

@@ -11,6 +11,16 @@ export function abortError(signal: AbortSignal): RpcError {
   return new RpcError(Code.CANCELLED, text, { cause: reason, reason: "cancelled" });
 }
 
+/** The end of a call that begins when the one that it serves is over already. */
+export function parentError(reason: RpcError): RpcError {
+  const isLate = reason.code === Code.DEADLINE_EXCEEDED;
+  const text = `the call that this one serves has ended: ${reason.text}`;
+  return new RpcError(isLate ? Code.DEADLINE_EXCEEDED : Code.CANCELLED, text, {
+    cause: reason,
+    reason: isLate ? "deadline" : "cancelled",
+  });
+}
+
 /** How the balancer should take an end: an answer of the application is a sign of health whatever it says. */
 export function resultOf(error: RpcError | null): AttemptResult {
   if (error === null) return "ok";

@@ -133,21 +133,18 @@ describe("an idempotent method", () => {
     expect(scene.channel.stats[0].started).toBe(1);
   });
 
-  it("fails with the second error; a handler may have run", async () => {
+  it("fails with the last error; a handler may have run, even if the last one was refused", async () => {
     const { scene, a, b } = await twoServers();
     const call = failure(scene.call("read", "x"));
     await a.expect("HEADERS");
-    endWith(a, 1, Code.UNAVAILABLE, [["grpc-message", "first"]]);
+    endWith(a, 1, Code.UNAVAILABLE);
     await scene.clock.advance(25);
-    b.rst(1, REFUSED);
-    await settle();
-    a.rst(3, REFUSED);
-    for (let i = 0; i < 5; i++) {
-      await settle();
-      for (const peer of [a, b]) peer.rst(Math.max(1, ...streams(peer)), REFUSED);
+    for (let attempt = 0; attempt < 6; attempt++) {
+      const [peer, id] = attempt % 2 === 0 ? [b, attempt + 1] : [a, attempt + 2];
+      await peer.expect("HEADERS");
+      peer.rst(id, REFUSED);
     }
-    const error = await call;
-    expect(error).toMatchObject({ code: Code.UNAVAILABLE, reason: "refused", sent: true });
+    expect(await call).toMatchObject({ code: Code.UNAVAILABLE, reason: "refused", sent: true, attempt: 7 });
   });
 
   it("is not tried again for other codes, nor when the caller has seen the answer's headers", async () => {
@@ -207,27 +204,19 @@ describe("an idempotent method", () => {
     expect(streams(a).length + streams(b).length).toBe(40 + 14);
   });
 
-  it("can be cancelled in the pause, and its deadline passes in it", async () => {
+  it("can be cancelled in the pause", async () => {
     const { scene, a, b } = await twoServers();
     const controller = new AbortController();
-    const cancelled = failure(scene.call("read", "x", { signal: controller.signal }));
-    const late = failure(scene.call("read", "x", { timeoutMs: 1000 }));
+    const call = failure(scene.call("read", "x", { signal: controller.signal }));
     await settle();
     endWith(a, 1, Code.UNAVAILABLE, [["grpc-retry-pushback-ms", "990"]]);
-    endWith(b, 1, Code.UNAVAILABLE, [
-      ["grpc-retry-pushback-ms", "999"],
-      ["grpc-message", "later"],
-    ]);
     await settle();
-    expect(scene.channel.sleeping.size).toBe(2);
-    controller.abort();
-    expect(await cancelled).toMatchObject({ code: Code.CANCELLED, sent: true, attempt: 1 });
     expect(scene.channel.sleeping.size).toBe(1);
-    await scene.clock.advance(1005);
-    const error = await late;
-    expect(error.code).toBe(Code.DEADLINE_EXCEEDED);
+    controller.abort();
+    expect(await call).toMatchObject({ code: Code.CANCELLED, sent: true, attempt: 1 });
     expect(scene.channel.sleeping.size).toBe(0);
-    expect([streams(a).length, streams(b).length].sort()).toEqual([1, 2]);
+    await scene.clock.advance(1000);
+    expect(streams(b)).toEqual([]);
   });
 
   it("is not tried again with retries off", async () => {

@@ -187,7 +187,7 @@ describe("a deadline", () => {
     const peer = await scene.connected();
     const calls = [scene.call("say", "x"), scene.call("say", "x", { timeoutMs: 0 })];
     const [first, second] = [await peer.expect("HEADERS"), await peer.expect("HEADERS")];
-    expect(first.headers?.["grpc-timeout"]).toBe("2000000u");
+    expect(first.headers?.["grpc-timeout"]).toBe("2000m");
     expect(second.headers).not.toHaveProperty("grpc-timeout");
     await scene.clock.advance(2004);
     const error = await failure(calls[0]);
@@ -204,7 +204,7 @@ describe("a deadline", () => {
     await scene.instances(A);
     await scene.clock.advance(400);
     const peer = await scene.lastDial.serve();
-    expect((await peer.expect("HEADERS")).headers?.["grpc-timeout"]).toBe("600000u");
+    expect((await peer.expect("HEADERS")).headers?.["grpc-timeout"]).toBe("600m");
     answer(peer, 1, "x");
     await call;
   });

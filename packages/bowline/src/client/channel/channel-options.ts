@@ -15,7 +15,7 @@ import { registryOf } from "../../registry/target-registry.ts";
 import { ConnectionBackoff } from "../../resilience/backoff.ts";
 import { RetryBudget } from "../../resilience/retry-budget.ts";
 import { type Clock, systemClock } from "../../rpc/clock.ts";
-import { environment } from "../../rpc/environment.ts";
+import { environment } from "../../rpc/platform.ts";
 import { type Random, systemRandom } from "../../rpc/random.ts";
 import type { ClientOptions } from "../client-options.ts";
 import { userAgent } from "../user-agent.ts";

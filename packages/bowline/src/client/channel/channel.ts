@@ -168,13 +168,13 @@ export class Channel implements EndpointSetOwner, WatchHandler {
   /** A call found no endpoint: it waits, or is told why it can't. */
   enqueue(call: Call): void {
     this.#wake();
-    if (this.#state === "closed") return call.refuse(this.closedError());
+    if (this.#state === "closed") return call.cancel(this.closedError());
     if (this.#waiting.size >= this.#options.maxWaitingCalls) {
       const text = `${this.#waiting.size} calls wait for ${this.target} already (maxWaitingCalls)`;
-      return call.refuse(new RpcError(Code.RESOURCE_EXHAUSTED, text, { reason: "limit" }));
+      return call.cancel(new RpcError(Code.RESOURCE_EXHAUSTED, text, { reason: "limit" }));
     }
     if (this.#state === "transient-failure" && call.options?.waitForReady !== true) {
-      return call.refuse(this.#unavailable());
+      return call.cancel(this.#unavailable());
     }
     call.isWaiting = true;
     this.#waiting.add(call);
@@ -209,7 +209,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     this.#become("closed");
     this.#watcher?.close();
     this.#idleTimer?.cancel();
-    for (const call of [...this.#waiting, ...this.sleeping]) call.refuse(this.closedError());
+    for (const call of [...this.#waiting, ...this.sleeping]) call.cancel(this.closedError());
     this.#endpoints.close();
     this.#listeners.clear();
     this.#options.closed();
@@ -294,7 +294,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
       try {
         endpoint = this.balancer.pick(call.avoid);
       } catch (error) {
-        call.refuse(RpcError.from(error));
+        call.cancel(RpcError.from(error));
         continue;
       }
       if (endpoint === null) break;
@@ -307,7 +307,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
 
   #refuseWaiting(): void {
     for (const call of [...this.#waiting]) {
-      if (call.options?.waitForReady !== true) call.refuse(this.#unavailable());
+      if (call.options?.waitForReady !== true) call.cancel(this.#unavailable());
     }
   }
 

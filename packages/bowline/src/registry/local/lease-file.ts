@@ -1,4 +1,4 @@
-import { cryptoModule } from "../../rpc/builtins.ts";
+import { cryptoModule } from "../../rpc/platform.ts";
 import { checkInstance } from "../instance/instance.ts";
 import type { Instance } from "../registry.ts";
 import { MAX_PID, type ProcessIdentity } from "./process-table.ts";

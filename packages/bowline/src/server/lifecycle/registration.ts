@@ -4,7 +4,7 @@ import { newInstanceId } from "../../registry/instance/instance.ts";
 import type { Registration, Registry } from "../../registry/registry.ts";
 import type { RegistryConfig } from "../../registry/registry-config.ts";
 import type { Clock } from "../../rpc/clock.ts";
-import { environment } from "../../rpc/environment.ts";
+import { environment } from "../../rpc/platform.ts";
 import type { Random } from "../../rpc/random.ts";
 import { advertisedAddress } from "./advertise.ts";
 

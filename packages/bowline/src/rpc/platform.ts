@@ -1,5 +1,11 @@
 import type { Socket } from "node:net";
+import { env } from "node:process";
 import type { TLSSocket } from "node:tls";
+
+/** The environment's variables, as they are now. */
+export function environment(): Readonly<Record<string, string | undefined>> {
+  return { ...env };
+}
 
 /** node:tls, loaded at first use: it takes 20 ms, which a process that speaks plaintext need not wait for. */
 export function tlsModule(): typeof import("node:tls") {

@@ -1,0 +1,304 @@
+import { describe, expect, it } from "vitest";
+import { answer, ChannelScene } from "../../../test/client/channel-scene.ts";
+import { collect } from "../../../test/client/note-service.ts";
+import { failure, gate } from "../../../test/client/outcomes.ts";
+import { Code } from "../../rpc/code.ts";
+import { grpcMessage, grpcResponseFields } from "../../testing/raw-frames.ts";
+import type { RawPeer } from "../../testing/raw-peer.ts";
+import { settle } from "../../testing/virtual-clock.ts";
+
+const CANCEL = 8;
+const OK = [["grpc-status", "0"]] as const;
+
+function begin(peer: RawPeer, ...texts: string[]): void {
+  peer.headers(1, grpcResponseFields());
+  for (const text of texts) peer.data(1, grpcMessage(Buffer.from(text)));
+}
+
+function end(peer: RawPeer): void {
+  peer.headers(1, OK as never, { end: true });
+}
+
+describe("a server stream", () => {
+  it("gives the messages in their order, then ends", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const texts = collect(scene.stream("follow", "x"));
+    await settle();
+    begin(peer, "a", "b");
+    await settle();
+    peer.data(1, grpcMessage(Buffer.from("c")));
+    end(peer);
+    expect(await texts).toEqual(["a", "b", "c"]);
+    expect(scene.channel.stats[0]).toMatchObject({ started: 1, inFlight: 0 });
+  });
+
+  it("gives what came before the server's error, then the error", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const iterator = scene.stream("follow", "x")[Symbol.asyncIterator]();
+    await settle();
+    begin(peer, "a");
+    peer.headers(1, [["grpc-status", "5"]], { end: true });
+    await settle();
+    expect(await iterator.next()).toEqual({ value: "a", done: false });
+    const error = await failure(iterator.next());
+    expect(error).toMatchObject({
+      code: Code.NOT_FOUND,
+      origin: "remote",
+      sent: true,
+      method: "/note.v1.Notes/Follow",
+    });
+  });
+
+  it("that is left early is cancelled at the server", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const reading = (async () => {
+      for await (const text of scene.stream("follow", "x")) return text;
+      return "nothing";
+    })();
+    await settle();
+    begin(peer, "a", "b");
+    expect(await reading).toBe("a");
+    expect(await peer.expect("RST_STREAM")).toMatchObject({ streamId: 1, errorCode: CANCEL });
+    expect(scene.channel.endpoints[0].inFlight).toBe(0);
+    expect(scene.channel.stats[0].byCode[Code.CANCELLED]).toBe(1);
+  });
+
+  it("that was left before it was connected never gets there", async () => {
+    const scene = new ChannelScene();
+    const iterator = scene.stream("follow", "x")[Symbol.asyncIterator]();
+    await iterator.return?.();
+    const peer = await scene.connected();
+    expect(peer.received.some(({ type }) => type === "HEADERS")).toBe(false);
+    expect(scene.channel.waitingCount).toBe(0);
+  });
+
+  it("that nobody reads holds the server back, and keeps nothing when it ends", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const stream = scene.stream("follow", "x");
+    await settle();
+    peer.headers(1, grpcResponseFields());
+    const message = grpcMessage(Buffer.alloc(10_000, 65));
+    for (let i = 0; i < 20; i++) peer.data(1, message);
+    await settle();
+    const updates = peer.received.filter(({ type, streamId }) => type === "WINDOW_UPDATE" && streamId === 1);
+    expect(updates).toEqual([]);
+    await scene.clock.advance(2005);
+    expect(await peer.expect("RST_STREAM")).toMatchObject({ errorCode: CANCEL });
+    expect((await failure(collect(stream))).code).toBe(Code.DEADLINE_EXCEEDED);
+    expect([scene.channel.wheel.size, scene.channel.endpoints[0].inFlight]).toEqual([0, 0]);
+  });
+
+  it("gets window as its messages are read", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const iterator = scene.stream("follow", "x")[Symbol.asyncIterator]();
+    await settle();
+    peer.headers(1, grpcResponseFields());
+    const message = grpcMessage(Buffer.alloc(10_000, 65));
+    for (let i = 0; i < 20; i++) peer.data(1, message);
+    await settle();
+    for (let i = 0; i < 20; i++) await iterator.next();
+    const update = await peer.expect("WINDOW_UPDATE", ({ streamId }) => streamId === 1);
+    expect(update.increment).toBeGreaterThan(100_000);
+    await iterator.return?.();
+  });
+
+  it("is read once: a second loop goes on where the first one stopped", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const stream = scene.stream("follow", "x");
+    await settle();
+    begin(peer, "a");
+    end(peer);
+    expect(await collect(stream)).toEqual(["a"]);
+    expect(await collect(stream)).toEqual([]);
+    const left = scene.stream("follow", "x");
+    await left[Symbol.asyncIterator]().return?.();
+    expect((await failure(collect(left))).text).toBe("the stream was left before its end");
+  });
+
+  it("gives several reads at once a message each, and the end to those left over", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const iterator = scene.stream("follow", "x")[Symbol.asyncIterator]();
+    const reads = Array.from({ length: 4 }, () => iterator.next());
+    await settle();
+    begin(peer, "a");
+    await settle();
+    peer.data(1, grpcMessage(Buffer.from("b")));
+    end(peer);
+    expect((await Promise.all(reads)).map(({ value, done }) => (done ? "done" : value))).toEqual([
+      "a",
+      "b",
+      "done",
+      "done",
+    ]);
+  });
+
+  it("fails all reads at once when it fails", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const iterator = scene.stream("follow", "x")[Symbol.asyncIterator]();
+    const reads = [failure(iterator.next()), failure(iterator.next())];
+    await settle();
+    peer.destroy();
+    expect((await Promise.all(reads)).map(({ reason }) => reason)).toEqual(["connection", "connection"]);
+  });
+
+  it("that can't be read is cancelled", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const texts = failure(collect(scene.stream("follow", "x")));
+    await settle();
+    begin(peer, "\0");
+    expect(await texts).toMatchObject({ code: Code.INTERNAL, reason: "codec" });
+    expect(await peer.expect("RST_STREAM")).toMatchObject({ errorCode: CANCEL });
+  });
+
+  it("counts for the balancer with its first message, and as in flight until its end", async () => {
+    const outcomes: unknown[] = [];
+    const balancer = {
+      name: "spy",
+      all: [] as { isReady: boolean }[],
+      update(all: never) {
+        this.all = all;
+      },
+      pick: () => balancer.all[0] as never,
+      done: (_endpoint: unknown, result: string, elapsedMs: number) => void outcomes.push([result, elapsedMs]),
+    };
+    const scene = new ChannelScene({ balancer, timeoutMs: 0 });
+    await scene.instances();
+    void scene.channel.connect();
+    await scene.instances("10.0.0.1:80");
+    const peer = await scene.lastDial.serve();
+    const texts = collect(scene.stream("follow", "x"));
+    await scene.clock.advance(30);
+    begin(peer, "a");
+    await scene.clock.advance(5000);
+    expect(outcomes).toEqual([["ok", 30]]);
+    expect(scene.channel.endpoints[0].inFlight).toBe(1);
+    end(peer);
+    await texts;
+    expect(outcomes).toHaveLength(1);
+    expect(scene.channel.endpoints[0].inFlight).toBe(0);
+  });
+});
+
+describe("a stream of requests", () => {
+  it("is taken as fast as the server takes it", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    let taken = 0;
+    const requests = function* (): Generator<string> {
+      for (; taken < 100; taken++) yield "x".repeat(10_000);
+    };
+    const call = scene.call("join", requests());
+    await settle(50);
+    // A window of 65,535 bytes and what may wait behind it.
+    expect(taken).toBeLessThan(20);
+    peer.windowUpdate(0, 10_000_000).windowUpdate(1, 10_000_000);
+    await peer.expect("DATA", ({ isEnd }) => isEnd);
+    answer(peer, 1, "all");
+    expect(await call).toBe("all");
+    expect(taken).toBe(100);
+  });
+
+  it("is left, its finally run, when the server ends before it", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const left = gate();
+    const requests = async function* (): AsyncGenerator<string> {
+      try {
+        for (;;) {
+          yield "x";
+          await settle(1);
+        }
+      } finally {
+        left.open();
+      }
+    };
+    const call = scene.call("join", requests());
+    await peer.expect("DATA");
+    answer(peer, 1, "enough");
+    expect(await call).toBe("enough");
+    await left.opened;
+    expect(await peer.expect("RST_STREAM")).toMatchObject({ streamId: 1, errorCode: 0 });
+  });
+
+  it("is left when the call is cancelled, even while it waits", async () => {
+    const scene = new ChannelScene();
+    await scene.connected();
+    const controller = new AbortController();
+    let isLeft = false;
+    const requests = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise<never>(() => {}),
+        return: async () => {
+          isLeft = true;
+          return { done: true as const, value: undefined };
+        },
+      }),
+    };
+    const call = failure(scene.call("join", requests, { signal: controller.signal }));
+    await settle();
+    controller.abort();
+    expect((await call).code).toBe(Code.CANCELLED);
+    expect(isLeft).toBe(true);
+  });
+
+  it("that throws ends the call with what it throws", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const requests = async function* (): AsyncGenerator<string> {
+      yield "x";
+      throw new Error("out of notes");
+    };
+    const error = await failure(scene.call("join", requests()));
+    expect(error).toMatchObject({ code: Code.UNKNOWN, text: "out of notes", sent: true, attempt: 1 });
+    expect(await peer.expect("RST_STREAM")).toMatchObject({ errorCode: CANCEL });
+  });
+
+  it("with a message that can't be encoded ends the call", async () => {
+    const scene = new ChannelScene();
+    await scene.connected();
+    const error = await failure(scene.call("join", ["x", 7]));
+    expect(error).toMatchObject({ code: Code.INTERNAL, reason: "codec" });
+  });
+
+  it("that can't be iterated sends nothing", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const error = await failure(scene.call("join", 7));
+    expect(error).toMatchObject({ code: Code.INTERNAL, sent: false, attempt: 0 });
+    await peer.roundTrip();
+    expect(peer.received.some(({ type }) => type === "HEADERS")).toBe(false);
+  });
+
+  it("may be answered message by message", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const heard: unknown[] = [];
+    const requests = async function* (): AsyncGenerator<string> {
+      yield "one";
+      await settle(30);
+      yield "two";
+    };
+    const chat = (async () => {
+      for await (const text of scene.stream("chat", requests())) heard.push(text);
+    })();
+    await peer.expect("DATA");
+    begin(peer, "re: one");
+    await settle();
+    expect(heard).toEqual(["re: one"]);
+    await peer.expect("DATA");
+    peer.data(1, grpcMessage(Buffer.from("re: two")));
+    await peer.expect("DATA", ({ isEnd }) => isEnd);
+    end(peer);
+    await chat;
+    expect(heard).toEqual(["re: one", "re: two"]);
+  });
+});

@@ -1,0 +1,272 @@
+import { connect, type Socket } from "node:net";
+import { describe, expect, it } from "vitest";
+import { useScene } from "../../test/client/client-scene.ts";
+import { collect, type NoteClient } from "../../test/client/note-service.ts";
+import { eventually, failure, gate, outcomes } from "../../test/client/outcomes.ts";
+import { Code } from "../rpc/code.ts";
+import type { RpcError } from "../rpc/rpc-error.ts";
+import { openChannelCount } from "./channel/channel-pool.ts";
+import type { Client } from "./create-client.ts";
+
+const scene = useScene();
+
+/** Passes a port on to another, so that a test can cut what runs through it. */
+async function wire(to: number) {
+  const pairs: Socket[] = [];
+  const server = await scene.tcpServer((near) => {
+    const far = connect(to, "127.0.0.1");
+    far.on("error", () => {});
+    near.pipe(far);
+    far.pipe(near);
+    near.on("close", () => far.destroy());
+    far.on("close", () => near.destroy());
+    pairs.push(near, far);
+  });
+  const cut = (): void => {
+    for (const socket of pairs.splice(0)) socket.destroy();
+  };
+  return { address: server.address, cut, connections: () => server.sockets.length };
+}
+
+/** Each call in turn until `stop`; how they ended. */
+function load(client: Client<NoteClient>, callers: number) {
+  let isRunning = true;
+  const count = { ok: 0, failed: [] as RpcError[] };
+  const caller = async (): Promise<void> => {
+    while (isRunning) {
+      await client.read("x").then(
+        () => count.ok++,
+        (error) => count.failed.push(error),
+      );
+      // Calls that fail at once must not starve what would end that.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const all = Array.from({ length: callers }, caller);
+  return {
+    count,
+    async stop(): Promise<typeof count> {
+      isRunning = false;
+      await Promise.all(all);
+      return count;
+    },
+  };
+}
+
+describe("a connection that is cut", () => {
+  it("fails what is on it with UNAVAILABLE, and the next call works", async () => {
+    const door = gate();
+    const server = await scene.server({
+      say: async (text) => {
+        if (text === "wait") await door.opened;
+        return text;
+      },
+    });
+    const line = await wire(server.port);
+    const client = scene.client(line.address);
+    await client.say("x");
+    const calls = [client.say("wait"), client.say("wait")];
+    await eventually(() => server.stats[0].inFlight === 2);
+    line.cut();
+    for (const call of calls) {
+      expect(await failure(call)).toMatchObject({
+        code: Code.UNAVAILABLE,
+        reason: "connection",
+        sent: true,
+        attempt: 1,
+      });
+    }
+    expect(await client.say("again")).toBe("again");
+    expect(line.connections()).toBe(2);
+    door.open();
+  });
+
+  it("fails streams, too: what was read stays read", async () => {
+    const server = await scene.server({
+      async *follow() {
+        yield "first";
+        await new Promise(() => {});
+      },
+    });
+    const line = await wire(server.port);
+    const iterator = scene.client(line.address).follow("x")[Symbol.asyncIterator]();
+    expect(await iterator.next()).toEqual({ value: "first", done: false });
+    line.cut();
+    expect((await failure(iterator.next())).reason).toBe("connection");
+  });
+
+  it("is made good by a retry where that is safe", async () => {
+    let runs = 0;
+    const server = await scene.server({
+      read: async (text) => {
+        if (runs++ === 0) line.cut();
+        return text;
+      },
+    });
+    const line = await wire(server.port);
+    const client = scene.client(line.address, { retry: {} });
+    expect(await client.read("x")).toBe("x");
+    expect(runs).toBe(2);
+  });
+});
+
+describe("a server that restarts on its port", () => {
+  it("gets its clients back, and they lose no more than what was on it", async () => {
+    const handlers = { read: (text: string) => text };
+    const first = await scene.server(handlers);
+    const client = scene.client(first.address, { retry: {} });
+    const running = load(client, 8);
+    await eventually(() => running.count.ok > 100);
+    await first.close();
+    const second = await scene.server(handlers, { listen: first.address });
+    await eventually(() => second.stats[1].started > 100);
+    const { failed } = await running.stop();
+    expect(client.channel.state).toBe("ready");
+    expect(failed.filter(({ code }) => code !== Code.UNAVAILABLE)).toEqual([]);
+    for (const { text } of failed) expect(text).toContain(first.address);
+  });
+});
+
+describe("a peer that takes connections and says nothing", () => {
+  it("costs a call its deadline, and says what it waited for", async () => {
+    const silent = await scene.tcpServer(() => {});
+    const client = scene.client(silent.address, { timeoutMs: 100 });
+    const startedAt = performance.now();
+    const error = await failure(client.say("x"));
+    expect(error).toMatchObject({ code: Code.DEADLINE_EXCEEDED, sent: false });
+    expect(error.text).toBe(`deadline of 100 ms exceeded: still connecting to static:///${silent.address}`);
+    const elapsedMs = performance.now() - startedAt;
+    expect(elapsedMs).toBeGreaterThanOrEqual(99);
+    expect(elapsedMs).toBeLessThan(400);
+  });
+
+  it("that was connected costs no more than the deadline either", async () => {
+    const frozen = await scene.rawServer((peer) => peer.handshake());
+    const client = scene.client(frozen.address);
+    const startedAt = performance.now();
+    const error = await failure(client.say("x", { timeoutMs: 80 }));
+    expect(error).toMatchObject({ code: Code.DEADLINE_EXCEEDED, sent: true, instance: frozen.address });
+    expect(performance.now() - startedAt).toBeLessThan(400);
+  });
+});
+
+describe("nobody at the address", () => {
+  it("fails a call at once, and one that waits works as soon as somebody comes", async () => {
+    const { address, close } = await scene.tcpServer(() => {});
+    await close();
+    const client = scene.client(address);
+    const error = await failure(client.say("x"));
+    expect(error).toMatchObject({ code: Code.UNAVAILABLE, reason: "connection", sent: false, attempt: 0 });
+    expect(error.text).toBe(
+      `no connection to static:///${address}: cannot connect to ${address}: ` +
+        "nothing listens on this port; start the server or correct the address",
+    );
+    const waiting = client.say("x", { waitForReady: true });
+    await scene.server({}, { listen: address });
+    expect(await waiting).toBe("x");
+  });
+});
+
+describe("two servers, one of them frozen", () => {
+  it("p2c moves away from it after a few calls", async () => {
+    const frozen = await scene.rawServer((peer) => peer.handshake());
+    const server = await scene.server();
+    const client = scene.client(`static:///${frozen.address},${server.address}`, { timeoutMs: 100 });
+    await client.channel.connect();
+    await eventually(() => client.channel.endpoints.every(({ isReady }) => isReady));
+    const all: string[] = [];
+    for (let i = 0; i < 60; i++) all.push(...(await outcomes(Array.from({ length: 5 }, () => client.read("x")))));
+    const lost = all.filter((outcome) => outcome !== "x");
+    // Half of them would be lost by turns.
+    expect(lost.length).toBeLessThanOrEqual(15);
+    expect(all.slice(200).filter((outcome) => outcome !== "x").length).toBeLessThanOrEqual(2);
+    expect(lost.every((text) => text.includes(`no answer from ${frozen.address}`))).toBe(true);
+  });
+});
+
+describe("three servers", () => {
+  it("get equal shares by turns, streams counted alike", async () => {
+    const servers = await Promise.all([1, 2, 3].map(() => scene.server()));
+    const client = scene.client(`static:///${servers.map(({ address }) => address).join(",")}`, {
+      balancer: "round_robin",
+    });
+    await client.channel.connect();
+    await eventually(() => client.channel.endpoints.filter(({ isReady }) => isReady).length === 3);
+    await Promise.all(Array.from({ length: 30 }, (_, i) => (i % 2 ? client.say("x") : collect(client.follow("x")))));
+    expect(servers.map(({ stats }) => stats.reduce((sum, each) => sum + each.started, 0))).toEqual([10, 10, 10]);
+  });
+});
+
+describe("a server that takes one call at a time", () => {
+  it("serves 20 at once by several connections and a queue, and refuses none", async () => {
+    let running = 0;
+    let most = 0;
+    const say = async (text: string): Promise<string> => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running--;
+      return text;
+    };
+    const server = await scene.server({ say }, { limits: { maxConcurrentStreams: 1 } });
+    const client = scene.client(server.address, { maxConnectionsPerEndpoint: 3 });
+    const texts = Array.from({ length: 20 }, (_, i) => `${i}`);
+    expect(await outcomes(texts.map((text) => client.say(text)))).toEqual(texts);
+    expect(server.connectionCount).toBe(3);
+    expect(most).toBeLessThanOrEqual(3);
+  });
+
+  it("refuses what comes before its limit is known: those calls are sent again", async () => {
+    let opened = 0;
+    const raw = await scene.rawServer(async (peer) => {
+      await peer.handshake();
+      for (;;) {
+        const { streamId } = await peer.expect("HEADERS");
+        if (opened++ % 3 === 0) peer.rst(streamId, 7);
+        else {
+          await peer.expect("DATA", (frame) => frame.streamId === streamId);
+          peer
+            .headers(streamId, [
+              [":status", "200"],
+              ["content-type", "application/grpc"],
+            ])
+            .data(streamId, Buffer.from([0, 0, 0, 0, 2, 111, 107]))
+            .headers(streamId, [["grpc-status", "0"]], { end: true });
+        }
+      }
+    });
+    const client = scene.client(raw.address);
+    const all = await outcomes(Array.from({ length: 30 }, () => client.say("x")));
+    expect(all).toEqual(Array(30).fill("ok"));
+  });
+});
+
+describe("a thousand clients", () => {
+  it("of one target share a connection, and leave nothing behind", async () => {
+    const server = await scene.server();
+    const before = openChannelCount();
+    const clients = Array.from({ length: 1000 }, () => scene.client(server.address));
+    expect(await outcomes(clients.map((client) => client.say("x")))).toEqual(Array(1000).fill("x"));
+    expect([server.connectionCount, openChannelCount()]).toEqual([1, before + 1]);
+    await Promise.all(clients.map((client) => client.close()));
+    expect(openChannelCount()).toBe(before);
+    await eventually(() => server.connectionCount === 0);
+  });
+
+  it("one after another, each with a connection of its own, close what they opened", async () => {
+    const server = await scene.server();
+    const before = openChannelCount();
+    const handles = (): number =>
+      process.getActiveResourcesInfo().filter((name) => name.startsWith("TCPSocket")).length;
+    const open = handles();
+    for (let i = 0; i < 20; i++) {
+      const clients = Array.from({ length: 50 }, (_, j) =>
+        scene.client(server.address, { maxWaitingCalls: 1 + i * 50 + j }),
+      );
+      expect(await outcomes(clients.map((client) => client.say("x")))).toEqual(Array(50).fill("x"));
+      await Promise.all(clients.map((client) => client.close()));
+    }
+    await eventually(() => server.connectionCount === 0);
+    await eventually(() => handles() <= open);
+    expect(openChannelCount()).toBe(before);
+  });
+});
