@@ -59,8 +59,8 @@ class FileJournal<Event> implements Journal<Event> {
   #offset = 0;
   /** The segment's snapshot was seen; entries before it count for nothing. */
   #hasSnapshot = false;
-  /** Entries from here on belong to the next segment: whoever wrote them writes them there again. */
-  #limit = 0;
+  /** Length of the segment's events. When it is full, what follows belongs to the next one; who wrote it writes it there again. */
+  #eventBytes = 0;
   /** Something was missed: the next snapshot replaces the state. */
   #isBehind = true;
   #lastTag = "";
@@ -97,7 +97,7 @@ class FileJournal<Event> implements Journal<Event> {
     for (let start = 0; ; start = this.#offset - base) {
       const end = bytes.indexOf(NEWLINE, start);
       if (end < 0) return false;
-      if (end > start && this.#offset >= this.#limit && this.#hasSnapshot) return true;
+      if (end > start && this.#eventBytes >= this.#segmentBytes) return true;
       this.#offset = base + end + 1;
       this.#take(bytes.toString("utf8", start, end));
     }
@@ -111,6 +111,7 @@ class FileJournal<Event> implements Journal<Event> {
     }
     if (event === undefined || !this.#hasSnapshot) return;
     this.#state.apply(event);
+    this.#eventBytes += line.length;
     if (tag?.startsWith(this.#writer)) this.#lastTag = tag;
   }
 
@@ -122,6 +123,7 @@ class FileJournal<Event> implements Journal<Event> {
     if (this.#file >= 0) closeSync(this.#file);
     this.#file = openSync(join(this.#folder, String(this.#segment)), "a+");
     this.#offset = 0;
+    this.#eventBytes = 0;
     this.#hasSnapshot = false;
     if (this.#segment === 0) this.#began();
   }
@@ -130,7 +132,6 @@ class FileJournal<Event> implements Journal<Event> {
   #began(): void {
     this.#hasSnapshot = true;
     this.#isBehind = false;
-    this.#limit = this.#offset + this.#segmentBytes;
     rmSync(join(this.#folder, String(this.#segment - 2)), { force: true });
   }
 

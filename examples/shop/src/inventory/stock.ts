@@ -26,7 +26,7 @@ interface Shelf {
 }
 
 /** How long goods are set aside, and how long it is remembered what became of them. */
-export const HOLD_MS = 120_000;
+export const HOLD_MS = 60_000;
 
 /** Shelves and reservations, made of events alone. */
 export class Stock implements Journalled<StockEvent> {

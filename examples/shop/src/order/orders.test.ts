@@ -64,9 +64,9 @@ describe("orders", () => {
     expect(restored.findByKey("l")?.id).toBe("o-2");
   });
 
-  it("forgets the oldest when there are more than 20,000", () => {
+  it("forgets the oldest when there are more than 5,000", () => {
     const orders = new Orders();
-    for (let i = 0; i <= 20_000; i++) orders.apply(placed(`o-${i}`, `k-${i}`));
+    for (let i = 0; i <= 5_000; i++) orders.apply(placed(`o-${i}`, `k-${i}`));
     expect(orders.find("o-0")).toBeUndefined();
     expect(orders.findByKey("k-0")).toBeUndefined();
     expect(orders.find("o-1")).toBeDefined();

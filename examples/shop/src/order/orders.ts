@@ -37,7 +37,7 @@ export const PACKED_AFTER_MS = 300;
 /** … and shipped after this. */
 export const SHIPPED_AFTER_MS = 800;
 /** Orders that are remembered; older ones are forgotten. */
-const MAX_ORDERS = 20_000;
+const MAX_ORDERS = 5_000;
 
 /** What may follow a stage, if somebody brings it about. */
 const NEXT: Readonly<Partial<Record<Stage, readonly Stage[]>>> = {

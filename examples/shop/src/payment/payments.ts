@@ -18,7 +18,7 @@ export type PaymentEvent =
   | { readonly kind: "voided"; readonly key: string };
 
 /** Payments that are remembered; older ones are forgotten. */
-const MAX_PAYMENTS = 20_000;
+const MAX_PAYMENTS = 5_000;
 
 /** The payments by key, made of events alone. */
 export class Payments implements Journalled<PaymentEvent> {

@@ -50,11 +50,10 @@ export function createClient<C>(service: Service<C, unknown>, target: string, op
   });
   const key = channelKey(parsed, options);
   const channel = acquireChannel(key, () => channelOptions(parsed, options));
-  let isClosed = false;
-  const close = async (): Promise<void> => {
-    if (isClosed) return;
-    isClosed = true;
-    releaseChannel(key, channel);
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= releaseChannel(key, channel);
+    return closing;
   };
   const client: Record<string | symbol, unknown> = { channel, close, describe: () => pipeline.describe() };
   client[Symbol.asyncDispose] = close;

@@ -39,7 +39,10 @@ beforeEach(() => {
   connection = new FakeConnection(clock);
 });
 
-function keep(keepalive: Partial<KeepaliveOptions>, lifetime: Partial<LifetimeOptions> | null = null): ConnectionKeeper {
+function keep(
+  keepalive: Partial<KeepaliveOptions>,
+  lifetime: Partial<LifetimeOptions> | null = null,
+): ConnectionKeeper {
   const owner: KeptLifetime | null = lifetime && {
     options: connectionLifetime(lifetime),
     random: () => 0.5,

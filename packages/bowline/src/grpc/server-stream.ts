@@ -78,12 +78,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
     this.maxSendBufferBytes = transport.maxSendBufferBytes;
   }
 
-  /** True once the status was decided: nothing more may be sent. */
-  get isFinished(): boolean {
-    return this.#isFinished;
-  }
-
-  /** Only the status is still to come, behind what waits. */
+  /** True once the status was decided: nothing more may be sent, and it alone is still to come behind what waits. */
   override get isWritten(): boolean {
     return this.#isFinished;
   }
@@ -108,14 +103,9 @@ export class ServerStream extends GrpcStream implements MessageSink {
   begin(end: boolean): void {
     const route = this.route as ServerRoute;
     if (!route.begin(this)) return;
-    const { kind } = route.method;
+    const { kind, input } = route.method;
     if (kind === "client-stream" || kind === "bidi-stream") {
-      this.reader = new MessageReader(
-        this,
-        route.method.input,
-        this.transport.maxReceiveBytes,
-        this.requestCompression,
-      );
+      this.reader = new MessageReader(this, input, this.transport.maxReceiveBytes, this.requestCompression);
       if (end) this.reader.end(null);
       route.messages(this, this.reader);
     } else if (end) {

@@ -11,7 +11,7 @@ import type { Method } from "../rpc/method.ts";
 import type { Random } from "../rpc/random.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { TraceContext } from "../rpc/trace-context.ts";
-import { ConnectionKeeper } from "./connection-keeper.ts";
+import { ConnectionKeeper, type KeptLifetime } from "./connection-keeper.ts";
 import { HeaderFields, readFields, Seen, TOKENS, takeVarying, varying } from "./header-fields.ts";
 import {
   type KeepaliveOptions,
@@ -52,8 +52,8 @@ export interface ServerTransportOptions {
   readonly keepalive: KeepaliveOptions;
   /** How often clients may ask for one. */
   readonly pings: PingPolicy;
-  /** How long connections may live. */
-  readonly lifetime: LifetimeOptions;
+  /** How long connections may live; null = for ever. */
+  readonly lifetime: LifetimeOptions | null;
   /** Largest request message in bytes, after inflation. */
   readonly maxReceiveBytes: number;
   /** The route of a path with a leading slash, or null. */
@@ -145,13 +145,8 @@ export class ServerTransport {
     this.maxSendBufferBytes = options.limits.maxSendBufferBytes;
     this.connection = new Connection(link, this, { isServer: true, clock: options.clock, limits: options.limits });
     this.blocks = new BlockWriter(this.connection.encoder);
-    this.#keeper = new ConnectionKeeper(this.connection, options.clock, options.keepalive, {
-      options: options.lifetime,
-      random: options.random,
-      leave: (why) => this.#leave(why),
-      refuse: (why) => this.#refuse(why),
-      expire: () => this.cancel(new RpcError(Code.UNAVAILABLE, TOO_OLD, { reason: "closed" })),
-    });
+    const lifetime = options.lifetime === null ? null : this.#lifetime(options.lifetime, options.random);
+    this.#keeper = new ConnectionKeeper(this.connection, options.clock, options.keepalive, lifetime);
   }
 
   start(): void {
@@ -261,6 +256,16 @@ export class ServerTransport {
   }
 
   // --- the end in detail ---
+
+  #lifetime(options: LifetimeOptions, random: Random): KeptLifetime {
+    return {
+      options,
+      random,
+      leave: (why) => this.#leave(why),
+      refuse: (why) => this.#refuse(why),
+      expire: () => this.cancel(new RpcError(Code.UNAVAILABLE, TOO_OLD, { reason: "closed" })),
+    };
+  }
 
   /** The answer to the PING says that the client has read the GOAWAY before it: what it opened by then is on this side of it. */
   #leave(why: string): void {

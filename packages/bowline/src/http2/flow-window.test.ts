@@ -7,7 +7,11 @@ import { Http2Stream } from "./stream.ts";
 
 const KIB = 1024;
 
-function windows(connectionWindowBytes = 128 * KIB, maxWindowBytes = 1024 * KIB, streamWindowBytes = 64 * KIB): ReceiveWindows {
+function windows(
+  connectionWindowBytes = 128 * KIB,
+  maxWindowBytes = 1024 * KIB,
+  streamWindowBytes = 64 * KIB,
+): ReceiveWindows {
   return new ReceiveWindows(http2Limits({ connectionWindowBytes, maxWindowBytes, streamWindowBytes }));
 }
 

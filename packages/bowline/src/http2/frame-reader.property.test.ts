@@ -26,7 +26,9 @@ const priority = fc.option(fc.record({ dependsOn: fc.nat(0x7fffffff), exclusive:
 
 /** One frame, or a header block with its CONTINUATION frames. */
 const validFrames: fc.Arbitrary<Buffer> = fc.oneof(
-  fc.tuple(streamId, octets, fc.record({ end: fc.boolean(), padding })).map(([id, bytes, how]) => rawData(id, bytes, how)),
+  fc
+    .tuple(streamId, octets, fc.record({ end: fc.boolean(), padding }))
+    .map(([id, bytes, how]) => rawData(id, bytes, how)),
   fc
     .tuple(streamId, octets, fc.array(octets, { maxLength: 3 }), fc.record({ end: fc.boolean(), padding, priority }))
     .map(([id, first, rest, how]) =>
@@ -39,10 +41,14 @@ const validFrames: fc.Arbitrary<Buffer> = fc.oneof(
   fc.tuple(streamId, number).map(([id, code]) => rawReset(id, code)),
   fc.array(fc.tuple(fc.nat(0xffff), number), { maxLength: 5 }).map((pairs) => rawSettings(pairs)),
   fc.constant(rawFrame("SETTINGS", RawFlag.ACK, 0)),
-  fc.tuple(fc.uint8Array({ minLength: 8, maxLength: 8 }), fc.boolean()).map(([opaque, isAck]) => rawPing(opaque, isAck)),
+  fc
+    .tuple(fc.uint8Array({ minLength: 8, maxLength: 8 }), fc.boolean())
+    .map(([opaque, isAck]) => rawPing(opaque, isAck)),
   fc.tuple(number, number, fc.string({ maxLength: 20 })).map(([id, code, debug]) => rawGoaway(id, code, debug)),
   fc.tuple(number, number).map(([id, increment]) => rawWindowUpdate(id, increment)),
-  fc.tuple(fc.integer({ min: 10, max: 255 }), fc.nat(255), number, octets).map(([type, flags, id, bytes]) => rawFrame(type, flags, id, bytes)),
+  fc
+    .tuple(fc.integer({ min: 10, max: 255 }), fc.nat(255), number, octets)
+    .map(([type, flags, id, bytes]) => rawFrame(type, flags, id, bytes)),
 );
 
 const conversation = fc.array(validFrames, { maxLength: 20 }).map((frames) => Buffer.concat(frames));
@@ -53,7 +59,11 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
   return [...at, bytes.length].map((end, i) => bytes.subarray(i === 0 ? 0 : at[i - 1], end));
 }
 
-function callsOf(chunks: readonly Buffer[], isServer: boolean, stopsEvery: number = Number.POSITIVE_INFINITY): string[] {
+function callsOf(
+  chunks: readonly Buffer[],
+  isServer: boolean,
+  stopsEvery: number = Number.POSITIVE_INFINITY,
+): string[] {
   const sink = new RecordingSink();
   const frames = new FrameReader(sink, isServer, MAX_FRAME_BYTES);
   for (const chunk of chunks) {
@@ -89,7 +99,12 @@ describe("a frame reader, whatever arrives", () => {
     fc.assert(
       fc.property(conversation, (frames) => {
         const bytes = Buffer.concat([PREFACE, rawSettings(), frames]);
-        expect(callsOf([...bytes].map((octet) => Buffer.of(octet)), true)).toEqual(callsOf([bytes], true));
+        expect(
+          callsOf(
+            [...bytes].map((octet) => Buffer.of(octet)),
+            true,
+          ),
+        ).toEqual(callsOf([bytes], true));
       }),
       { numRuns: 50 },
     );
@@ -97,10 +112,15 @@ describe("a frame reader, whatever arrives", () => {
 
   it("makes the same calls when the sink stops it again and again", () => {
     fc.assert(
-      fc.property(conversation, fc.array(fc.nat(), { maxLength: 10 }), fc.integer({ min: 1, max: 3 }), (frames, places, every) => {
-        const bytes = Buffer.concat([rawSettings(), frames]);
-        expect(callsOf(cut(bytes, places), false, every)).toEqual(callsOf([bytes], false));
-      }),
+      fc.property(
+        conversation,
+        fc.array(fc.nat(), { maxLength: 10 }),
+        fc.integer({ min: 1, max: 3 }),
+        (frames, places, every) => {
+          const bytes = Buffer.concat([rawSettings(), frames]);
+          expect(callsOf(cut(bytes, places), false, every)).toEqual(callsOf([bytes], false));
+        },
+      ),
       { numRuns: 200 },
     );
   });
@@ -109,7 +129,10 @@ describe("a frame reader, whatever arrives", () => {
     const frame = fc
       .tuple(fc.nat(12), fc.nat(255), fc.oneof(fc.nat(5), fc.nat(0xffffffff)), octets, fc.option(fc.nat(0xffffff)))
       .map(([type, flags, id, bytes, length]) => rawFrame(type, flags, id, bytes, length ?? bytes.length));
-    const noise = fc.oneof(fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)), frame);
+    const noise = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+      frame,
+    );
     fc.assert(
       fc.property(fc.array(noise, { maxLength: 10 }), fc.boolean(), fc.boolean(), (parts, isServer, hasBegun) => {
         const sink = new RecordingSink();

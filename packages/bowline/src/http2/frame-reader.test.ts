@@ -78,7 +78,11 @@ describe("a frame reader", () => {
   it("ignores the reserved bit of stream ids and increments", () => {
     const sink = new RecordingSink();
     reader(sink).read(
-      Buffer.concat([rawWindowUpdate(0x80000003, 0x80000005), rawGoaway(0x80000007, 2, "why"), rawReset(0x80000009, 8)]),
+      Buffer.concat([
+        rawWindowUpdate(0x80000003, 0x80000005),
+        rawGoaway(0x80000007, 2, "why"),
+        rawReset(0x80000009, 8),
+      ]),
     );
     expect(sink.calls).toEqual(["window 3 by 5", "goaway 7 code 2 why", "reset 9 code 8"]);
   });
@@ -150,8 +154,16 @@ const wrongFrames: readonly (readonly [what: string, frame: Buffer, code: number
   ["DATA on stream 0", rawData(0, Buffer.from("x")), ErrorCode.PROTOCOL_ERROR],
   ["empty DATA on stream 0", rawData(0, Buffer.alloc(0)), ErrorCode.PROTOCOL_ERROR],
   ["DATA without room for the length of its padding", rawFrame("DATA", RawFlag.PADDED, 1), ErrorCode.FRAME_SIZE_ERROR],
-  ["DATA with padding of its whole length", rawFrame("DATA", RawFlag.PADDED, 1, Buffer.of(3, 0, 0)), ErrorCode.PROTOCOL_ERROR],
-  ["DATA with more padding than octets", rawFrame("DATA", RawFlag.PADDED, 1, Buffer.of(255, 0)), ErrorCode.PROTOCOL_ERROR],
+  [
+    "DATA with padding of its whole length",
+    rawFrame("DATA", RawFlag.PADDED, 1, Buffer.of(3, 0, 0)),
+    ErrorCode.PROTOCOL_ERROR,
+  ],
+  [
+    "DATA with more padding than octets",
+    rawFrame("DATA", RawFlag.PADDED, 1, Buffer.of(255, 0)),
+    ErrorCode.PROTOCOL_ERROR,
+  ],
   ["HEADERS on stream 0", rawHeaders(0, Buffer.of(0x82)), ErrorCode.PROTOCOL_ERROR],
   ["HEADERS without room for the length of its padding", rawFrame("HEADERS", 0xc, 1), ErrorCode.FRAME_SIZE_ERROR],
   ["HEADERS without room for its priority", rawFrame("HEADERS", 0x24, 1, Buffer.alloc(4)), ErrorCode.FRAME_SIZE_ERROR],
@@ -162,7 +174,11 @@ const wrongFrames: readonly (readonly [what: string, frame: Buffer, code: number
   ["RST_STREAM of 5 octets", rawFrame("RST_STREAM", 0, 1, Buffer.alloc(5)), ErrorCode.FRAME_SIZE_ERROR],
   ["SETTINGS on a stream", rawFrame("SETTINGS", 0, 1), ErrorCode.PROTOCOL_ERROR],
   ["SETTINGS of 5 octets", rawFrame("SETTINGS", 0, 0, Buffer.alloc(5)), ErrorCode.FRAME_SIZE_ERROR],
-  ["an acknowledgement of SETTINGS with content", rawFrame("SETTINGS", RawFlag.ACK, 0, Buffer.alloc(6)), ErrorCode.FRAME_SIZE_ERROR],
+  [
+    "an acknowledgement of SETTINGS with content",
+    rawFrame("SETTINGS", RawFlag.ACK, 0, Buffer.alloc(6)),
+    ErrorCode.FRAME_SIZE_ERROR,
+  ],
   ["PUSH_PROMISE", rawFrame("PUSH_PROMISE", 4, 1, Buffer.of(0, 0, 0, 2, 0x82)), ErrorCode.PROTOCOL_ERROR],
   ["PING on a stream", rawFrame("PING", 0, 1, Buffer.alloc(8)), ErrorCode.PROTOCOL_ERROR],
   ["PING of 7 octets", rawFrame("PING", 0, 0, Buffer.alloc(7)), ErrorCode.FRAME_SIZE_ERROR],
@@ -203,7 +219,9 @@ describe("a frame that is wrong by itself ends the connection:", () => {
     (type) => {
       const sink = new RecordingSink();
       const frames = reader(sink);
-      frames.read(rawFrame(type, 0, type === "DATA" || type === "HEADERS" ? 1 : 0, Buffer.alloc(0), MAX_FRAME_BYTES + 1));
+      frames.read(
+        rawFrame(type, 0, type === "DATA" || type === "HEADERS" ? 1 : 0, Buffer.alloc(0), MAX_FRAME_BYTES + 1),
+      );
       expect(sink.calls).toEqual(["error FRAME_SIZE_ERROR: a frame of 16385 octets, 16384 are allowed"]);
       expect(frames.retainedBytes).toBe(0);
     },

@@ -17,7 +17,13 @@ describe("a frame writer", () => {
   it("writes every kind of frame", () => {
     const link = new CapturingLink();
     const writer = new FrameWriter(link);
-    writer.settings([[3, 0xffffffff], [4, 7]], false);
+    writer.settings(
+      [
+        [3, 0xffffffff],
+        [4, 7],
+      ],
+      false,
+    );
     writer.settings([], true);
     writer.ping(Buffer.from("01234567"), false);
     writer.ping(Buffer.from("76543210"), true);
@@ -28,12 +34,30 @@ describe("a frame writer", () => {
     writer.data(1, payload(0), false);
     writer.flush();
     const [settings, ack, ping, pong, update, reset, goaway, data, empty] = link.frames;
-    expect(settings).toMatchObject({ type: "SETTINGS", isAck: false, settings: [[3, 0xffffffff], [4, 7]] });
+    expect(settings).toMatchObject({
+      type: "SETTINGS",
+      isAck: false,
+      settings: [
+        [3, 0xffffffff],
+        [4, 7],
+      ],
+    });
     expect(ack).toMatchObject({ type: "SETTINGS", isAck: true, settings: [] });
-    expect([ping.payload.toString(), ping.isAck, pong.payload.toString(), pong.isAck]).toEqual(["01234567", false, "76543210", true]);
+    expect([ping.payload.toString(), ping.isAck, pong.payload.toString(), pong.isAck]).toEqual([
+      "01234567",
+      false,
+      "76543210",
+      true,
+    ]);
     expect(update).toMatchObject({ type: "WINDOW_UPDATE", streamId: 5, increment: 0x7fffffff });
     expect(reset).toMatchObject({ type: "RST_STREAM", streamId: 0x7fffffff, errorCode: 8 });
-    expect(goaway).toMatchObject({ type: "GOAWAY", streamId: 0, lastStreamId: 9, errorCode: 11, debug: "zu viel – too much" });
+    expect(goaway).toMatchObject({
+      type: "GOAWAY",
+      streamId: 0,
+      lastStreamId: 9,
+      errorCode: 11,
+      debug: "zu viel – too much",
+    });
     expect(data).toMatchObject({ type: "DATA", streamId: 1, isEnd: true });
     expect(empty).toMatchObject({ type: "DATA", isEnd: false });
     expect(empty.payload).toHaveLength(0);
@@ -46,7 +70,9 @@ describe("a frame writer", () => {
     writer.headers(3, Buffer.alloc(100, 0x82), true, 100);
     writer.headers(5, Buffer.alloc(250, 0x82), true, 100);
     writer.flush();
-    expect(link.frames.map(({ type, streamId, flags, payload: octets }) => [type, streamId, flags, octets.length])).toEqual([
+    expect(
+      link.frames.map(({ type, streamId, flags, payload: octets }) => [type, streamId, flags, octets.length]),
+    ).toEqual([
       ["HEADERS", 1, 4, 0],
       ["HEADERS", 3, 5, 100],
       ["HEADERS", 5, 1, 100],
@@ -144,7 +170,11 @@ describe("a frame writer", () => {
     writer.offset = at + 90_000;
     writer.data(5, payload(15_000), true);
     writer.flush();
-    expect(link.frames.map((frame) => [frame.streamId, frame.payload.length])).toEqual([[1, 10], [3, 90_000], [5, 15_000]]);
+    expect(link.frames.map((frame) => [frame.streamId, frame.payload.length])).toEqual([
+      [1, 10],
+      [3, 90_000],
+      [5, 15_000],
+    ]);
   });
 
   it("tells of congestion from a refused write until the link has drained", () => {

@@ -20,12 +20,17 @@ describe("the limits", () => {
     [{ maxHeaderFields: 7 }, "limits.maxHeaderFields is 7: give a whole number of fields from 8 to 10000"],
     [{ resetBurst: 1.5 }, "limits.resetBurst is 1.5: give a whole number of frames from 1 to 1000000"],
     [{ stallTimeoutMs: Number.NaN }, "limits.stallTimeoutMs is NaN: give a whole number of ms from 100 to 3600000"],
-    [{ glitchRate: "5" as unknown as number }, "limits.glitchRate is 5: give a whole number of per second from 1 to 1000000"],
+    [
+      { glitchRate: "5" as unknown as number },
+      "limits.glitchRate is 5: give a whole number of per second from 1 to 1000000",
+    ],
   ])("refuse %j", (overrides, text) => {
     expect(() => http2Limits(overrides)).toThrow(new RangeError(text));
   });
 
   it("name the known ones for a name that is none", () => {
-    expect(() => http2Limits({ maxStreams: 5 } as object)).toThrow(/^limits\.maxStreams is not a limit; known are maxConcurrentStreams, /);
+    expect(() => http2Limits({ maxStreams: 5 } as object)).toThrow(
+      /^limits\.maxStreams is not a limit; known are maxConcurrentStreams, /,
+    );
   });
 });

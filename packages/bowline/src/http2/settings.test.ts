@@ -4,7 +4,11 @@ import { ErrorCode, MAX_INT31 } from "./frames.ts";
 import { http2Limits } from "./limits.ts";
 import { ownSettings, PeerSettings, type SettingsError } from "./settings.ts";
 
-function apply(to: PeerSettings, pairs: readonly (readonly [number, number])[], peerIsServer = false): SettingsError | null {
+function apply(
+  to: PeerSettings,
+  pairs: readonly (readonly [number, number])[],
+  peerIsServer = false,
+): SettingsError | null {
   const frame = rawSettings(pairs);
   return to.apply(frame, 9, frame.length, peerIsServer, 32);
 }
@@ -12,7 +16,12 @@ function apply(to: PeerSettings, pairs: readonly (readonly [number, number])[], 
 describe("a peer's settings", () => {
   it("start as the protocol says", () => {
     const peer = new PeerSettings();
-    expect(peer).toMatchObject({ headerTableBytes: 4096, initialWindowBytes: 65_535, maxFrameBytes: 16_384, received: false });
+    expect(peer).toMatchObject({
+      headerTableBytes: 4096,
+      initialWindowBytes: 65_535,
+      maxFrameBytes: 16_384,
+      received: false,
+    });
   });
 
   it("are applied in the order of the frame, the last of one kind counts", () => {
@@ -56,7 +65,13 @@ describe("a peer's settings", () => {
   it("of unknown kinds are ignored", () => {
     const peer = new PeerSettings();
     const before = { ...peer };
-    expect(apply(peer, [[0, 1], [7, 1], [0xffff, 0xffffffff]])).toBeNull();
+    expect(
+      apply(peer, [
+        [0, 1],
+        [7, 1],
+        [0xffff, 0xffffffff],
+      ]),
+    ).toBeNull();
     expect(peer).toMatchObject({ ...before, received: true, maxConcurrentStreams: MAX_INT31 });
   });
 
@@ -93,8 +108,23 @@ describe("a peer's settings", () => {
 
 describe("our settings", () => {
   it("say how many streams a server takes, and that a client wants no pushes", () => {
-    const limits = http2Limits({ maxConcurrentStreams: 5, headerTableBytes: 0, streamWindowBytes: 70_000, maxHeaderListBytes: 2000 });
-    expect(ownSettings(limits, true)).toEqual([[1, 0], [3, 5], [4, 70_000], [6, 2000]]);
-    expect(ownSettings(limits, false)).toEqual([[1, 0], [2, 0], [4, 70_000], [6, 2000]]);
+    const limits = http2Limits({
+      maxConcurrentStreams: 5,
+      headerTableBytes: 0,
+      streamWindowBytes: 70_000,
+      maxHeaderListBytes: 2000,
+    });
+    expect(ownSettings(limits, true)).toEqual([
+      [1, 0],
+      [3, 5],
+      [4, 70_000],
+      [6, 2000],
+    ]);
+    expect(ownSettings(limits, false)).toEqual([
+      [1, 0],
+      [2, 0],
+      [4, 70_000],
+      [6, 2000],
+    ]);
   });
 });

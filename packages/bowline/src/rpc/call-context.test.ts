@@ -93,7 +93,9 @@ describe("the context of a call", () => {
           }
         }
         context.cancel(cancelled);
-        expect(children.map((child) => child.reasons.length)).toEqual(children.map((child) => (open.has(child) ? 1 : 0)));
+        expect(children.map((child) => child.reasons.length)).toEqual(
+          children.map((child) => (open.has(child) ? 1 : 0)),
+        );
       }),
     );
   });

@@ -169,7 +169,11 @@ describe("a timer wheel", () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant("add" as const), node: fc.nat(9), ms: fc.oneof(fc.nat(50), fc.nat(12_000)) }),
       fc.record({ kind: fc.constant("remove" as const), node: fc.nat(9), ms: fc.constant(0) }),
-      fc.record({ kind: fc.constantFrom("advance" as const, "stall" as const), node: fc.constant(0), ms: fc.oneof(fc.nat(40), fc.nat(7000)) }),
+      fc.record({
+        kind: fc.constantFrom("advance" as const, "stall" as const),
+        node: fc.constant(0),
+        ms: fc.oneof(fc.nat(40), fc.nat(7000)),
+      }),
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {

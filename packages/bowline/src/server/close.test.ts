@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { certPair } from "../../test/certs.ts";
 import { ScriptedRegistry } from "../../test/server/scripted-registry.ts";
-import { failure, gate, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
+import { failure, gate, heldSay, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
 import { collect } from "../../test/server/text-service.ts";
 import { Code } from "../rpc/code.ts";
 import { grpcMessage, grpcRequestFields, RawSetting } from "../testing/raw-frames.ts";
@@ -32,7 +32,7 @@ describe("close", () => {
     const finish = gate();
     const clock = new VirtualClock();
     const scene = await scenes.start(
-      { say: async (text) => (running.open(), await finish.opened, text) },
+      { say: heldSay(running, finish) },
       { name: "text.rpc", registry, clock, drainAcceptMs: 2000, drainTimeoutMs: 30_000 },
     );
     const peer = await scene.rawPeer();
@@ -43,11 +43,17 @@ describe("close", () => {
     say(1);
     await running.opened;
     registry.onUpdate = async () => {
-      registry.events.push(`health ${scene.server.health.get("")}, ${peer.received.some(({ type }) => type === "GOAWAY")}`);
+      registry.events.push(
+        `health ${scene.server.health.get("")}, ${peer.received.some(({ type }) => type === "GOAWAY")}`,
+      );
     };
     const closed = scene.server.close();
     expect(scene.server.state).toBe("draining");
-    expect(await peer.expect("GOAWAY")).toMatchObject({ lastStreamId: MAX_ID, errorCode: NO_ERROR, debug: SHUTTING_DOWN });
+    expect(await peer.expect("GOAWAY")).toMatchObject({
+      lastStreamId: MAX_ID,
+      errorCode: NO_ERROR,
+      debug: SHUTTING_DOWN,
+    });
     expect(registry.events.slice(1)).toEqual(["update draining", "health NOT_SERVING, false", "leave"]);
     // Calls that are on their way are still taken.
     say(3);
@@ -90,13 +96,16 @@ describe("close", () => {
     };
     const scene = await scenes.start(
       {
-        say: async (text) => (await arrive(), text),
+        say: (text) => arrive().then(() => text),
         async *repeat(text) {
           yield text;
           await arrive();
           yield text;
         },
-        join: async (texts) => (await arrive(), (await collect(texts)).join("")),
+        join: async (texts) => {
+          await arrive();
+          return (await collect(texts)).join("");
+        },
         async *chat(texts) {
           await arrive();
           yield* texts;
@@ -123,7 +132,10 @@ describe("close", () => {
     const signals: AbortSignal[] = [];
     const scene = await scenes.start(
       {
-        say: (_text, { signal }) => (signals.push(signal), new Promise(() => {})),
+        say: (_text, { signal }) => {
+          signals.push(signal);
+          return new Promise(() => {});
+        },
         async *repeat(text, { signal }) {
           signals.push(signal);
           yield text;
@@ -167,7 +179,10 @@ describe("close", () => {
   it("waits for those that have its address from the registry, though nobody is connected", async () => {
     const clock = new VirtualClock();
     const registry = new ScriptedRegistry();
-    const scene = await scenes.start({}, { clock, name: "text.rpc", registry, drainAcceptMs: 2000, drainTimeoutMs: 30_000 });
+    const scene = await scenes.start(
+      {},
+      { clock, name: "text.rpc", registry, drainAcceptMs: 2000, drainTimeoutMs: 30_000 },
+    );
     const closed = scene.server.close();
     await clock.advance(1900);
     // A newcomer is served like any other: it found no better server.
@@ -221,10 +236,7 @@ describe("close does not wait for", () => {
   it("a client that opens more and more calls after both GOAWAYs", async () => {
     const running = gate();
     const finish = gate();
-    const scene = await scenes.start(
-      { say: async (text) => (running.open(), await finish.opened, text) },
-      { drainTimeoutMs: 60_000 },
-    );
+    const scene = await scenes.start({ say: heldSay(running, finish) }, { drainTimeoutMs: 60_000 });
     const peer = await scene.rawPeer();
     await peer.handshake();
     const fields = grpcRequestFields("/text.v1.Text/Say");
@@ -256,7 +268,9 @@ describe("close does not wait for", () => {
     const scene = await scenes.start({}, { drainTimeoutMs: 0 });
     const peer = await scene.rawPeer();
     await peer.handshake([[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
-    peer.headers(1, grpcRequestFields("/text.v1.Text/Say")).data(1, grpcMessage(Buffer.alloc(1000, "x")), { end: true });
+    peer
+      .headers(1, grpcRequestFields("/text.v1.Text/Say"))
+      .data(1, grpcMessage(Buffer.alloc(1000, "x")), { end: true });
     await peer.expect("HEADERS");
     await scene.server.close();
     await peer.closed;

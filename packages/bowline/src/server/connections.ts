@@ -4,6 +4,8 @@ import type { Link } from "../http2/link.ts";
 import type { RpcError } from "../rpc/rpc-error.ts";
 import type { Misbehaviour } from "./misbehaviour.ts";
 
+/** Connections that wait for the server's start; of more the oldest are closed, which mostly are gone already. */
+const MAX_HELD = 10_000;
 /** Debug data of GOAWAY. */
 const SHUTTING_DOWN = "the server is shutting down";
 
@@ -43,7 +45,7 @@ export class Connections implements ServerTransportOwner {
   /** Takes a new connection. One that comes while the server is leaving is served like any other: it found no better one. */
   accept(link: Link): void {
     if (this.#held !== null) {
-      this.#held.push(link);
+      if (this.#held.push(link) > MAX_HELD) this.#held.shift()?.destroy();
       return;
     }
     const transport = new ServerTransport(link, this.#options, this);

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { failure, gate, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
 import { collect, type TextHandlers } from "../../test/server/text-service.ts";
-import { grpcMessage, grpcRequestFields } from "../testing/raw-frames.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
+import { grpcMessage, grpcRequestFields } from "../testing/raw-frames.ts";
+import type { ServerInterceptor } from "./pipeline.ts";
 import type { ServerCall } from "./server-call.ts";
 import type { ServerContext } from "./server-context.ts";
 
@@ -43,12 +44,21 @@ describe("a handler's context", () => {
         return text;
       },
     });
-    await scene.client().say("x", { metadata: [["a", "1"], ["a", "2"], ["b-bin", Uint8Array.of(1)]] });
+    await scene.client().say("x", {
+      metadata: [
+        ["a", "1"],
+        ["a", "2"],
+        ["b-bin", Uint8Array.of(1)],
+      ],
+    });
     expect(seen.method).toBe("/text.v1.Text/Say");
     expect(seen.metadata?.getAll("a")).toEqual(["1", "2"]);
     expect(seen.metadata?.getBinary("b-bin")).toEqual(Uint8Array.of(1));
     expect([...(seen.metadata ?? [])].map(([key]) => key).sort()).toEqual(["a", "a", "b-bin", "user-agent"]);
-    expect(seen.peer).toMatchObject({ remoteAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/), localAddress: scene.server.address });
+    expect(seen.peer).toMatchObject({
+      remoteAddress: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
+      localAddress: scene.server.address,
+    });
     expect(seen.peer?.tls).toBeUndefined();
   });
 
@@ -150,7 +160,10 @@ describe("a handler's signal is aborted", () => {
 
 describe("a call made by a handler", () => {
   /** front → middle → back, each calling the next one's `say`. */
-  async function chain(back: Partial<TextHandlers>, propagate?: string[]): Promise<{ front: ServerScene; timeouts: number[] }> {
+  async function chain(
+    back: Partial<TextHandlers>,
+    propagate?: string[],
+  ): Promise<{ front: ServerScene; timeouts: number[] }> {
     const timeouts: number[] = [];
     const last = await scenes.start({
       ...back,
@@ -231,6 +244,25 @@ describe("a call made by a handler", () => {
     );
     await front.client().say("x", { metadata: { tenant: "blue", other: "stays here" } });
     expect(seen).toEqual([["blue", undefined]]);
+  });
+
+  it("belongs to the same trace, each hop a span of its own", async () => {
+    const calls: ServerCall[] = [];
+    const interceptors: ServerInterceptor[] = [
+      (call, next) => {
+        calls.push(call.context as ServerCall);
+        return next(call);
+      },
+    ];
+    const back = await scenes.start({}, { interceptors });
+    const toBack = back.client();
+    const front = await scenes.start({ say: (text) => toBack.say(text) }, { interceptors });
+    await front.client().say("x");
+    const traces = calls.map(({ traceA, traceB, traceC, traceD }) => [traceA, traceB, traceC, traceD]);
+    expect(traces).toHaveLength(2);
+    expect(traces[1]).toEqual(traces[0]);
+    expect(traces[0]).not.toEqual([0, 0, 0, 0]);
+    expect([calls[1].spanA, calls[1].spanB]).not.toEqual([calls[0].spanA, calls[0].spanB]);
   });
 
   it("passes on what another server's handler said, without its trailers", async () => {

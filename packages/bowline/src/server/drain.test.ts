@@ -5,8 +5,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Load } from "../../test/server/load.ts";
 import { type ServerScene, useScenes } from "../../test/server/server-scene.ts";
 import { collect, type TextClient, TextService } from "../../test/server/text-service.ts";
-import { type Client, createClient } from "../client/create-client.ts";
 import type { ClientOptions } from "../client/client-options.ts";
+import { type Client, createClient } from "../client/create-client.ts";
 import { local } from "../registry/local/local.ts";
 import type { ServerOptions } from "./server-options.ts";
 

@@ -102,7 +102,10 @@ describe("handlers", () => {
     });
     const client = scene.client();
     const seen: Metadata[] = [];
-    const onMetadata = { onHeader: (each: Metadata) => seen.push(each), onTrailer: (each: Metadata) => seen.push(each) };
+    const onMetadata = {
+      onHeader: (each: Metadata) => seen.push(each),
+      onTrailer: (each: Metadata) => seen.push(each),
+    };
     await client.say("x", onMetadata);
     await collect(client.repeat("x", onMetadata));
     const [header, trailer, streamHeader, streamTrailer] = seen;
@@ -116,27 +119,72 @@ describe("handlers", () => {
 describe("what a handler throws by mistake", () => {
   const secret = new Error("password of the database: hunter2");
   const mistakes: [string, Partial<TextHandlers>][] = [
-    ["a sync throw", { say: () => { throw secret; } }],
+    [
+      "a sync throw",
+      {
+        say: () => {
+          throw secret;
+        },
+      },
+    ],
     ["a rejected promise", { say: () => Promise.reject(secret) }],
-    ["something that is no Error", { say: () => { throw wrong("hunter2"); } }],
+    [
+      "something that is no Error",
+      {
+        say: () => {
+          throw wrong("hunter2");
+        },
+      },
+    ],
   ];
 
-  it.each(mistakes)("%s is UNKNOWN, hidden from the caller, and logged once with its stack", async (_name, handlers) => {
-    const scene = await scenes.start(handlers);
-    const error = await failure(scene.client().say("x"));
-    expect(error).toMatchObject({ code: Code.UNKNOWN, text: "the handler failed" });
-    expect(scene.log.lines).toHaveLength(1);
-    const [{ level, text, fields }] = scene.log.lines;
-    expect({ level, text }).toEqual({ level: "error", text: "a handler failed" });
-    expect(fields).toMatchObject({ method: "/text.v1.Text/Say", peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/) });
-    expect([secret, "hunter2"]).toContain(fields.error);
-  });
+  it.each(mistakes)(
+    "%s is UNKNOWN, hidden from the caller, and logged once with its stack",
+    async (_name, handlers) => {
+      const scene = await scenes.start(handlers);
+      const error = await failure(scene.client().say("x"));
+      expect(error).toMatchObject({ code: Code.UNKNOWN, text: "the handler failed" });
+      expect(scene.log.lines).toHaveLength(1);
+      const [{ level, text, fields }] = scene.log.lines;
+      expect({ level, text }).toEqual({ level: "error", text: "a handler failed" });
+      expect(fields).toMatchObject({ method: "/text.v1.Text/Say", peer: expect.stringMatching(/^127\.0\.0\.1:\d+$/) });
+      expect([secret, "hunter2"]).toContain(fields.error);
+    },
+  );
 
   const generators: [string, number, TextHandlers["repeat"]][] = [
-    ["before it gives an iterable", 0, () => { throw secret; }],
-    ["before the first message", 0, async function* () { throw secret; }],
-    ["after messages", 2, async function* () { yield "a"; yield "b"; throw secret; }],
-    ["in a sync generator", 1, function* () { yield "a"; throw secret; }],
+    [
+      "before it gives an iterable",
+      0,
+      () => {
+        throw secret;
+      },
+    ],
+    [
+      "before the first message",
+      0,
+      // biome-ignore lint/correctness/useYield: it does not come to that
+      async function* () {
+        throw secret;
+      },
+    ],
+    [
+      "after messages",
+      2,
+      async function* () {
+        yield "a";
+        yield "b";
+        throw secret;
+      },
+    ],
+    [
+      "in a sync generator",
+      1,
+      function* () {
+        yield "a";
+        throw secret;
+      },
+    ],
   ];
 
   it.each(generators)("a streaming handler %s: the messages before are read first", async (_name, count, repeat) => {
@@ -171,7 +219,14 @@ describe("what a handler throws by mistake", () => {
     ["no iterable", /Repeat must give an \(async\) iterable/, () => wrong(42)],
     ["a promise of none", /must give an \(async\) iterable/, async () => wrong(undefined)],
     ["an iterable of nothing", /gave undefined for a message/, () => wrong([undefined])],
-    ["an iterable of what can't be encoded", /can't be encoded/, async function* () { yield "ok"; yield wrong(42); }],
+    [
+      "an iterable of what can't be encoded",
+      /can't be encoded/,
+      async function* () {
+        yield "ok";
+        yield wrong(42);
+      },
+    ],
   ];
 
   it.each(uselessStreams)("a stream that is %s is INTERNAL and logged", async (_name, text, repeat) => {
@@ -181,8 +236,23 @@ describe("what a handler throws by mistake", () => {
     expect(scene.log.lines.map((line) => line.text)).toEqual(["a handler gave what can't be sent"]);
   });
 
+  it("an error that can't be sent ends the call with INTERNAL, and nothing else", async () => {
+    const details = [{ typeUrl: "x", value: undefined }];
+    const scene = await scenes.start({
+      say: () => Promise.reject(new RpcError(Code.ABORTED, "no", { details: wrong(details) })),
+    });
+    const client = scene.client();
+    expect(await failure(client.say("x"))).toMatchObject({ code: Code.INTERNAL });
+    expect(scene.log.lines.map((line) => line.text)).toEqual(["a status can't be sent"]);
+    expect(await client.join(["y"])).toBe("y");
+  });
+
   it("an error with code OK is UNKNOWN", async () => {
-    const scene = await scenes.start({ say: () => { throw new RpcError(Code.OK, "fine"); } });
+    const scene = await scenes.start({
+      say: () => {
+        throw new RpcError(Code.OK, "fine");
+      },
+    });
     expect(await failure(scene.client().say("x"))).toMatchObject({ code: Code.UNKNOWN });
     expect(scene.log.lines).toHaveLength(1);
   });

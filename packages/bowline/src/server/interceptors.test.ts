@@ -3,6 +3,7 @@ import { failure, useScenes } from "../../test/server/server-scene.ts";
 import { collect } from "../../test/server/text-service.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
+import { grpcRequestFields } from "../testing/raw-frames.ts";
 import type { ServedCall, ServerInterceptor } from "./pipeline.ts";
 
 const scenes = useScenes();
@@ -27,7 +28,15 @@ describe("interceptors of a server", () => {
   it("run in the order of the list, the first outermost", async () => {
     const events: string[] = [];
     const interceptors = [tracing("a", events), tracing("b", events)];
-    const scene = await scenes.start({ say: (text) => (events.push("handler"), text) }, { interceptors });
+    const scene = await scenes.start(
+      {
+        say(text) {
+          events.push("handler");
+          return text;
+        },
+      },
+      { interceptors },
+    );
     expect(await scene.client().say("x")).toBe("x");
     expect(events).toEqual(["a in", "b in", "handler", "b out", "a out"]);
   });
@@ -71,7 +80,15 @@ describe("interceptors of a server", () => {
       if (call.request === "no") throw new RpcError(Code.PERMISSION_DENIED, "not you");
       return call.request === "cached" ? "from the cache" : next(call);
     };
-    const scene = await scenes.start({ say: (text) => (handled++, text) }, { interceptors: [interceptor] });
+    const scene = await scenes.start(
+      {
+        say(text) {
+          handled++;
+          return text;
+        },
+      },
+      { interceptors: [interceptor] },
+    );
     const client = scene.client();
     expect(await failure(client.say("no"))).toMatchObject({ code: Code.PERMISSION_DENIED, text: "not you" });
     expect(await client.say("cached")).toBe("from the cache");
@@ -87,13 +104,22 @@ describe("interceptors of a server", () => {
         throw new RpcError(Code.ABORTED, `it said: ${(error as Error).message}`);
       }
     };
-    const scene = await scenes.start({ say: () => { throw new Error("boom"); } }, { interceptors: [interceptor] });
+    const scene = await scenes.start(
+      {
+        say: () => {
+          throw new Error("boom");
+        },
+      },
+      { interceptors: [interceptor] },
+    );
     expect(await failure(scene.client().say("x"))).toMatchObject({ code: Code.ABORTED, text: "it said: boom" });
     expect(scene.log.lines).toEqual([]);
   });
 
   it("that throw by mistake end the call with UNKNOWN, logged once", async () => {
-    const interceptor: ServerInterceptor = () => { throw new Error("boom"); };
+    const interceptor: ServerInterceptor = () => {
+      throw new Error("boom");
+    };
     const scene = await scenes.start({}, { interceptors: [interceptor] });
     expect(await failure(scene.client().say("x"))).toMatchObject({ code: Code.UNKNOWN, text: "the handler failed" });
     expect(await failure(collect(scene.client().repeat("x")))).toMatchObject({ code: Code.UNKNOWN });
@@ -115,12 +141,14 @@ describe("interceptors of a server", () => {
     const scene = await scenes.start({}, { interceptors: [tracing("a", events)] });
     const peer = await scene.rawPeer();
     await peer.handshake();
-    const { grpcRequestFields } = await import("../testing/raw-frames.ts");
     peer.headers(1, grpcRequestFields("/text.v1.Text/Say", [["grpc-timeout", "0n"]]), { end: true });
     peer.headers(3, grpcRequestFields("/text.v1.Text/Nothing"), { end: true });
     const [late, unknown] = [await peer.expect("HEADERS"), await peer.expect("HEADERS")];
     expect(late.headers).toMatchObject({ "grpc-status": "4" });
-    expect(unknown.headers).toMatchObject({ "grpc-status": "12", "grpc-message": "unknown method Nothing for service text.v1.Text" });
+    expect(unknown.headers).toMatchObject({
+      "grpc-status": "12",
+      "grpc-message": "unknown method Nothing for service text.v1.Text",
+    });
     expect(events).toEqual([]);
   });
 });

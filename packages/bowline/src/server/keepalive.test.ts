@@ -23,7 +23,7 @@ async function keep(keepalive: ServerKeepaliveOptions, acknowledges = false): Pr
   const clock = new VirtualClock();
   const finish = gate();
   const scene = await scenes.start(
-    { say: async (text) => (await finish.opened, text) },
+    { say: (text) => finish.opened.then(() => text) },
     { clock, keepalive, random: () => 0.5 },
   );
   const peer = await scene.rawPeer(acknowledges);
@@ -46,7 +46,9 @@ describe("a silent client", () => {
     await peer.closed;
     await scene.eventually(() => scene.server.connectionCount === 0);
     expect(scene.server.misbehaved).toEqual(new Map([["keepalive", 1]]));
-    expect(scene.log.lines[0].text).toMatch(/gave no sign of life within 5000 ms after a PING \(keepalive\.timeoutMs\)/);
+    expect(scene.log.lines[0].text).toMatch(
+      /gave no sign of life within 5000 ms after a PING \(keepalive\.timeoutMs\)/,
+    );
     expect([...scene.server.stats[0].byCode.keys()].filter((code) => scene.server.stats[0].byCode[code] > 0)).toEqual([
       Code.CANCELLED,
     ]);
@@ -172,7 +174,10 @@ describe("a connection", () => {
     await peer.expect("GOAWAY");
     await clock.advance(2000);
     const status = await peer.expect("HEADERS");
-    expect(status.headers).toMatchObject({ "grpc-status": "14", "grpc-message": expect.stringContaining("maxAgeGraceMs") });
+    expect(status.headers).toMatchObject({
+      "grpc-status": "14",
+      "grpc-message": expect.stringContaining("maxAgeGraceMs"),
+    });
     await peer.closed;
   });
 

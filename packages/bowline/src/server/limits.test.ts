@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, it } from "vitest";
-import { failure, gate, useScenes } from "../../test/server/server-scene.ts";
+import { failure, gate, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
 import { Code } from "../rpc/code.ts";
 import { grpcMessage, grpcRequestFields } from "../testing/raw-frames.ts";
 import type { RawPeer } from "../testing/raw-peer.ts";
@@ -24,7 +24,7 @@ async function statusOf(peer: RawPeer, id: number): Promise<string | undefined> 
 }
 
 /** The honest client on another connection notices nothing. */
-async function othersAreServed(scene: Awaited<ReturnType<typeof scenes.start>>): Promise<void> {
+async function othersAreServed(scene: ServerScene): Promise<void> {
   expect(await scene.client().say("honest")).toBe("honest");
 }
 
@@ -99,7 +99,11 @@ describe("many connections (row 26)", () => {
     const scene = await scenes.start({}, { maxConnections: 20 });
     const client = scene.client();
     await client.say("x");
-    const sockets = Array.from({ length: 40 }, () => connect(scene.server.port, "127.0.0.1").on("error", () => {}).resume());
+    const sockets = Array.from({ length: 40 }, () =>
+      connect(scene.server.port, "127.0.0.1")
+        .on("error", () => {})
+        .resume(),
+    );
     const closed = sockets.map((socket) => once(socket, "close"));
     await Promise.race(closed);
     await scene.eventually(() => scene.server.misbehaved.get("too-many-connections") === 21);
@@ -165,7 +169,13 @@ describe("a body that nobody wants any more (row 28)", () => {
   it("of a stream whose handler does not read is held back by the window", async () => {
     const running = gate();
     const finish = gate();
-    const scene = await scenes.start({ join: async () => (running.open(), await finish.opened, "enough") });
+    const scene = await scenes.start({
+      join: async () => {
+        running.open();
+        await finish.opened;
+        return "enough";
+      },
+    });
     let taken = 0;
     const flood = async function* (): AsyncGenerator<string> {
       for (;;) {

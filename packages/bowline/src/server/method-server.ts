@@ -2,6 +2,7 @@ import type { Compression } from "../codec/compression.ts";
 import type { MessageReader } from "../grpc/message-reader.ts";
 import type { ServerStream } from "../grpc/server-stream.ts";
 import type { ServerRoute } from "../grpc/server-transport.ts";
+import { ErrorCode } from "../http2/frames.ts";
 import type { Logger } from "../observe/logger.ts";
 import { MethodStats } from "../observe/method-stats.ts";
 import { callStorage } from "../rpc/call-context.ts";
@@ -216,7 +217,13 @@ export class MethodServer implements ServerRoute {
 
   #finish(call: ServerCall, error: RpcError | null): void {
     if (call.isOver) return;
-    call.stream.finish(error);
+    try {
+      call.stream.finish(error);
+    } catch (failure) {
+      // Details or metadata that are none: an error that TypeScript would not have let through.
+      this.#log(call, failure, "a status can't be sent");
+      call.stream.connection.resetStream(call.stream, ErrorCode.INTERNAL_ERROR);
+    }
     this.#over(call, error);
   }
 

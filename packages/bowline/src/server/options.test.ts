@@ -32,23 +32,63 @@ class RecordingRegistry implements Registry {
 describe("a wrong option", () => {
   const wrong: [string, unknown, string][] = [
     ["an unknown one", { lisen: ":0" }, "createServer options.lisen is not an option; did you mean listen?"],
-    ["an unknown one in a group", { keepalive: { timeMS: 1 } }, "options.keepalive.timeMS is not an option; did you mean timeMs?"],
+    [
+      "an unknown one in a group",
+      { keepalive: { timeMS: 1 } },
+      "options.keepalive.timeMS is not an option; did you mean timeMs?",
+    ],
     ["a bad address", { listen: "localhost" }, 'createServer options.listen: address "localhost": the port is missing'],
     ["a bad port", { listen: "localhost:70000" }, 'port "70000" is not a number from 0 to 65535'],
-    ["an address nobody can connect to", { advertise: ":80" }, 'createServer options.advertise: address ":80": the host is missing'],
+    [
+      "an address nobody can connect to",
+      { advertise: ":80" },
+      'createServer options.advertise: address ":80": the host is missing',
+    ],
     ["a registry without a name", { registry: new RecordingRegistry() }, "createServer options.name is missing"],
     ["a name that is none", { name: "", registry: new RecordingRegistry() }, "createServer options.name: service"],
-    ["a compression nobody has", { compression: "lzma" }, 'createServer options.compression is "lzma": give one of identity, gzip'],
-    ["a negative time", { drainTimeoutMs: -1 }, "createServer options.drainTimeoutMs is -1: give a number of ms from 0 to 2147483647"],
-    ["a time of 0 where none may be", { keepalive: { maxAgeMs: 0 } }, "options.keepalive.maxAgeMs is 0: give a number of ms from 1 to Infinity"],
-    ["half a byte", { maxReceiveBytes: 0.5 }, "createServer options.maxReceiveBytes is 0.5: give a whole number of bytes"],
+    [
+      "a compression nobody has",
+      { compression: "lzma" },
+      'createServer options.compression is "lzma": give one of identity, gzip',
+    ],
+    [
+      "a negative time",
+      { drainTimeoutMs: -1 },
+      "createServer options.drainTimeoutMs is -1: give a number of ms from 0 to 2147483647",
+    ],
+    [
+      "a time of 0 where none may be",
+      { keepalive: { maxAgeMs: 0 } },
+      "options.keepalive.maxAgeMs is 0: give a number of ms from 1 to Infinity",
+    ],
+    [
+      "half a byte",
+      { maxReceiveBytes: 0.5 },
+      "createServer options.maxReceiveBytes is 0.5: give a whole number of bytes",
+    ],
     ["no connections", { maxConnections: 0 }, "createServer options.maxConnections is 0"],
     ["a wrong type", { handleSignals: "no" }, 'createServer options.handleSignals is "no": give a boolean'],
-    ["an interceptor that is none", { interceptors: [{}] }, "createServer options.interceptors[0] is object: give a function"],
-    ["a key that is none", { propagate: ["a", 1] }, "createServer options.propagate[1] is number: give the key of metadata"],
-    ["a layer that is none", { without: ["metric"] }, 'createServer options.without: there is no layer "metric"; did you mean metrics?'],
+    [
+      "an interceptor that is none",
+      { interceptors: [{}] },
+      "createServer options.interceptors[0] is object: give a function",
+    ],
+    [
+      "a key that is none",
+      { propagate: ["a", 1] },
+      "createServer options.propagate[1] is number: give the key of metadata",
+    ],
+    [
+      "a layer that is none",
+      { without: ["metric"] },
+      'createServer options.without: there is no layer "metric"; did you mean metrics?',
+    ],
     ["a bound that is none", { limits: { maxStreams: 1 } }, "maxStreams"],
-    ["a logger that lacks something", { logger: { info() {}, warn() {} } }, "createServer options.logger.error is missing: give a logger such as pino"],
+    [
+      "a logger that lacks something",
+      { logger: { info() {}, warn() {} } },
+      "createServer options.logger.error is missing: give a logger such as pino",
+    ],
   ];
 
   it.each(wrong)("%s is refused at once, with what is allowed", (_name, options, text) => {
@@ -71,7 +111,12 @@ describe("option", () => {
     const { server } = await scenes.start({}, { name: "user.rpc", registry, listen: "0.0.0.0:0" });
     const [[service, first], [, second]] = registry.registered;
     expect(service).toBe("user.rpc");
-    expect(first).toMatchObject({ id: "user-1", addresses: [{ address: advertise, network: "" }], state: "ready", weight: 1 });
+    expect(first).toMatchObject({
+      id: "user-1",
+      addresses: [{ address: advertise, network: "" }],
+      state: "ready",
+      weight: 1,
+    });
     expect(second.id).toMatch(new RegExp(`^user\\.rpc-${process.pid}-\\w+$`));
     expect(second.addresses).toEqual([{ address: `127.0.0.1:${server.port}`, network: "" }]);
   });
@@ -131,9 +176,16 @@ describe("option", () => {
     expect(settings.settings).toContainEqual([3, 7]);
   });
 
-  it("logger: gets the lines; JSON on standard error without one", async () => {
+  it("logger: gets the lines", async () => {
     const logger = new RecordingLogger();
-    const scene = await scenes.start({ say: () => { throw new Error("boom"); } }, { logger });
+    const scene = await scenes.start(
+      {
+        say: () => {
+          throw new Error("boom");
+        },
+      },
+      { logger },
+    );
     await failure(scene.client().say("x"));
     expect(logger.lines.map((line) => line.text)).toEqual(["a handler failed"]);
     expect(scene.log.lines).toEqual([]);
@@ -142,7 +194,15 @@ describe("option", () => {
   it("clock: is what deadlines go by", async () => {
     const clock = new VirtualClock();
     let isRunning = false;
-    const scene = await scenes.start({ say: () => { isRunning = true; return new Promise(() => {}); } }, { clock });
+    const scene = await scenes.start(
+      {
+        say: () => {
+          isRunning = true;
+          return new Promise(() => {});
+        },
+      },
+      { clock },
+    );
     const peer = await scene.rawPeer();
     await peer.handshake();
     peer.headers(1, grpcRequestFields("/text.v1.Text/Say", [["grpc-timeout", "1S"]]));

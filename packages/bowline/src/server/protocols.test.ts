@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { get as httpGet, type IncomingMessage, request as httpRequest } from "node:http";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { get as httpGet, request as httpRequest, type IncomingMessage } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { get as httpsGet } from "node:https";
 import { connect } from "node:net";
@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { certPair, certPath } from "../../test/certs.ts";
 import { failure, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
+import { type TextHandlers, TextService } from "../../test/server/text-service.ts";
+import { createClient } from "../client/create-client.ts";
 import type { LinkPeer } from "../http2/link.ts";
 import type { TlsSettings } from "../net/tls-files.ts";
 import { Code } from "../rpc/code.ts";
@@ -41,12 +43,17 @@ async function http2Request(
   return { headers: answer, text };
 }
 
+/** An echo that writes down who calls. */
+function noting(peers: LinkPeer[]): TextHandlers["say"] {
+  return (text, { peer }) => {
+    peers.push(peer);
+    return text;
+  };
+}
+
 /** A server with TLS, which wants client certificates as `tls` says. */
 function secure(tls: Partial<TlsSettings> = {}, peers: LinkPeer[] = []): Promise<ServerScene> {
-  return scenes.start(
-    { say: (text, { peer }) => (peers.push(peer), text) },
-    { tls: { ...certPair("server"), ...tls } as TlsSettings },
-  );
+  return scenes.start({ say: noting(peers) }, { tls: { ...certPair("server"), ...tls } as TlsSettings });
 }
 
 describe("HTTP/1.1", () => {
@@ -63,7 +70,6 @@ describe("HTTP/1.1", () => {
   it("is answered so over TLS too", async () => {
     const scene = await secure();
     const url = `https://localhost:${scene.server.port}/`;
-    const { readFileSync } = await import("node:fs");
     const [response] = (await once(httpsGet(url, { ca: readFileSync(AUTHORITIES) }), "response")) as [IncomingMessage];
     expect(response.statusCode).toBe(404);
     expect(await body(response)).toBe(HINT);
@@ -126,7 +132,9 @@ describe("TLS and plaintext mixed up", () => {
     const client = scene.client({ tls: { authorities: AUTHORITIES }, authority: "localhost" });
     const error = await failure(client.say("x"));
     expect(error.code).toBe(Code.UNAVAILABLE);
-    expect(error.text).toMatch(/the port speaks plaintext, not TLS; drop tls for this target or turn it on at the server/);
+    expect(error.text).toMatch(
+      /the port speaks plaintext, not TLS; drop tls for this target or turn it on at the server/,
+    );
     expect(scene.server.misbehaved.get("tls-on-plaintext")).toBe(1);
     expect(scene.log.lines[0]).toMatchObject({
       level: "warn",
@@ -139,7 +147,9 @@ describe("TLS and plaintext mixed up", () => {
     const scene = await secure();
     const error = await failure(scene.client().say("x"));
     expect(error.code).toBe(Code.UNAVAILABLE);
-    expect(error.text).toMatch(/speaks TLS on this port and refused a plaintext connection: turn on tls for this target/);
+    expect(error.text).toMatch(
+      /speaks TLS on this port and refused a plaintext connection: turn on tls for this target/,
+    );
     expect(scene.server.misbehaved.get("plaintext-on-tls")).toBe(1);
     expect(scene.log.lines[0].text).toBe("speaks plaintext, this port speaks TLS: turn on tls at the client");
   });
@@ -187,8 +197,7 @@ describe("addresses", () => {
     directory = mkdtempSync(join(tmpdir(), "bowline-server-"));
     const path = join(directory, "s");
     const peers: LinkPeer[] = [];
-    const handlers = { say: (text: string, { peer }: { peer: LinkPeer }) => (peers.push(peer), text) };
-    const scene = await scenes.start(handlers, { listen: `unix:${path}` });
+    const scene = await scenes.start({ say: noting(peers) }, { listen: `unix:${path}` });
     expect([scene.server.address, scene.server.port]).toEqual([`unix:${path}`, 0]);
     expect(await scene.client().say("x")).toBe("x");
     expect(peers[0].remoteAddress).toMatch(/^unix:/);
@@ -199,8 +208,6 @@ describe("addresses", () => {
     expect(six.server.address).toBe(`[::1]:${six.server.port}`);
     expect(await six.client().say("x")).toBe("x");
     const all = await scenes.start({}, { listen: ":0" });
-    const { createClient } = await import("../client/create-client.ts");
-    const { TextService } = await import("../../test/server/text-service.ts");
     for (const host of ["127.0.0.1", "[::1]"]) {
       const client = createClient(TextService, `${host}:${all.server.port}`);
       expect(await client.say(host)).toBe(host);

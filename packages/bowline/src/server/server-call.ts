@@ -40,7 +40,10 @@ export class ServerCall extends CallContext implements ServerContext {
 
   get deadline(): Date | undefined {
     const left = this.timeRemainingMs;
-    return left === undefined ? undefined : new Date(new Date().getTime() + left);
+    if (left === undefined) return undefined;
+    const deadline = new Date();
+    deadline.setTime(deadline.getTime() + left);
+    return deadline;
   }
 
   get timeRemainingMs(): number | undefined {

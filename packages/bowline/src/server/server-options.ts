@@ -157,13 +157,15 @@ export function checkServerOptions(options: ServerOptions): void {
 export function connectionCare(options: ServerKeepaliveOptions = {}): {
   readonly keepalive: KeepaliveOptions;
   readonly pings: PingPolicy;
-  readonly lifetime: LifetimeOptions;
+  readonly lifetime: LifetimeOptions | null;
 } {
   const { timeMs, timeoutMs, minPingMs, pingWithoutCalls, maxAgeMs, maxAgeGraceMs, maxIdleMs } = options;
+  // Nothing is kept of a connection's life that nobody limits.
+  const isLimited = maxAgeMs !== undefined || maxIdleMs !== undefined;
   return {
     keepalive: serverKeepalive(given({ timeMs, timeoutMs })),
     pings: pingPolicy(given({ minTimeMs: minPingMs, permitWithoutStream: pingWithoutCalls })),
-    lifetime: connectionLifetime(given({ maxAgeMs, maxAgeGraceMs, maxIdleMs })),
+    lifetime: isLimited ? connectionLifetime(given({ maxAgeMs, maxAgeGraceMs, maxIdleMs })) : null,
   };
 }
 

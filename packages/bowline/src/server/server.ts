@@ -260,7 +260,11 @@ export class Server implements AsyncDisposable {
 
   #answerHttp1(socket: Socket): void {
     const { remoteAddress } = socketPeer(socket);
-    this.#misbehaviour.add("http1", remoteAddress, "speaks HTTP/1, this port serves gRPC over HTTP/2: answered with 404");
+    this.#misbehaviour.add(
+      "http1",
+      remoteAddress,
+      "speaks HTTP/1, this port serves gRPC over HTTP/2: answered with 404",
+    );
     answerHttp1(socket, this.#clock);
   }
 

@@ -49,21 +49,24 @@ function connect(target: string): Client<TextClient> {
 }
 
 describe("a process that is asked to end", () => {
-  it.each(["SIGTERM", "SIGINT"] as const)("by %s drains and ends with 0, under load, without a failed call", async (signal) => {
-    const other = await scenes.start();
-    const child = await startProcess(1, { drainAcceptMs: 50 });
-    const [address] = child.said as [string];
-    const load = new Load(connect(`static:///${address},${other.server.address}`), 40);
-    await load.more(1000);
-    child.process.kill(signal);
-    expect(await child.ended).toBe(0);
-    await load.more(1000);
-    const { calls, failures } = await load.stop();
-    expect(failures).toEqual([]);
-    expect(calls).toBeGreaterThanOrEqual(2000);
-    expect(other.server.stats[0].started).toBeLessThan(calls);
-    expect(child.stderr).toBe("");
-  });
+  it.each(["SIGTERM", "SIGINT"] as const)(
+    "by %s drains and ends with 0, under load, without a failed call",
+    async (signal) => {
+      const other = await scenes.start();
+      const child = await startProcess(1, { drainAcceptMs: 50 });
+      const [address] = child.said as [string];
+      const load = new Load(connect(`static:///${address},${other.server.address}`), 40);
+      await load.more(1000);
+      child.process.kill(signal);
+      expect(await child.ended).toBe(0);
+      await load.more(1000);
+      const { calls, failures } = await load.stop();
+      expect(failures).toEqual([]);
+      expect(calls).toBeGreaterThanOrEqual(2000);
+      expect(other.server.stats[0].started).toBeLessThan(calls);
+      expect(child.stderr).toBe("");
+    },
+  );
 
   it("waits for all its servers", async () => {
     const child = await startProcess(2, { drainAcceptMs: 0 });

@@ -2,12 +2,17 @@ import { createServer as createNetServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { certPath } from "../../test/certs.ts";
 import { ScriptedRegistry } from "../../test/server/scripted-registry.ts";
-import { failure, gate, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
+import { failure, gate, heldSay, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
 import { staticRegistry } from "../registry/static.ts";
 import { Code } from "../rpc/code.ts";
 
 const scenes = useScenes();
-const never = (): Promise<void> => new Promise(() => {});
+
+/** Says that it was reached, and lets one wait. */
+function never(reached: { open(): void }): Promise<void> {
+  reached.open();
+  return new Promise(() => {});
+}
 
 /** A port that is free now. */
 async function freePort(): Promise<number> {
@@ -58,12 +63,15 @@ describe("start", () => {
   it("lets clients that connect before ready has resolved wait, and then serves them", async () => {
     const bound = gate();
     const ready = gate();
-    const scene = scenes.make({}, {
-      ready: () => {
-        bound.open();
-        return ready.opened;
+    const scene = scenes.make(
+      {},
+      {
+        ready: () => {
+          bound.open();
+          return ready.opened;
+        },
       },
-    });
+    );
     const started = scene.server.start();
     await bound.opened;
     const peer = await scene.rawPeer();
@@ -112,7 +120,12 @@ describe("a start that fails", () => {
 
   it.each([
     ["rejects", () => Promise.reject(new Error("no database"))],
-    ["throws", () => { throw new Error("no database"); }],
+    [
+      "throws",
+      () => {
+        throw new Error("no database");
+      },
+    ],
   ] as const)("because ready %s: with that error, nothing left open", async (_how, ready) => {
     const port = await freePort();
     const registry = new ScriptedRegistry();
@@ -126,11 +139,14 @@ describe("a start that fails", () => {
     const port = await freePort();
     const registry = new ScriptedRegistry();
     const running = gate();
-    const scene = scenes.make({ say: () => (running.open(), never() as never) }, {
-      listen: `127.0.0.1:${port}`,
-      name: "text.rpc",
-      registry,
-    });
+    const scene = scenes.make(
+      { say: heldSay(running) },
+      {
+        listen: `127.0.0.1:${port}`,
+        name: "text.rpc",
+        registry,
+      },
+    );
     let early: Promise<unknown> = Promise.resolve();
     registry.onRegister = async () => {
       early = failure(scene.client().say("x"));
@@ -164,7 +180,7 @@ describe("close during the start", () => {
   it("gives the start up at once, whatever ready waits for", async () => {
     const port = await freePort();
     const atReady = gate();
-    const scene = scenes.make({}, { listen: `127.0.0.1:${port}`, ready: () => (atReady.open(), never()) });
+    const scene = scenes.make({}, { listen: `127.0.0.1:${port}`, ready: () => never(atReady) });
     const started = scene.server.start();
     const outcome = expect(started).rejects.toThrow(new Error(given));
     await atReady.opened;
@@ -187,7 +203,10 @@ describe("close during the start", () => {
     const registry = new ScriptedRegistry();
     const registering = gate();
     const registered = gate();
-    registry.onRegister = () => (registering.open(), registered.opened);
+    registry.onRegister = () => {
+      registering.open();
+      return registered.opened;
+    };
     const scene = scenes.make({}, { name: "text.rpc", registry });
     const outcome = expect(scene.server.start()).rejects.toThrow(new Error(given));
     await registering.opened;

@@ -117,7 +117,7 @@ export class ChannelScene {
       maxWaitingCalls: options.maxWaitingCalls ?? 1000,
       idleTimeoutMs: options.idleTimeoutMs ?? 0,
       watch: options.watch ?? ((handler) => this.#watch(handler)),
-      closed: () => this.releases++,
+      closed: async () => void this.releases++,
     });
     this.channel.onState((state) => this.states.push(state));
     this.pipeline = clientPipeline({

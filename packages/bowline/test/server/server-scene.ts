@@ -1,6 +1,6 @@
 import { afterEach } from "vitest";
-import { type Client, createClient } from "../../src/client/create-client.ts";
 import type { ClientOptions } from "../../src/client/client-options.ts";
+import { type Client, createClient } from "../../src/client/create-client.ts";
 import { dial } from "../../src/net/dial.ts";
 import type { Logger } from "../../src/observe/logger.ts";
 import { systemClock } from "../../src/rpc/clock.ts";
@@ -121,6 +121,15 @@ export async function failure(call: Promise<unknown>): Promise<RpcError> {
   );
   if (RpcError.is(outcome)) return outcome;
   throw outcome;
+}
+
+/** A `say` that opens `running` and answers with its text once `finish` is open; without one, never. */
+export function heldSay(running: { open(): void }, finish?: { readonly opened: Promise<void> }): TextHandlers["say"] {
+  return async (text) => {
+    running.open();
+    await (finish === undefined ? new Promise(() => {}) : finish.opened);
+    return text;
+  };
 }
 
 /** A promise with its two ends outside. */

@@ -13,10 +13,15 @@ function report(line: unknown): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
+function neverReady(): Promise<void> {
+  report("ready?");
+  return new Promise(() => {});
+}
+
 const servers = Array.from({ length: count }, () =>
   createServer({
     listen: "127.0.0.1:0",
-    ...(hang ? { ready: () => (report("ready?"), new Promise<void>(() => {})) } : {}),
+    ...(hang ? { ready: neverReady } : {}),
     ...options,
   }).add(TextService, {
     ...echo,

@@ -1,6 +1,15 @@
 import { ErrorCode } from "../../src/http2/frames.ts";
 import type { Http2Limits, LimitName } from "../../src/http2/limits.ts";
-import { rawContinuation, rawData, rawFrame, rawHeaders, rawPing, rawReset, rawSettings, rawWindowUpdate } from "../../src/testing/raw-frames.ts";
+import {
+  rawContinuation,
+  rawData,
+  rawFrame,
+  rawHeaders,
+  rawPing,
+  rawReset,
+  rawSettings,
+  rawWindowUpdate,
+} from "../../src/testing/raw-frames.ts";
 import { encodeLiterals, type HeaderList } from "../../src/testing/raw-hpack.ts";
 
 /** What a peer does to us, and which bound it runs into. */
@@ -37,18 +46,27 @@ export const attacks: readonly Attack[] = [
     what: "rapid reset (row 1, CVE-2023-44487)",
     limit: "resetBurst",
     limits: bucket,
-    allowed: (request) => times(10, (i) => Buffer.concat([rawHeaders(id(i), request), rawReset(id(i), ErrorCode.CANCEL)])),
+    allowed: (request) =>
+      times(10, (i) => Buffer.concat([rawHeaders(id(i), request), rawReset(id(i), ErrorCode.CANCEL)])),
     excess: (request) => [rawHeaders(id(10), request), rawReset(id(10), ErrorCode.CANCEL)],
     role: "server",
   },
-  ...([
-    ["WINDOW_UPDATE of 0", (streamId) => rawWindowUpdate(streamId, 0)],
-    ["WINDOW_UPDATE past 2^31-1", (streamId) => rawWindowUpdate(streamId, 0x7fffffff)],
-    ["PRIORITY of the wrong length", (streamId) => rawFrame("PRIORITY", 0, streamId, Buffer.alloc(4))],
-    ["PRIORITY on itself", (streamId) => rawFrame("PRIORITY", 0, streamId, Buffer.of(0, 0, 0, streamId, 0))],
-    ["DATA after END_STREAM", (streamId) => Buffer.concat([rawData(streamId, NOTHING, { end: true }), rawData(streamId, Buffer.of(1))])],
-    ["HEADERS that depend on themselves", (streamId) => rawHeaders(streamId, [["a", "b"]], { end: true, priority: { dependsOn: streamId } })],
-  ] satisfies [string, (streamId: number) => Buffer][]).map(
+  ...(
+    [
+      ["WINDOW_UPDATE of 0", (streamId) => rawWindowUpdate(streamId, 0)],
+      ["WINDOW_UPDATE past 2^31-1", (streamId) => rawWindowUpdate(streamId, 0x7fffffff)],
+      ["PRIORITY of the wrong length", (streamId) => rawFrame("PRIORITY", 0, streamId, Buffer.alloc(4))],
+      ["PRIORITY on itself", (streamId) => rawFrame("PRIORITY", 0, streamId, Buffer.of(0, 0, 0, streamId, 0))],
+      [
+        "DATA after END_STREAM",
+        (streamId) => Buffer.concat([rawData(streamId, NOTHING, { end: true }), rawData(streamId, Buffer.of(1))]),
+      ],
+      [
+        "HEADERS that depend on themselves",
+        (streamId) => rawHeaders(streamId, [["a", "b"]], { end: true, priority: { dependsOn: streamId } }),
+      ],
+    ] satisfies [string, (streamId: number) => Buffer][]
+  ).map(
     ([what, trick]): Attack => ({
       what: `making us reset by ${what} (row 2, CVE-2025-8671)`,
       limit: "resetBurst",
@@ -69,14 +87,20 @@ export const attacks: readonly Attack[] = [
     what: "a header block without end (row 3, CVE-2024-27316)",
     limit: "maxContinuationFrames",
     limits: { maxContinuationFrames: 3 },
-    allowed: (request) => [rawHeaders(1, request, { endHeaders: false }), ...times(3, () => rawContinuation(1, NOTHING, false))],
+    allowed: (request) => [
+      rawHeaders(1, request, { endHeaders: false }),
+      ...times(3, () => rawContinuation(1, NOTHING, false)),
+    ],
     excess: () => [rawContinuation(1, NOTHING, false)],
   },
   {
     what: "a header block of many octets (row 3)",
     limit: "maxHeaderBlockBytes",
     limits: { maxHeaderBlockBytes: 4000 },
-    allowed: () => [rawHeaders(1, Buffer.alloc(2000, 0x82), { endHeaders: false }), rawContinuation(1, Buffer.alloc(2000, 0x82), false)],
+    allowed: () => [
+      rawHeaders(1, Buffer.alloc(2000, 0x82), { endHeaders: false }),
+      rawContinuation(1, Buffer.alloc(2000, 0x82), false),
+    ],
     excess: () => [rawContinuation(1, Buffer.of(0x82), false)],
   },
   {
@@ -118,7 +142,11 @@ export const attacks: readonly Attack[] = [
     what: "HEADERS on a stream that we have reset",
     limit: "glitchBurst",
     limits: bucket,
-    allowed: (request) => [rawHeaders(1, request), rawWindowUpdate(1, 0), ...times(9, () => rawHeaders(1, [["a", "b"]], { end: true }))],
+    allowed: (request) => [
+      rawHeaders(1, request),
+      rawWindowUpdate(1, 0),
+      ...times(9, () => rawHeaders(1, [["a", "b"]], { end: true })),
+    ],
     excess: () => [rawHeaders(1, [["a", "b"]], { end: true })],
     role: "server",
   },
@@ -126,7 +154,12 @@ export const attacks: readonly Attack[] = [
     what: "empty DATA (row 14, CVE-2019-9518)",
     limit: "maxEmptyDataFrames",
     limits: { maxEmptyDataFrames: 5 },
-    allowed: (request) => [rawHeaders(1, request), ...times(5, () => rawData(1, NOTHING)), rawData(1, Buffer.of(0)), ...times(5, () => rawData(1, NOTHING))],
+    allowed: (request) => [
+      rawHeaders(1, request),
+      ...times(5, () => rawData(1, NOTHING)),
+      rawData(1, Buffer.of(0)),
+      ...times(5, () => rawData(1, NOTHING)),
+    ],
     excess: () => [rawData(1, NOTHING)],
   },
   {

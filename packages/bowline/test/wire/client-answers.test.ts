@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ErrorCode, errorCodeName } from "../../src/http2/frames.ts";
 import { Code, codeName } from "../../src/rpc/code.ts";
 import { RpcError } from "../../src/rpc/rpc-error.ts";
-import { RawSetting, grpcMessage, grpcResponseFields } from "../../src/testing/raw-frames.ts";
+import { grpcMessage, grpcResponseFields, RawSetting } from "../../src/testing/raw-frames.ts";
 import type { HeaderList } from "../../src/testing/raw-hpack.ts";
 import type { RawPeer } from "../../src/testing/raw-peer.ts";
 import { answer, answerStatus, nextRequest, outcome, RawServer } from "./raw-server.ts";
@@ -80,7 +80,11 @@ describe("RST_STREAM of a server means", () => {
   });
 
   it("nothing once the answer is complete", async () => {
-    expect(await unary((id) => (answer(peer, id), peer.rst(id, ErrorCode.INTERNAL_ERROR)))).toEqual(Buffer.from("answer"));
+    const late = (id: number): void => {
+      answer(peer, id);
+      peer.rst(id, ErrorCode.INTERNAL_ERROR);
+    };
+    expect(await unary(late)).toEqual(Buffer.from("answer"));
     await expectWell();
   });
 });
@@ -102,20 +106,31 @@ describe("an answer that is not gRPC", () => {
   ])("with status %s and %j becomes a status of its own", async (status, type, code) => {
     const head: HeaderList = [[":status", status], ...(type === "" ? [] : [["content-type", type] as const])];
     const text = new RegExp(`HTTP status ${status}`);
-    expect(await unary((id) => peer.headers(id, head).data(id, Buffer.from("<html>"), { end: true }))).toEqual(error(code, text));
+    expect(await unary((id) => peer.headers(id, head).data(id, Buffer.from("<html>"), { end: true }))).toEqual(
+      error(code, text),
+    );
     expect(await unary((id) => peer.headers(id, head, { end: true }))).toEqual(error(code, text));
     await expectWell();
   });
 
   it("but has a grpc-status is believed when it is one block", async () => {
-    const head: HeaderList = [[":status", "503"], ["content-type", "text/plain"], ["grpc-status", "8"], ["grpc-message", "busy"]];
-    expect(await unary((id) => peer.headers(id, head, { end: true }))).toEqual(error(Code.RESOURCE_EXHAUSTED, /^busy$/));
+    const head: HeaderList = [
+      [":status", "503"],
+      ["content-type", "text/plain"],
+      ["grpc-status", "8"],
+      ["grpc-message", "busy"],
+    ];
+    expect(await unary((id) => peer.headers(id, head, { end: true }))).toEqual(
+      error(Code.RESOURCE_EXHAUSTED, /^busy$/),
+    );
   });
 });
 
 describe("the status of an answer", () => {
   it("may come without anything before it", async () => {
-    expect(await unary((id) => answerStatus(peer, id, 5, [["grpc-message", "no %E2%82%AC"]]))).toEqual(error(Code.NOT_FOUND, /^no €$/));
+    expect(await unary((id) => answerStatus(peer, id, 5, [["grpc-message", "no %E2%82%AC"]]))).toEqual(
+      error(Code.NOT_FOUND, /^no €$/),
+    );
     expect(await serverStream((id) => answerStatus(peer, id, 0))).toEqual([]);
   });
 
@@ -126,10 +141,22 @@ describe("the status of an answer", () => {
     ["negative", [["grpc-status", "-1"]], Code.UNKNOWN, /"-1"/],
     ["beyond the known", [["grpc-status", "17"]], Code.UNKNOWN, /17/],
     ["beyond all measure", [["grpc-status", "99999999999999999999"]], Code.UNKNOWN, /9999/],
-    ["an error in front of its message", [["grpc-status", "13"], ["grpc-message", "%"]], Code.INTERNAL, /^%$/],
+    [
+      "an error in front of its message",
+      [
+        ["grpc-status", "13"],
+        ["grpc-message", "%"],
+      ],
+      Code.INTERNAL,
+      /^%$/,
+    ],
   ])("that is %s is told in trailers and alone", async (_what, trailers, code, text) => {
-    expect(await unary((id) => peer.headers(id, HEAD).data(id, MESSAGE).headers(id, trailers, { end: true }))).toEqual(error(code, text));
-    expect(await unary((id) => peer.headers(id, grpcResponseFields(trailers), { end: true }))).toEqual(error(code, text));
+    expect(await unary((id) => peer.headers(id, HEAD).data(id, MESSAGE).headers(id, trailers, { end: true }))).toEqual(
+      error(code, text),
+    );
+    expect(await unary((id) => peer.headers(id, grpcResponseFields(trailers), { end: true }))).toEqual(
+      error(code, text),
+    );
   });
 
   it("that comes with the headers does not count when a body follows", async () => {
@@ -138,7 +165,9 @@ describe("the status of an answer", () => {
   });
 
   it("is missed when the data end the stream", async () => {
-    expect(await unary((id) => peer.headers(id, HEAD).data(id, MESSAGE, { end: true }))).toEqual(error(Code.UNKNOWN, /without a status/));
+    expect(await unary((id) => peer.headers(id, HEAD).data(id, MESSAGE, { end: true }))).toEqual(
+      error(Code.UNKNOWN, /without a status/),
+    );
     const seen = await serverStream((id) => peer.headers(id, HEAD).data(id, MESSAGE, { end: true }));
     expect(seen.at(-1)).toEqual(error(Code.UNKNOWN, /without a status/));
   });
@@ -148,8 +177,22 @@ describe("a malformed answer is reset with PROTOCOL_ERROR and fails its call onl
   it.each<[string, (id: number) => unknown]>([
     ["no :status", (id) => peer.headers(id, [["content-type", "application/grpc"]])],
     ["a :status that is no number", (id) => peer.headers(id, [[":status", "2xx"]])],
-    [":status twice", (id) => peer.headers(id, [[":status", "200"], [":status", "200"]])],
-    [":status behind a field", (id) => peer.headers(id, [["a", "b"], [":status", "200"]])],
+    [
+      ":status twice",
+      (id) =>
+        peer.headers(id, [
+          [":status", "200"],
+          [":status", "200"],
+        ]),
+    ],
+    [
+      ":status behind a field",
+      (id) =>
+        peer.headers(id, [
+          ["a", "b"],
+          [":status", "200"],
+        ]),
+    ],
     ["a pseudo-header of requests", (id) => peer.headers(id, [...HEAD.slice(0, 1), [":path", "/"]])],
     ["an unknown pseudo-header", (id) => peer.headers(id, [...HEAD.slice(0, 1), [":x", "y"]])],
     ["upper case in a name", (id) => peer.headers(id, grpcResponseFields([["Upper", "x"]]))],
@@ -159,9 +202,23 @@ describe("a malformed answer is reset with PROTOCOL_ERROR and fails its call onl
     ["an end with 100", (id) => peer.headers(id, [[":status", "100"]], { end: true })],
     ["101", (id) => peer.headers(id, [[":status", "101"]])],
     ["headers twice", (id) => peer.headers(id, HEAD).headers(id, HEAD)],
-    ["headers in the middle of data", (id) => peer.headers(id, HEAD).data(id, MESSAGE).headers(id, [["a", "b"]])],
+    [
+      "headers in the middle of data",
+      (id) =>
+        peer
+          .headers(id, HEAD)
+          .data(id, MESSAGE)
+          .headers(id, [["a", "b"]]),
+    ],
     [":status in trailers", (id) => peer.headers(id, HEAD).headers(id, [[":status", "200"], ...OK], { end: true })],
-    ["LF in trailers", (id) => peer.headers(id, HEAD).data(id, MESSAGE).headers(id, [...OK, ["grpc-message", "a\nb"]], { end: true })],
+    [
+      "LF in trailers",
+      (id) =>
+        peer
+          .headers(id, HEAD)
+          .data(id, MESSAGE)
+          .headers(id, [...OK, ["grpc-message", "a\nb"]], { end: true }),
+    ],
   ])("%s", async (_what, respond) => {
     let streamId = 0;
     expect(await unary((id) => respond((streamId = id)))).toEqual(error(Code.INTERNAL, /./));
@@ -175,8 +232,15 @@ describe("interim answers", () => {
   it("may come in any number before the answer, with fields that are not the answer's", async () => {
     expect(
       await unary((id) => {
-        peer.headers(id, [[":status", "100"]]).headers(id, [[":status", "103"], ["link", "x"], ["grpc-status", "5"]]);
-        peer.headers(id, [[":status", "199"], ["content-type", "text/html"]]);
+        peer.headers(id, [[":status", "100"]]).headers(id, [
+          [":status", "103"],
+          ["link", "x"],
+          ["grpc-status", "5"],
+        ]);
+        peer.headers(id, [
+          [":status", "199"],
+          ["content-type", "text/html"],
+        ]);
         answer(peer, id, "at last");
       }),
     ).toEqual(Buffer.from("at last"));
@@ -188,7 +252,8 @@ describe("the messages of an answer", () => {
     for (let size = 1; size <= MESSAGE.length; size++) {
       const result = await unary((id) => {
         peer.headers(id, HEAD).data(id, NOTHING);
-        for (let at = 0; at < MESSAGE.length; at += size) peer.data(id, MESSAGE.subarray(at, at + size), { padding: size });
+        for (let at = 0; at < MESSAGE.length; at += size)
+          peer.data(id, MESSAGE.subarray(at, at + size), { padding: size });
         peer.data(id, NOTHING).headers(id, OK, { end: true });
       });
       expect(result).toEqual(HELLO);
@@ -202,8 +267,18 @@ describe("the messages of an answer", () => {
     ["half a message", MESSAGE.subarray(0, 8), Code.INTERNAL, /inside a message/],
     ["flag 3", Buffer.of(3, 0, 0, 0, 0), Code.INTERNAL, /neither 0 nor 1/],
     ["compressed without an encoding", grpcMessage(HELLO, true), Code.INTERNAL, /grpc-encoding/],
-    ["4 GiB announced", Buffer.of(0, 255, 255, 255, 255), Code.RESOURCE_EXHAUSTED, /4294967295 bytes is above the limit of 65536/],
-    ["one more than the limit", grpcMessage(Buffer.alloc(65_537)), Code.RESOURCE_EXHAUSTED, /65537 bytes is above the limit/],
+    [
+      "4 GiB announced",
+      Buffer.of(0, 255, 255, 255, 255),
+      Code.RESOURCE_EXHAUSTED,
+      /4294967295 bytes is above the limit of 65536/,
+    ],
+    [
+      "one more than the limit",
+      grpcMessage(Buffer.alloc(65_537)),
+      Code.RESOURCE_EXHAUSTED,
+      /65537 bytes is above the limit/,
+    ],
   ])("are refused for a unary call: %s", async (_what, body, code, text) => {
     const result = await unary((id) => {
       peer.headers(id, HEAD);
@@ -220,7 +295,12 @@ describe("the messages of an answer", () => {
     ["compressed without an encoding", grpcMessage(HELLO, true), Code.INTERNAL, /grpc-encoding/],
     ["4 GiB announced", Buffer.of(0, 255, 255, 255, 255), Code.RESOURCE_EXHAUSTED, /4294967295/],
   ])("are read up to the fault by a stream: %s", async (_what, fault, code, text) => {
-    const seen = await serverStream((id) => peer.headers(id, HEAD).data(id, Buffer.concat([MESSAGE, fault])).headers(id, OK, { end: true }));
+    const seen = await serverStream((id) =>
+      peer
+        .headers(id, HEAD)
+        .data(id, Buffer.concat([MESSAGE, fault]))
+        .headers(id, OK, { end: true }),
+    );
     expect(seen).toEqual(["hello", error(code, text)]);
     await expectWell();
   });
@@ -243,7 +323,9 @@ describe("the messages of an answer", () => {
   });
 
   it("of an unknown encoding are not waited for", async () => {
-    expect(await unary((id) => peer.headers(id, grpcResponseFields([["grpc-encoding", "lzma"]])))).toEqual(error(Code.INTERNAL, /"lzma"/));
+    expect(await unary((id) => peer.headers(id, grpcResponseFields([["grpc-encoding", "lzma"]])))).toEqual(
+      error(Code.INTERNAL, /"lzma"/),
+    );
     await expectWell();
   });
 
@@ -255,7 +337,10 @@ describe("the messages of an answer", () => {
     answer(ownPeer, streamId);
     ownPeer.data(streamId, MESSAGE);
     expect(await call).toEqual(Buffer.from("answer"));
-    expect(await ownPeer.expect("GOAWAY")).toMatchObject({ errorCode: ErrorCode.STREAM_CLOSED, debug: "DATA on a closed stream" });
+    expect(await ownPeer.expect("GOAWAY")).toMatchObject({
+      errorCode: ErrorCode.STREAM_CLOSED,
+      debug: "DATA on a closed stream",
+    });
   });
 });
 
@@ -266,7 +351,12 @@ describe("metadata of an answer", () => {
     for (const more of [many, large]) {
       const failed = await unary((id) => peer.headers(id, grpcResponseFields(more)));
       expect(failed).toEqual(error(Code.RESOURCE_EXHAUSTED, /maxHeader/));
-      const late = await unary((id) => peer.headers(id, HEAD).data(id, MESSAGE).headers(id, [...OK, ...more], { end: true }));
+      const late = await unary((id) =>
+        peer
+          .headers(id, HEAD)
+          .data(id, MESSAGE)
+          .headers(id, [...OK, ...more], { end: true }),
+      );
       expect(late).toEqual(error(Code.RESOURCE_EXHAUSTED, /maxHeader/));
       await expectWell();
     }

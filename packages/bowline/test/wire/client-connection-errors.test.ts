@@ -25,20 +25,65 @@ async function scene(): Promise<Http2Scene> {
 type Fault = readonly [what: string, commit: (peer: RawPeer) => unknown, code: number, says: RegExp];
 
 const faults: readonly Fault[] = [
-  ["PUSH_PROMISE", (peer) => peer.frame("PUSH_PROMISE", 4, 1, Buffer.of(0, 0, 0, 2, 0x82)), ErrorCode.PROTOCOL_ERROR, /PUSH_PROMISE/],
+  [
+    "PUSH_PROMISE",
+    (peer) => peer.frame("PUSH_PROMISE", 4, 1, Buffer.of(0, 0, 0, 2, 0x82)),
+    ErrorCode.PROTOCOL_ERROR,
+    /PUSH_PROMISE/,
+  ],
   ["HEADERS on a stream that was never opened", (peer) => peer.headers(7, OK), ErrorCode.PROTOCOL_ERROR, /idle/],
   ["HEADERS on a stream of its own", (peer) => peer.headers(2, OK), ErrorCode.PROTOCOL_ERROR, /idle/],
   ["DATA on a stream that was never opened", (peer) => peer.data(7, NOTHING), ErrorCode.PROTOCOL_ERROR, /idle/],
   ["RST_STREAM on a stream that was never opened", (peer) => peer.rst(7, 8), ErrorCode.PROTOCOL_ERROR, /idle/],
-  ["WINDOW_UPDATE on a stream that was never opened", (peer) => peer.windowUpdate(7, 100), ErrorCode.PROTOCOL_ERROR, /idle/],
-  ["HEADERS after END_STREAM", (peer) => peer.headers(1, OK, { end: true }).headers(1, OK), ErrorCode.STREAM_CLOSED, /END_STREAM/],
-  ["a header block that can't be decoded", (peer) => peer.headers(1, Buffer.of(0xff, 0xff)), ErrorCode.COMPRESSION_ERROR, /decoded/],
+  [
+    "WINDOW_UPDATE on a stream that was never opened",
+    (peer) => peer.windowUpdate(7, 100),
+    ErrorCode.PROTOCOL_ERROR,
+    /idle/,
+  ],
+  [
+    "HEADERS after END_STREAM",
+    (peer) => peer.headers(1, OK, { end: true }).headers(1, OK),
+    ErrorCode.STREAM_CLOSED,
+    /END_STREAM/,
+  ],
+  [
+    "a header block that can't be decoded",
+    (peer) => peer.headers(1, Buffer.of(0xff, 0xff)),
+    ErrorCode.COMPRESSION_ERROR,
+    /decoded/,
+  ],
   ["ENABLE_PUSH 1", (peer) => peer.settings([[RawSetting.ENABLE_PUSH, 1]]), ErrorCode.PROTOCOL_ERROR, /ENABLE_PUSH 1/],
-  ["MAX_FRAME_SIZE 0 (CVE-2026-33814)", (peer) => peer.settings([[RawSetting.MAX_FRAME_SIZE, 0]]), ErrorCode.PROTOCOL_ERROR, /MAX_FRAME_SIZE 0/],
-  ["INITIAL_WINDOW_SIZE 2^31", (peer) => peer.settings([[RawSetting.INITIAL_WINDOW_SIZE, 0x80000000]]), ErrorCode.FLOW_CONTROL_ERROR, /INITIAL_WINDOW/],
-  ["WINDOW_UPDATE of 0 on the connection", (peer) => peer.windowUpdate(0, 0), ErrorCode.PROTOCOL_ERROR, /WINDOW_UPDATE of 0/],
-  ["WINDOW_UPDATE past 2^31-1 (CVE-2026-21714)", (peer) => peer.windowUpdate(0, MAX_INT31), ErrorCode.FLOW_CONTROL_ERROR, /past 2\^31-1/],
-  ["a frame that is too long", (peer) => peer.frame("HEADERS", 4, 1, NOTHING, 20_000), ErrorCode.FRAME_SIZE_ERROR, /20000 octets/],
+  [
+    "MAX_FRAME_SIZE 0 (CVE-2026-33814)",
+    (peer) => peer.settings([[RawSetting.MAX_FRAME_SIZE, 0]]),
+    ErrorCode.PROTOCOL_ERROR,
+    /MAX_FRAME_SIZE 0/,
+  ],
+  [
+    "INITIAL_WINDOW_SIZE 2^31",
+    (peer) => peer.settings([[RawSetting.INITIAL_WINDOW_SIZE, 0x80000000]]),
+    ErrorCode.FLOW_CONTROL_ERROR,
+    /INITIAL_WINDOW/,
+  ],
+  [
+    "WINDOW_UPDATE of 0 on the connection",
+    (peer) => peer.windowUpdate(0, 0),
+    ErrorCode.PROTOCOL_ERROR,
+    /WINDOW_UPDATE of 0/,
+  ],
+  [
+    "WINDOW_UPDATE past 2^31-1 (CVE-2026-21714)",
+    (peer) => peer.windowUpdate(0, MAX_INT31),
+    ErrorCode.FLOW_CONTROL_ERROR,
+    /past 2\^31-1/,
+  ],
+  [
+    "a frame that is too long",
+    (peer) => peer.frame("HEADERS", 4, 1, NOTHING, 20_000),
+    ErrorCode.FRAME_SIZE_ERROR,
+    /20000 octets/,
+  ],
   ["SETTINGS on a stream", (peer) => peer.frame("SETTINGS", 0, 1), ErrorCode.PROTOCOL_ERROR, /SETTINGS on a stream/],
   ["GOAWAY of 7 octets", (peer) => peer.frame("GOAWAY", 0, 0, Buffer.alloc(7)), ErrorCode.FRAME_SIZE_ERROR, /GOAWAY/],
 ];
@@ -55,7 +100,11 @@ describe("a server's fault that ends the connection:", () => {
   it.each([
     ["WINDOW_UPDATE of 0", (peer: RawPeer) => peer.windowUpdate(1, 0), ErrorCode.PROTOCOL_ERROR],
     ["WINDOW_UPDATE past 2^31-1", (peer: RawPeer) => peer.windowUpdate(1, MAX_INT31), ErrorCode.FLOW_CONTROL_ERROR],
-    ["DATA after END_STREAM", (peer: RawPeer) => peer.headers(1, OK, { end: true }).data(1, Buffer.from("x")), ErrorCode.STREAM_CLOSED],
+    [
+      "DATA after END_STREAM",
+      (peer: RawPeer) => peer.headers(1, OK, { end: true }).data(1, Buffer.from("x")),
+      ErrorCode.STREAM_CLOSED,
+    ],
   ])("or one stream only: %s", async (_what, commit, code) => {
     const made = await scene();
     commit(made.peer);
@@ -64,6 +113,31 @@ describe("a server's fault that ends the connection:", () => {
     made.peer.headers(3, OK, { end: true });
     await made.isAlive();
     expect(made.stream(3)).toMatchObject({ hasEnded: true, resets: [] });
+  });
+});
+
+describe("bounds of ours that a server breaks", () => {
+  it("cost a stream: DATA beyond its window", async () => {
+    const made = await Http2Scene.ready({ role: "client", limits: { streamWindowBytes: 65_535 } });
+    made.owner.onData = (stream, bytes) => {
+      stream.heldBytes += bytes;
+    };
+    const greedy = made.request();
+    const modest = made.request();
+    made.peer.headers(1, OK).headers(3, OK);
+    for (let i = 0; i < 4; i++) made.peer.data(1, Buffer.alloc(16_384));
+    await made.resets(1, ErrorCode.FLOW_CONTROL_ERROR);
+    expect(greedy).toMatchObject({ dataBytes: 49_152, resets: [`${ErrorCode.FLOW_CONTROL_ERROR} by us`] });
+    made.peer.data(1, Buffer.alloc(1000)).data(3, Buffer.from("well"), { end: true });
+    await made.isAlive();
+    expect(modest).toMatchObject({ text: "well", hasEnded: true });
+  });
+
+  it("cost the connection: a header table larger than ours", async () => {
+    const made = await Http2Scene.ready({ role: "client", limits: { headerTableBytes: 100 } });
+    made.request();
+    made.peer.headers(1, Buffer.concat([Buffer.of(0x3f, 0xe1, 0x1f), encodeLiterals(OK)]));
+    await made.endsWith(ErrorCode.COMPRESSION_ERROR, /can't be decoded/);
   });
 });
 
@@ -80,7 +154,11 @@ describe("the beginning of a server's connection", () => {
   });
 
   it("is explained by the layer above, even when it is a TLS alert of seven octets and the end", async () => {
-    for (const end of [(made: Http2Scene) => made.far.end(), (made: Http2Scene) => made.far.destroy(), (made: Http2Scene) => void settle().then(() => made.near.reset())]) {
+    for (const end of [
+      (made: Http2Scene) => made.far.end(),
+      (made: Http2Scene) => made.far.destroy(),
+      (made: Http2Scene) => void settle().then(() => made.near.reset()),
+    ]) {
       const made = new Http2Scene({ role: "client" });
       made.owner.explanation = "speaks TLS";
       made.peer.send(Buffer.of(0x15, 3, 1, 0, 2, 2, 70));
@@ -88,7 +166,9 @@ describe("the beginning of a server's connection", () => {
       end(made);
       await made.peer.closed;
       await settle();
-      expect(made.owner.ends).toEqual([expect.objectContaining({ code: ErrorCode.PROTOCOL_ERROR, message: "speaks TLS (PROTOCOL_ERROR)" })]);
+      expect(made.owner.ends).toEqual([
+        expect.objectContaining({ code: ErrorCode.PROTOCOL_ERROR, message: "speaks TLS (PROTOCOL_ERROR)" }),
+      ]);
       made.leavesNothing();
     }
   });
@@ -149,8 +229,15 @@ describe("a server's settings", () => {
     for (const change of [
       [[1, 0]],
       [[1, 4096]],
-      [[1, 0], [1, 4096]],
-      [[1, 50], [1, 0], [1, 100_000]],
+      [
+        [1, 0],
+        [1, 4096],
+      ],
+      [
+        [1, 50],
+        [1, 0],
+        [1, 100_000],
+      ],
     ] as const) {
       made.peer.settings(change);
       await made.isAlive();
@@ -170,7 +257,8 @@ describe("a server's settings", () => {
     sendFields(made.connection, stream, [["large", "x".repeat(40_000)]], false);
     made.connection.sendData(stream, Buffer.alloc(40_000), true);
     await made.isAlive();
-    const sizes = (type: string) => made.peer.received.filter((frame) => frame.type === type).map((frame) => frame.payload.length);
+    const sizes = (type: string) =>
+      made.peer.received.filter((frame) => frame.type === type).map((frame) => frame.payload.length);
     expect(sizes("HEADERS")).toEqual([16_384]);
     expect(sizes("CONTINUATION")).toEqual([16_384, 40_014 - 2 * 16_384].map((size) => expect.closeTo(size, -2)));
     expect(sizes("DATA")).toEqual([16_384, 16_384, 40_000 - 2 * 16_384]);
@@ -187,7 +275,9 @@ describe("a server's settings", () => {
     const before = made.peer.received.length;
     for (let i = 0; i < 50; i++) made.peer.send(rawSettings([[RawSetting.MAX_CONCURRENT_STREAMS, i]]));
     await made.isAlive();
-    expect(made.peer.received.slice(before).filter((frame) => frame.type === "SETTINGS" && frame.isAck)).toHaveLength(50);
+    expect(made.peer.received.slice(before).filter((frame) => frame.type === "SETTINGS" && frame.isAck)).toHaveLength(
+      50,
+    );
     expect(made.connection.peer.maxConcurrentStreams).toBe(49);
   });
 });
@@ -199,7 +289,10 @@ describe("a server's GOAWAY", () => {
     made.peer.goaway(9, ErrorCode.NO_ERROR, "moving");
     await made.isAlive();
     expect(made.owner.goaways).toEqual([{ lastStreamId: 9, code: 0, debug: "moving" }]);
-    expect(made.owner.streams.map((stream) => stream.resets.join())).toEqual([...Array(5).fill(""), ...Array(5).fill("7 by peer")]);
+    expect(made.owner.streams.map((stream) => stream.resets.join())).toEqual([
+      ...Array(5).fill(""),
+      ...Array(5).fill("7 by peer"),
+    ]);
     expect(made.connection.canOpen).toBe(false);
     made.peer.headers(9, OK, { end: true });
     await made.isAlive();

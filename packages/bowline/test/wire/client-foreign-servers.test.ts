@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ErrorCode } from "../../src/http2/frames.ts";
 import { Code } from "../../src/rpc/code.ts";
 import type { RpcError } from "../../src/rpc/rpc-error.ts";
-import { RawSetting, grpcMessage, grpcResponseFields } from "../../src/testing/raw-frames.ts";
+import { grpcMessage, grpcResponseFields, RawSetting } from "../../src/testing/raw-frames.ts";
 import { settle } from "../../src/testing/virtual-clock.ts";
 import { answer, nextRequest, outcome, RawServer } from "./raw-server.ts";
 
@@ -10,7 +10,11 @@ const HELLO = Buffer.from("hello");
 
 describe("a server that speaks something else", () => {
   it.each<[string, Buffer, RegExp]>([
-    ["HTTP/1.1", Buffer.from("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"), /speaks HTTP\/1, not HTTP\/2 .*400 Bad Request/],
+    [
+      "HTTP/1.1",
+      Buffer.from("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"),
+      /speaks HTTP\/1, not HTTP\/2 .*400 Bad Request/,
+    ],
     ["TLS, by an alert of seven octets", Buffer.of(0x15, 3, 1, 0, 2, 2, 70), /speaks TLS on this port.*turn on tls/],
     ["TLS, by a handshake", Buffer.of(0x16, 3, 3, 0, 100, 2, 0, 0, 96, 3, 3), /speaks TLS on this port/],
     ["SSH", Buffer.from("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"), /is an SSH server.*SSH-2\.0/],

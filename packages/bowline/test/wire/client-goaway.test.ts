@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ErrorCode, MAX_INT31 } from "../../src/http2/frames.ts";
 import { Code } from "../../src/rpc/code.ts";
 import { RpcError } from "../../src/rpc/rpc-error.ts";
-import { RawSetting, grpcMessage, grpcResponseFields } from "../../src/testing/raw-frames.ts";
+import { grpcMessage, grpcResponseFields, RawSetting } from "../../src/testing/raw-frames.ts";
 import type { RawPeer } from "../../src/testing/raw-peer.ts";
 import { settle } from "../../src/testing/virtual-clock.ts";
 import { answer, answerStatus, nextRequest, outcome, RawServer } from "./raw-server.ts";
@@ -19,33 +19,38 @@ async function inFlight(raw: RawServer, peer: RawPeer, count: number): Promise<P
 
 /** The number that each request in a list of streams carried. */
 function requestsOn(peer: RawPeer): number[] {
-  return peer.received.filter((frame) => frame.type === "DATA").map((frame) => Number(frame.data?.subarray(5).toString()));
+  return peer.received
+    .filter((frame) => frame.type === "DATA")
+    .map((frame) => Number(frame.data?.subarray(5).toString()));
 }
 
 describe("a server's GOAWAY with 100 calls in flight", () => {
   it.each([
     ["NO_ERROR", ErrorCode.NO_ERROR],
     ["ENHANCE_YOUR_CALM", ErrorCode.ENHANCE_YOUR_CALM],
-  ])("(%s): calls above the last id go to another connection, each once; the others are finished here", async (_name, code) => {
-    await using raw = await RawServer.listen();
-    const first = await raw.connect();
-    const calls = await inFlight(raw, first, 100);
-    // Streams 1 to 119 are the first 60 calls.
-    first.goaway(119, code, "rebalancing");
-    const second = await raw.accept();
-    for (let i = 0; i < 40; i++) answer(second, (await nextRequest(second)).streamId, "second");
-    for (let id = 1; id <= 119; id += 2) answer(first, id, "first");
-    const texts = (await Promise.all(calls)).map((each) => String(each));
-    expect(texts).toEqual([...Array(60).fill("first"), ...Array(40).fill("second")]);
-    expect(requestsOn(second).sort((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, i) => 60 + i));
-    // The old connection is closed by the client with its last call; nothing more goes there.
-    await first.expect("GOAWAY");
-    expect(await first.closed).toBeUndefined();
-    expect(first.received.filter((frame) => frame.type === "HEADERS")).toHaveLength(100);
-    const late = outcome(raw.client.unary(HELLO));
-    answer(second, (await nextRequest(second)).streamId, "late");
-    expect(String(await late)).toBe("late");
-  });
+  ])(
+    "(%s): calls above the last id go to another connection, each once; the others are finished here",
+    async (_name, code) => {
+      await using raw = await RawServer.listen();
+      const first = await raw.connect();
+      const calls = await inFlight(raw, first, 100);
+      // Streams 1 to 119 are the first 60 calls.
+      first.goaway(119, code, "rebalancing");
+      const second = await raw.accept();
+      for (let i = 0; i < 40; i++) answer(second, (await nextRequest(second)).streamId, "second");
+      for (let id = 1; id <= 119; id += 2) answer(first, id, "first");
+      const texts = (await Promise.all(calls)).map((each) => String(each));
+      expect(texts).toEqual([...Array(60).fill("first"), ...Array(40).fill("second")]);
+      expect(requestsOn(second).sort((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, i) => 60 + i));
+      // The old connection is closed by the client with its last call; nothing more goes there.
+      await first.expect("GOAWAY");
+      expect(await first.closed).toBeUndefined();
+      expect(first.received.filter((frame) => frame.type === "HEADERS")).toHaveLength(100);
+      const late = outcome(raw.client.unary(HELLO));
+      answer(second, (await nextRequest(second)).streamId, "late");
+      expect(String(await late)).toBe("late");
+    },
+  );
 
   it("(last id 0): all calls go elsewhere, and the connection is left at once", async () => {
     await using raw = await RawServer.listen();
@@ -153,6 +158,22 @@ describe("a call that the server has not processed", () => {
     if (RpcError.is(next)) expect(next).toMatchObject({ code: Code.UNAVAILABLE, sent: false });
     else expect((await second.expect("DATA")).data).toEqual(grpcMessage(HELLO));
     expect(streamId).toBe(1);
+  });
+});
+
+describe("stream ids", () => {
+  it("that run out on a connection make the next one take over, with no call lost (row 25)", async () => {
+    await using raw = await RawServer.listen();
+    const first = await raw.connect();
+    const { transport } = raw.client.channel.endpoints[0];
+    if (transport === null) throw new Error("not connected");
+    transport.connection.nextId = 1_610_612_731;
+    const calls = Array.from({ length: 6 }, (_, i) => outcome(raw.client.unary(Buffer.from(String(i)))));
+    const second = await raw.accept();
+    for (let i = 0; i < 3; i++) answer(first, (await nextRequest(first)).streamId, "first");
+    for (let i = 0; i < 3; i++) answer(second, (await nextRequest(second)).streamId, "second");
+    expect((await Promise.all(calls)).map(String)).toEqual([...Array(3).fill("first"), ...Array(3).fill("second")]);
+    expect(await first.closed).toBeUndefined();
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { CallOptions } from "../../src/client/call-options.ts";
 import { StreamCall } from "../../src/client/call/stream-call.ts";
 import { UnaryCall } from "../../src/client/call/unary-call.ts";
+import type { CallOptions } from "../../src/client/call-options.ts";
 import { Channel } from "../../src/client/channel/channel.ts";
 import { channelOptions } from "../../src/client/channel/channel-options.ts";
 import { type ClientPipeline, clientPipeline } from "../../src/client/pipeline.ts";
@@ -49,7 +49,11 @@ class Run {
     const { clock } = this;
     this.#random = seededRandom(seed);
     this.fleet = new FaultyFleet(this.#handlers(), clock, this.#random);
-    const options = channelOptions(parseTarget("static:///a:1,b:1,c:1"), { clock, random: this.#random, limits: tightLimits });
+    const options = channelOptions(parseTarget("static:///a:1,b:1,c:1"), {
+      clock,
+      random: this.#random,
+      limits: tightLimits,
+    });
     this.channel = new Channel({ ...options, endpoint: { ...options.endpoint, dial: () => this.fleet.dial() } });
     this.#pipeline = clientPipeline({
       clock,
@@ -80,7 +84,16 @@ class Run {
     const size = random() < 0.1 ? 20_000 : random() < 0.5 ? 40 : 400;
     const payload = Buffer.alloc(8 + Math.floor(random() * size), id & 0xff);
     payload.writeUInt32BE(id);
-    const tried: Tried = { id, method, payload, deadlineAt: this.clock.now() + timeoutMs, ends: 0, endedAt: 0, error: null, messages: [] };
+    const tried: Tried = {
+      id,
+      method,
+      payload,
+      deadlineAt: this.clock.now() + timeoutMs,
+      ends: 0,
+      endedAt: 0,
+      error: null,
+      messages: [],
+    };
     this.calls.push(tried);
     const options: CallOptions = { timeoutMs, waitForReady: random() < 0.5 };
     if (random() < 0.2) {
@@ -136,9 +149,9 @@ class Run {
         for (let i = 0; i < 5; i++) yield answer;
       },
       async clientStream(requests) {
-        let answer: Promise<Uint8Array> | null = null;
-        for await (const each of requests) answer ??= serve(each);
-        return answer as Promise<Uint8Array>;
+        let first: Uint8Array | null = null;
+        for await (const each of requests) first ??= each;
+        return serve(first as Uint8Array);
       },
       async *bidiStream(requests) {
         let isFirst = true;
@@ -156,7 +169,13 @@ class Run {
 }
 
 /** Answers that a call without error must have got. */
-const EXPECTED_MESSAGES: Readonly<Record<MethodName, number>> = { unary: 1, read: 1, serverStream: 5, clientStream: 1, bidiStream: 3 };
+const EXPECTED_MESSAGES: Readonly<Record<MethodName, number>> = {
+  unary: 1,
+  read: 1,
+  serverStream: 5,
+  clientStream: 1,
+  bidiStream: 3,
+};
 
 function check(run: Run, tried: Tried): void {
   const { method, error, messages, payload } = tried;
@@ -179,31 +198,49 @@ function check(run: Run, tried: Tried): void {
 }
 
 describe("calls over a network that goes wrong by chance", () => {
-  it.each(Array.from({ length: SEEDS / 10 }, (_, i) => 10 * i + 1))("end once, in time, with the truth: seeds from %i", async (first) => {
-    const outcomes = new Set<string>();
-    for (let seed = first; seed < first + 10; seed++) {
-      const run = new Run(seed);
-      try {
-        await run.play();
-        expect(run.calls).toHaveLength(CALLS);
-        for (const tried of run.calls) {
-          check(run, tried);
-          outcomes.add(tried.error === null ? "ok" : tried.error.message.replace(/ .*/, ""));
+  it.each(Array.from({ length: SEEDS / 10 }, (_, i) => 10 * i + 1))(
+    "end once, in time, with the truth: seeds from %i",
+    async (first) => {
+      const outcomes = new Set<string>();
+      for (let seed = first; seed < first + 10; seed++) {
+        const run = new Run(seed);
+        try {
+          await run.play();
+          expect(run.calls).toHaveLength(CALLS);
+          for (const tried of run.calls) {
+            check(run, tried);
+            outcomes.add(tried.error === null ? "ok" : tried.error.message.replace(/ .*/, ""));
+          }
+          for (const { method, started, inFlight, byCode } of run.channel.stats) {
+            const ended = byCode.reduce((sum, count) => sum + count, 0);
+            expect([inFlight, ended], `${method}: started = ok + errors`).toEqual([0, started]);
+          }
+          expect(run.channel.endpoints.map((endpoint) => endpoint.inFlight)).toEqual([0, 0, 0]);
+          await run.close();
+          expect(run.clock.pending, "timers after the end").toBe(0);
+          for (const { transport } of run.fleet.connections) expect(transport.connection.isClosed).toBe(true);
+        } catch (error) {
+          throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
         }
-        for (const { method, started, inFlight, byCode } of run.channel.stats) {
-          const ended = byCode.reduce((sum, count) => sum + count, 0);
-          expect([inFlight, ended], `${method}: started = ok + errors`).toEqual([0, started]);
-        }
-        expect(run.channel.endpoints.map((endpoint) => endpoint.inFlight)).toEqual([0, 0, 0]);
-        await run.close();
-        expect(run.clock.pending, "timers after the end").toBe(0);
-        for (const { transport } of run.fleet.connections) expect(transport.connection.isClosed).toBe(true);
-      } catch (error) {
-        throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error });
       }
+      // The network is bad, not dead: every run has seen both.
+      expect(outcomes).toContain("ok");
+      expect(outcomes.size).toBeGreaterThan(3);
+    },
+  );
+
+  it("end the same when their seed is played again", async () => {
+    const results: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      const run = new Run(4711);
+      await run.play();
+      results.push(
+        JSON.stringify(
+          run.calls.map(({ id, endedAt, error, messages }) => [id, endedAt, error?.message, messages.length]),
+        ),
+      );
+      await run.close();
     }
-    // The network is bad, not dead: every run has seen both.
-    expect(outcomes).toContain("ok");
-    expect(outcomes.size).toBeGreaterThan(3);
+    expect(results[0]).toBe(results[1]);
   });
 });

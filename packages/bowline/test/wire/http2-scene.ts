@@ -6,7 +6,7 @@ import { type MemoryLink, type MemoryLinkOptions, memoryLinkPair } from "../../s
 import type { RawFrame } from "../../src/testing/raw-frame-parser.ts";
 import { RawPeer } from "../../src/testing/raw-peer.ts";
 import { settle, VirtualClock } from "../../src/testing/virtual-clock.ts";
-import { RecordedStream, RecordingOwner, sendFields } from "./recording-owner.ts";
+import { type RecordedStream, RecordingOwner, sendFields } from "./recording-owner.ts";
 
 /** How to set up a {@link Http2Scene}. */
 export interface SceneOptions {
@@ -39,7 +39,11 @@ export class Http2Scene {
   constructor({ role, limits, link, acknowledges = true }: SceneOptions) {
     [this.near, this.far] = memoryLinkPair(link);
     const isServer = role === "server";
-    this.connection = new Connection(this.near, this.owner, { isServer, clock: this.clock, limits: http2Limits(limits) });
+    this.connection = new Connection(this.near, this.owner, {
+      isServer,
+      clock: this.clock,
+      limits: http2Limits(limits),
+    });
     this.peer = new RawPeer(this.far, { role: isServer ? "client" : "server", acknowledges });
     this.connection.start();
   }

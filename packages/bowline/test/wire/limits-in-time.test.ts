@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ErrorCode } from "../../src/http2/frames.ts";
-import { RawSetting, grpcMessage, grpcRequestFields } from "../../src/testing/raw-frames.ts";
+import { grpcMessage, grpcRequestFields, RawSetting } from "../../src/testing/raw-frames.ts";
 import { settle } from "../../src/testing/virtual-clock.ts";
 import { Http2Scene, REQUEST } from "./http2-scene.ts";
 import { callUnary, dataOf, expectEcho, framesOf, trailersOf, WireServer } from "./wire-server.ts";
@@ -8,18 +8,21 @@ import { callUnary, dataOf, expectEcho, framesOf, trailersOf, WireServer } from 
 const KIB = 1024;
 
 describe("handshakeTimeoutMs", () => {
-  it.each(["server", "client"] as const)("bounds the time that a header block may take to come, at a %s (row 4)", async (role) => {
-    const scene = await Http2Scene.ready({ role, limits: { handshakeTimeoutMs: 5000 } });
-    if (role === "client") scene.request(false);
-    scene.peer.headers(1, REQUEST, { endHeaders: false });
-    await scene.clock.advance(4999);
-    scene.peer.continuation(1, [["a", "b"]], false);
-    await settle();
-    expect(scene.owner.ends).toEqual([]);
-    await scene.clock.advance(1);
-    await scene.endsWith(ErrorCode.ENHANCE_YOUR_CALM, /handshakeTimeoutMs/);
-    expect(scene.owner.ends[0]).toMatchObject({ limit: "handshakeTimeoutMs" });
-  });
+  it.each(["server", "client"] as const)(
+    "bounds the time that a header block may take to come, at a %s (row 4)",
+    async (role) => {
+      const scene = await Http2Scene.ready({ role, limits: { handshakeTimeoutMs: 5000 } });
+      if (role === "client") scene.request(false);
+      scene.peer.headers(1, REQUEST, { endHeaders: false });
+      await scene.clock.advance(4999);
+      scene.peer.continuation(1, [["a", "b"]], false);
+      await settle();
+      expect(scene.owner.ends).toEqual([]);
+      await scene.clock.advance(1);
+      await scene.endsWith(ErrorCode.ENHANCE_YOUR_CALM, /handshakeTimeoutMs/);
+      expect(scene.owner.ends[0]).toMatchObject({ limit: "handshakeTimeoutMs" });
+    },
+  );
 
   it("leaves nothing behind when the block comes in time", async () => {
     const scene = await Http2Scene.ready({ role: "server", limits: { handshakeTimeoutMs: 5000 } });
@@ -77,7 +80,9 @@ describe("stallTimeoutMs", () => {
     });
     const client = await wire.connect([[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
     client.windowUpdate(0, 1_000_000);
-    client.headers(1, grpcRequestFields("/wire.v1.Wire/ServerStream")).data(1, grpcMessage(Buffer.alloc(0)), { end: true });
+    client
+      .headers(1, grpcRequestFields("/wire.v1.Wire/ServerStream"))
+      .data(1, grpcMessage(Buffer.alloc(0)), { end: true });
     await client.expect("HEADERS");
     await wire.clock.advance(120_000);
     expect(framesOf(client, 1).map((frame) => frame.type)).toEqual(["HEADERS"]);
@@ -119,42 +124,47 @@ describe("PINGs that measure the bandwidth", () => {
 });
 
 describe("maxSendBufferBytes", () => {
-  it.each([1, 100, 30_000])("holds up a handler whose client does not read, with messages of %i bytes (row 12)", async (bytes) => {
-    let produced = 0;
-    await using wire = await WireServer.start(
-      {
-        async *serverStream() {
-          for (;;) {
-            produced += bytes + 5;
-            yield Buffer.alloc(bytes);
-          }
+  it.each([1, 100, 30_000])(
+    "holds up a handler whose client does not read, with messages of %i bytes (row 12)",
+    async (bytes) => {
+      let produced = 0;
+      await using wire = await WireServer.start(
+        {
+          async *serverStream() {
+            for (;;) {
+              produced += bytes + 5;
+              yield Buffer.alloc(bytes);
+            }
+          },
         },
-      },
-      { limits: { maxSendBufferBytes: 64 * KIB } },
-    );
-    const client = await wire.connect([[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
-    client.windowUpdate(0, 10_000_000);
-    client.headers(1, grpcRequestFields("/wire.v1.Wire/ServerStream")).data(1, grpcMessage(Buffer.alloc(0)), { end: true });
-    await client.expect("HEADERS");
-    const untilStill = async (): Promise<number> => {
-      for (let before = -1; before !== produced; ) {
-        before = produced;
-        await settle(20);
-      }
-      return produced;
-    };
-    const held = await untilStill();
-    expect(held).toBeGreaterThan(64 * KIB - bytes - 5);
-    expect(held).toBeLessThanOrEqual(64 * KIB + 2 * (bytes + 5));
-    // And lets it go on when all of that has left.
-    client.windowUpdate(1, held - 1);
-    await client.roundTrip();
-    expect(await untilStill()).toBe(held);
-    client.windowUpdate(1, 1);
-    await client.roundTrip();
-    const more = await untilStill();
-    expect(more).toBeGreaterThan(held);
-    expect(more - held).toBeLessThanOrEqual(64 * KIB + 2 * (bytes + 5));
-    await expectEcho(await wire.connect(), 1);
-  });
+        { limits: { maxSendBufferBytes: 64 * KIB } },
+      );
+      const client = await wire.connect([[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
+      client.windowUpdate(0, 10_000_000);
+      client
+        .headers(1, grpcRequestFields("/wire.v1.Wire/ServerStream"))
+        .data(1, grpcMessage(Buffer.alloc(0)), { end: true });
+      await client.expect("HEADERS");
+      const untilStill = async (): Promise<number> => {
+        for (let before = -1; before !== produced; ) {
+          before = produced;
+          await settle(20);
+        }
+        return produced;
+      };
+      const held = await untilStill();
+      expect(held).toBeGreaterThan(64 * KIB - bytes - 5);
+      expect(held).toBeLessThanOrEqual(64 * KIB + 2 * (bytes + 5));
+      // And lets it go on when all of that has left.
+      client.windowUpdate(1, held - 1);
+      await client.roundTrip();
+      expect(await untilStill()).toBe(held);
+      client.windowUpdate(1, 1);
+      await client.roundTrip();
+      const more = await untilStill();
+      expect(more).toBeGreaterThan(held);
+      expect(more - held).toBeLessThanOrEqual(64 * KIB + 2 * (bytes + 5));
+      await expectEcho(await wire.connect(), 1);
+    },
+  );
 });

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { ErrorCode } from "../../src/http2/frames.ts";
-import { RawSetting, grpcMessage, grpcRequestFields, rawData, rawHeaders, rawPing, rawSettings } from "../../src/testing/raw-frames.ts";
+import {
+  grpcMessage,
+  grpcRequestFields,
+  RawSetting,
+  rawData,
+  rawHeaders,
+  rawPing,
+  rawSettings,
+} from "../../src/testing/raw-frames.ts";
 import { encodeLiterals } from "../../src/testing/raw-hpack.ts";
 import { settle } from "../../src/testing/virtual-clock.ts";
 import { Http2Scene, REQUEST } from "./http2-scene.ts";
@@ -14,12 +22,23 @@ describe("a peer that does not read what it causes (row 10)", () => {
   it("gets no more answers than some hundred KiB: its requests are not read either", async () => {
     const scene = await Http2Scene.ready({ role: "server", acknowledges: false });
     const text = "x".repeat(200);
-    scene.owner.onRequest = (stream) => sendFields(scene.connection, stream, [[":status", "200"], ["grpc-message", text]], true);
+    scene.owner.onRequest = (stream) =>
+      sendFields(
+        scene.connection,
+        stream,
+        [
+          [":status", "200"],
+          ["grpc-message", text],
+        ],
+        true,
+      );
     scene.far.pause();
     const block = encodeLiterals(REQUEST);
     let most = 0;
     for (let round = 0; round < 40; round++) {
-      scene.peer.send(...Array.from({ length: 1000 }, (_, i) => rawHeaders(2000 * round + 2 * i + 1, block, { end: true })));
+      scene.peer.send(
+        ...Array.from({ length: 1000 }, (_, i) => rawHeaders(2000 * round + 2 * i + 1, block, { end: true })),
+      );
       await settle(20);
       most = Math.max(most, scene.near.undeliveredBytes);
     }
@@ -38,7 +57,12 @@ describe("a peer that does not read what it causes (row 10)", () => {
     ["SETTINGS", () => rawSettings()],
   ])("is cut off after maxPendingAcks of %s, whatever their pace", async (_what, frame) => {
     for (const role of ["server", "client"] as const) {
-      const scene = await Http2Scene.ready({ role, acknowledges: false, limits: { maxPendingAcks: 100 }, link: { highWaterBytes: 0 } });
+      const scene = await Http2Scene.ready({
+        role,
+        acknowledges: false,
+        limits: { maxPendingAcks: 100 },
+        link: { highWaterBytes: 0 },
+      });
       scene.far.pause();
       let count = 0;
       for (; count < 300 && !scene.connection.isClosed; count++) {
@@ -46,7 +70,9 @@ describe("a peer that does not read what it causes (row 10)", () => {
         await settle(2);
       }
       if (role === "client") {
-        expect(scene.owner.ends).toEqual([expect.objectContaining({ limit: "maxPendingAcks", code: ErrorCode.ENHANCE_YOUR_CALM })]);
+        expect(scene.owner.ends).toEqual([
+          expect.objectContaining({ limit: "maxPendingAcks", code: ErrorCode.ENHANCE_YOUR_CALM }),
+        ]);
         expect(count).toBeLessThanOrEqual(102);
       } else {
         // A server stops reading before that.
@@ -58,7 +84,11 @@ describe("a peer that does not read what it causes (row 10)", () => {
   });
 
   it("of resets that it makes us send costs itself the connection", async () => {
-    const scene = await Http2Scene.ready({ role: "server", acknowledges: false, limits: { maxConcurrentStreams: 1, resetBurst: 50 } });
+    const scene = await Http2Scene.ready({
+      role: "server",
+      acknowledges: false,
+      limits: { maxConcurrentStreams: 1, resetBurst: 50 },
+    });
     scene.far.pause();
     scene.peer.send(...Array.from({ length: 60 }, (_, i) => rawHeaders(2 * i + 1, REQUEST)));
     await settle();
@@ -107,7 +137,10 @@ describe("messages that nobody reads (row 15)", () => {
     await client.roundTrip();
     expect(framesOf(client, 1).filter((each) => each.type === "WINDOW_UPDATE")).toEqual([]);
     client.headers(3, grpcRequestFields("/wire.v1.Wire/ClientStream")).data(3, Buffer.of(0, 0xff, 0xff, 0xff, 0xff));
-    expect(await trailersOf(client, 3)).toMatchObject({ "grpc-status": "8", "grpc-message": expect.stringContaining("4294967295") });
+    expect(await trailersOf(client, 3)).toMatchObject({
+      "grpc-status": "8",
+      "grpc-message": expect.stringContaining("4294967295"),
+    });
     await expectEcho(client, 5);
   });
 
@@ -140,7 +173,9 @@ describe("what many streams hold together", () => {
     });
     const client = await wire.connect([[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
     for (let id = 1; id < 1000; id += 2) {
-      client.headers(id, grpcRequestFields("/wire.v1.Wire/ServerStream")).data(id, grpcMessage(Buffer.alloc(0)), { end: true });
+      client
+        .headers(id, grpcRequestFields("/wire.v1.Wire/ServerStream"))
+        .data(id, grpcMessage(Buffer.alloc(0)), { end: true });
     }
     await client.roundTrip();
     await wire.clock.advance(100);

@@ -2,7 +2,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ErrorCode } from "../../src/http2/frames.ts";
 import { Code } from "../../src/rpc/code.ts";
-import { RawSetting, grpcMessage, grpcRequestFields } from "../../src/testing/raw-frames.ts";
+import { grpcMessage, grpcRequestFields, RawSetting } from "../../src/testing/raw-frames.ts";
 import type { HeaderList } from "../../src/testing/raw-hpack.ts";
 import type { RawPeer } from "../../src/testing/raw-peer.ts";
 import { callUnary, dataOf, expectEcho, framesOf, trailersOf, WireServer } from "./wire-server.ts";
@@ -31,7 +31,11 @@ function takeId(): number {
 }
 
 /** Sends a request and gives the trailers of the answer. */
-async function call(path: string, body: readonly Buffer[], more: HeaderList = []): Promise<Readonly<Record<string, string>>> {
+async function call(
+  path: string,
+  body: readonly Buffer[],
+  more: HeaderList = [],
+): Promise<Readonly<Record<string, string>>> {
   const id = takeId();
   peer.headers(id, grpcRequestFields(path, more));
   for (const chunk of body) {
@@ -82,17 +86,47 @@ describe("a request's messages", () => {
   it.each<[string, string, Buffer[], number, string]>([
     ["none for a unary call", UNARY, [], Code.UNIMPLEMENTED, "no message"],
     ["none for a server stream", SERVER_STREAM, [], Code.UNIMPLEMENTED, "no message"],
-    ["two for a unary call", UNARY, [grpcMessage(Buffer.from("a")), grpcMessage(Buffer.from("b"))], Code.UNIMPLEMENTED, "more than one"],
-    ["two in one frame", UNARY, [Buffer.concat([grpcMessage(Buffer.from("a")), grpcMessage(Buffer.from("b"))])], Code.UNIMPLEMENTED, "more than one"],
-    ["two for a server stream", SERVER_STREAM, [grpcMessage(NOTHING), grpcMessage(NOTHING)], Code.UNIMPLEMENTED, "more than one"],
+    [
+      "two for a unary call",
+      UNARY,
+      [grpcMessage(Buffer.from("a")), grpcMessage(Buffer.from("b"))],
+      Code.UNIMPLEMENTED,
+      "more than one",
+    ],
+    [
+      "two in one frame",
+      UNARY,
+      [Buffer.concat([grpcMessage(Buffer.from("a")), grpcMessage(Buffer.from("b"))])],
+      Code.UNIMPLEMENTED,
+      "more than one",
+    ],
+    [
+      "two for a server stream",
+      SERVER_STREAM,
+      [grpcMessage(NOTHING), grpcMessage(NOTHING)],
+      Code.UNIMPLEMENTED,
+      "more than one",
+    ],
     ["one and a half", UNARY, [grpcMessage(Buffer.from("a")), Buffer.of(0, 0)], Code.UNIMPLEMENTED, "more than one"],
     ["half a prefix", UNARY, [Buffer.of(0, 0, 0)], Code.INTERNAL, "inside a message"],
     ["half a message", UNARY, [grpcMessage(Buffer.from("cut off")).subarray(0, 8)], Code.INTERNAL, "inside a message"],
-    ["half a message of a stream", CLIENT_STREAM, [grpcMessage(Buffer.from("cut off")).subarray(0, 8)], Code.INTERNAL, "inside a message"],
+    [
+      "half a message of a stream",
+      CLIENT_STREAM,
+      [grpcMessage(Buffer.from("cut off")).subarray(0, 8)],
+      Code.INTERNAL,
+      "inside a message",
+    ],
     ["flag 2", UNARY, [Buffer.of(2, 0, 0, 0, 0)], Code.INTERNAL, "neither 0 nor 1"],
     ["flag 255 on a stream", BIDI_STREAM, [Buffer.of(255, 0, 0, 0, 1, 7)], Code.INTERNAL, "neither 0 nor 1"],
     ["compressed without an encoding", UNARY, [grpcMessage(Buffer.from("x"), true)], Code.INTERNAL, "grpc-encoding"],
-    ["compressed on a stream without an encoding", CLIENT_STREAM, [grpcMessage(Buffer.from("x"), true)], Code.INTERNAL, "grpc-encoding"],
+    [
+      "compressed on a stream without an encoding",
+      CLIENT_STREAM,
+      [grpcMessage(Buffer.from("x"), true)],
+      Code.INTERNAL,
+      "grpc-encoding",
+    ],
   ])("are refused: %s", async (_what, path, body, code, text) => {
     expect(await call(path, body)).toMatchObject(hasCode(code, text));
     await expectEcho(peer, takeId());
@@ -103,7 +137,9 @@ describe("a request's messages", () => {
     peer.headers(id, grpcRequestFields(UNARY)).data(id, Buffer.concat([grpcMessage(NOTHING), grpcMessage(NOTHING)]));
     expect(await trailersOf(peer, id)).toMatchObject(hasCode(Code.UNIMPLEMENTED, "more than one"));
     // The server asks to stop and takes no offence at what was on its way.
-    expect(await peer.expect("RST_STREAM", (frame) => frame.streamId === id)).toMatchObject({ errorCode: ErrorCode.NO_ERROR });
+    expect(await peer.expect("RST_STREAM", (frame) => frame.streamId === id)).toMatchObject({
+      errorCode: ErrorCode.NO_ERROR,
+    });
     peer.data(id, Buffer.alloc(1000)).data(id, Buffer.alloc(1000), { end: true });
     await expectEcho(peer, takeId());
   });
@@ -112,16 +148,23 @@ describe("a request's messages", () => {
 describe("the size of a message (64 KiB here)", () => {
   const atLimit = Buffer.alloc(64 * KIB, "m");
   const overLimit = Buffer.alloc(64 * KIB + 1, "m");
-  it.each([["unary", UNARY], ["server stream", SERVER_STREAM], ["client stream", CLIENT_STREAM], ["bidirectional", BIDI_STREAM]])(
-    "may be the limit and not one more: %s",
-    async (_kind, path) => {
-      expect(await call(path, [grpcMessage(atLimit)])).toMatchObject({ "grpc-status": "0" });
-      expect(await call(path, [grpcMessage(overLimit)])).toMatchObject(hasCode(Code.RESOURCE_EXHAUSTED, "65537 bytes is above the limit of 65536"));
-      await expectEcho(peer, takeId());
-    },
-  );
+  it.each([
+    ["unary", UNARY],
+    ["server stream", SERVER_STREAM],
+    ["client stream", CLIENT_STREAM],
+    ["bidirectional", BIDI_STREAM],
+  ])("may be the limit and not one more: %s", async (_kind, path) => {
+    expect(await call(path, [grpcMessage(atLimit)])).toMatchObject({ "grpc-status": "0" });
+    expect(await call(path, [grpcMessage(overLimit)])).toMatchObject(
+      hasCode(Code.RESOURCE_EXHAUSTED, "65537 bytes is above the limit of 65536"),
+    );
+    await expectEcho(peer, takeId());
+  });
 
-  it.each([["unary", UNARY], ["client stream", CLIENT_STREAM]])("is refused at the prefix, before anything of it has come: %s", async (_kind, path) => {
+  it.each([
+    ["unary", UNARY],
+    ["client stream", CLIENT_STREAM],
+  ])("is refused at the prefix, before anything of it has come: %s", async (_kind, path) => {
     const id = takeId();
     peer.headers(id, grpcRequestFields(path)).data(id, Buffer.of(0, 0xff, 0xff, 0xff, 0xff));
     expect(await trailersOf(peer, id)).toMatchObject(hasCode(Code.RESOURCE_EXHAUSTED, "4294967295 bytes"));
@@ -141,8 +184,12 @@ describe("the size of a message (64 KiB here)", () => {
 
   it("of broken compressed data ends the call only", async () => {
     const broken = [grpcMessage(Buffer.from("no gzip at all"), true)];
-    expect(await call(UNARY, broken, [["grpc-encoding", "gzip"]])).toMatchObject({ "grpc-status": String(Code.INTERNAL) });
-    expect(await call(CLIENT_STREAM, broken, [["grpc-encoding", "gzip"]])).toMatchObject({ "grpc-status": String(Code.INTERNAL) });
+    expect(await call(UNARY, broken, [["grpc-encoding", "gzip"]])).toMatchObject({
+      "grpc-status": String(Code.INTERNAL),
+    });
+    expect(await call(CLIENT_STREAM, broken, [["grpc-encoding", "gzip"]])).toMatchObject({
+      "grpc-status": String(Code.INTERNAL),
+    });
     await expectEcho(peer, takeId());
   });
 });
@@ -209,6 +256,28 @@ describe("a request's headers", () => {
     peer.headers(id, [[":method", "GET"], ...grpcRequestFields(UNARY).slice(1)], { end: true });
     const head = await peer.expect("HEADERS", (frame) => frame.streamId === id);
     expect(head.headers).toMatchObject({ ":status": "405", allow: "POST" });
+  });
+});
+
+describe("a client that breaks HTTP/2 on a stream", () => {
+  it.each<[string, (peer: RawPeer) => unknown, number]>([
+    ["so that we reset it", (client) => client.windowUpdate(1, 0), Code.INTERNAL],
+    ["so that the connection ends", (client) => client.windowUpdate(0, 0), Code.CANCELLED],
+  ])("cancels its call, %s (row 2)", async (_what, commit, code) => {
+    const asked = Promise.withResolvers<void>();
+    const aborted = Promise.withResolvers<unknown>();
+    await using own = await WireServer.start({
+      unary: (_request, context) => {
+        context.signal.addEventListener("abort", () => aborted.resolve(context.signal.reason));
+        asked.resolve();
+        return new Promise(() => {});
+      },
+    });
+    const client = await own.connect();
+    callUnary(client, 1);
+    await asked.promise;
+    commit(client);
+    expect(await aborted.promise).toMatchObject({ code });
   });
 });
 

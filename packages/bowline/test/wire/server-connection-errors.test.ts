@@ -23,38 +23,158 @@ const BAD_BLOCK = Buffer.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f);
 
 const faults: readonly Fault[] = [
   // Section 5.1: states
-  ["DATA on an idle stream", (peer) => peer.data(7, Buffer.from("x")), ErrorCode.PROTOCOL_ERROR, /DATA on an idle stream/],
+  [
+    "DATA on an idle stream",
+    (peer) => peer.data(7, Buffer.from("x")),
+    ErrorCode.PROTOCOL_ERROR,
+    /DATA on an idle stream/,
+  ],
   ["RST_STREAM on an idle stream", (peer) => peer.rst(7, 8), ErrorCode.PROTOCOL_ERROR, /RST_STREAM on an idle stream/],
-  ["WINDOW_UPDATE on an idle stream", (peer) => peer.windowUpdate(7, 100), ErrorCode.PROTOCOL_ERROR, /WINDOW_UPDATE on an idle/],
+  [
+    "WINDOW_UPDATE on an idle stream",
+    (peer) => peer.windowUpdate(7, 100),
+    ErrorCode.PROTOCOL_ERROR,
+    /WINDOW_UPDATE on an idle/,
+  ],
   ["RST_STREAM on a stream of ours that we never opened", (peer) => peer.rst(2, 8), ErrorCode.PROTOCOL_ERROR, /idle/],
-  ["HEADERS on a stream that has ended", (peer) => peer.headers(5, REQUEST, { end: true }), ErrorCode.STREAM_CLOSED, /closed stream/],
-  ["HEADERS after END_STREAM", (peer) => peer.headers(3, REQUEST, { end: true }), ErrorCode.STREAM_CLOSED, /after END_STREAM/],
+  [
+    "HEADERS on a stream that has ended",
+    (peer) => peer.headers(5, REQUEST, { end: true }),
+    ErrorCode.STREAM_CLOSED,
+    /closed stream/,
+  ],
+  [
+    "HEADERS after END_STREAM",
+    (peer) => peer.headers(3, REQUEST, { end: true }),
+    ErrorCode.STREAM_CLOSED,
+    /after END_STREAM/,
+  ],
   ["an even stream id", (peer) => peer.headers(8, REQUEST), ErrorCode.PROTOCOL_ERROR, /even stream id/],
-  ["a stream id that goes back", (peer) => peer.headers(11, REQUEST).headers(9, REQUEST), ErrorCode.STREAM_CLOSED, /closed stream/],
+  [
+    "a stream id that goes back",
+    (peer) => peer.headers(11, REQUEST).headers(9, REQUEST),
+    ErrorCode.STREAM_CLOSED,
+    /closed stream/,
+  ],
   // Section 4.3: header blocks
-  ["a header block that can't be decoded", (peer) => peer.headers(7, BAD_BLOCK), ErrorCode.COMPRESSION_ERROR, /can't be decoded/],
-  ["an index beyond the tables", (peer) => peer.headers(7, Buffer.of(0xbf)), ErrorCode.COMPRESSION_ERROR, /can't be decoded/],
-  ["a table size update above our setting", (peer) => peer.headers(7, Buffer.of(0x3f, 0xe2, 0x1f)), ErrorCode.COMPRESSION_ERROR, /decoded/],
-  ["a broken block behind CONTINUATION", (peer) => peer.headers(7, Buffer.alloc(0), { endHeaders: false }).continuation(7, BAD_BLOCK), ErrorCode.COMPRESSION_ERROR, /decoded/],
-  ["a broken block of trailers", (peer) => peer.headers(1, BAD_BLOCK, { end: true }), ErrorCode.COMPRESSION_ERROR, /decoded/],
-  ["another frame inside a header block", (peer) => peer.headers(7, REQUEST, { endHeaders: false }).ping(), ErrorCode.PROTOCOL_ERROR, /interrupted/],
+  [
+    "a header block that can't be decoded",
+    (peer) => peer.headers(7, BAD_BLOCK),
+    ErrorCode.COMPRESSION_ERROR,
+    /can't be decoded/,
+  ],
+  [
+    "an index beyond the tables",
+    (peer) => peer.headers(7, Buffer.of(0xbf)),
+    ErrorCode.COMPRESSION_ERROR,
+    /can't be decoded/,
+  ],
+  [
+    "a table size update above our setting",
+    (peer) => peer.headers(7, Buffer.of(0x3f, 0xe2, 0x1f)),
+    ErrorCode.COMPRESSION_ERROR,
+    /decoded/,
+  ],
+  [
+    "a broken block behind CONTINUATION",
+    (peer) => peer.headers(7, Buffer.alloc(0), { endHeaders: false }).continuation(7, BAD_BLOCK),
+    ErrorCode.COMPRESSION_ERROR,
+    /decoded/,
+  ],
+  [
+    "a broken block of trailers",
+    (peer) => peer.headers(1, BAD_BLOCK, { end: true }),
+    ErrorCode.COMPRESSION_ERROR,
+    /decoded/,
+  ],
+  [
+    "another frame inside a header block",
+    (peer) => peer.headers(7, REQUEST, { endHeaders: false }).ping(),
+    ErrorCode.PROTOCOL_ERROR,
+    /interrupted/,
+  ],
   ["CONTINUATION on its own", (peer) => peer.continuation(1, REQUEST), ErrorCode.PROTOCOL_ERROR, /without HEADERS/],
   // Section 4.2 and 6: frames
-  ["a frame that is too long", (peer) => peer.frame("DATA", 0, 1, Buffer.alloc(0), 16_385), ErrorCode.FRAME_SIZE_ERROR, /16385 octets, 16384 are allowed/],
-  ["padding of the whole frame", (peer) => peer.frame("DATA", RawFlag.PADDED, 1, Buffer.of(3, 0, 0)), ErrorCode.PROTOCOL_ERROR, /padding/],
-  ["a PING of the wrong length", (peer) => peer.frame("PING", 0, 0, Buffer.alloc(6)), ErrorCode.FRAME_SIZE_ERROR, /PING of 6 octets/],
-  ["PUSH_PROMISE of a client", (peer) => peer.frame("PUSH_PROMISE", 4, 1, Buffer.of(0, 0, 0, 2)), ErrorCode.PROTOCOL_ERROR, /PUSH_PROMISE/],
-  ["malformed PRIORITY on an idle stream", (peer) => peer.frame("PRIORITY", 0, 7, Buffer.alloc(4)), ErrorCode.FRAME_SIZE_ERROR, /PRIORITY/],
-  ["PRIORITY of an idle stream on itself", (peer) => peer.frame("PRIORITY", 0, 7, Buffer.of(0, 0, 0, 7, 1)), ErrorCode.PROTOCOL_ERROR, /PRIORITY/],
+  [
+    "a frame that is too long",
+    (peer) => peer.frame("DATA", 0, 1, Buffer.alloc(0), 16_385),
+    ErrorCode.FRAME_SIZE_ERROR,
+    /16385 octets, 16384 are allowed/,
+  ],
+  [
+    "padding of the whole frame",
+    (peer) => peer.frame("DATA", RawFlag.PADDED, 1, Buffer.of(3, 0, 0)),
+    ErrorCode.PROTOCOL_ERROR,
+    /padding/,
+  ],
+  [
+    "a PING of the wrong length",
+    (peer) => peer.frame("PING", 0, 0, Buffer.alloc(6)),
+    ErrorCode.FRAME_SIZE_ERROR,
+    /PING of 6 octets/,
+  ],
+  [
+    "PUSH_PROMISE of a client",
+    (peer) => peer.frame("PUSH_PROMISE", 4, 1, Buffer.of(0, 0, 0, 2)),
+    ErrorCode.PROTOCOL_ERROR,
+    /PUSH_PROMISE/,
+  ],
+  [
+    "malformed PRIORITY on an idle stream",
+    (peer) => peer.frame("PRIORITY", 0, 7, Buffer.alloc(4)),
+    ErrorCode.FRAME_SIZE_ERROR,
+    /PRIORITY/,
+  ],
+  [
+    "PRIORITY of an idle stream on itself",
+    (peer) => peer.frame("PRIORITY", 0, 7, Buffer.of(0, 0, 0, 7, 1)),
+    ErrorCode.PROTOCOL_ERROR,
+    /PRIORITY/,
+  ],
   // Section 6.5: settings
-  ["SETTINGS with INITIAL_WINDOW_SIZE above 2^31-1", (peer) => peer.settings([[RawSetting.INITIAL_WINDOW_SIZE, 0x80000000]]), ErrorCode.FLOW_CONTROL_ERROR, /INITIAL_WINDOW_SIZE/],
-  ["SETTINGS with MAX_FRAME_SIZE 0", (peer) => peer.settings([[RawSetting.MAX_FRAME_SIZE, 0]]), ErrorCode.PROTOCOL_ERROR, /MAX_FRAME_SIZE 0/],
-  ["SETTINGS with ENABLE_PUSH 2", (peer) => peer.settings([[RawSetting.ENABLE_PUSH, 2]]), ErrorCode.PROTOCOL_ERROR, /ENABLE_PUSH 2/],
-  ["an acknowledgement with content", (peer) => peer.frame("SETTINGS", RawFlag.ACK, 0, Buffer.alloc(6)), ErrorCode.FRAME_SIZE_ERROR, /SETTINGS/],
-  ["settings that take a window past 2^31-1", (peer) => peer.windowUpdate(1, 0x7fff0000 - 65_535).settings([[RawSetting.INITIAL_WINDOW_SIZE, 0x7fffffff]]), ErrorCode.FLOW_CONTROL_ERROR, /past 2\^31-1/],
+  [
+    "SETTINGS with INITIAL_WINDOW_SIZE above 2^31-1",
+    (peer) => peer.settings([[RawSetting.INITIAL_WINDOW_SIZE, 0x80000000]]),
+    ErrorCode.FLOW_CONTROL_ERROR,
+    /INITIAL_WINDOW_SIZE/,
+  ],
+  [
+    "SETTINGS with MAX_FRAME_SIZE 0",
+    (peer) => peer.settings([[RawSetting.MAX_FRAME_SIZE, 0]]),
+    ErrorCode.PROTOCOL_ERROR,
+    /MAX_FRAME_SIZE 0/,
+  ],
+  [
+    "SETTINGS with ENABLE_PUSH 2",
+    (peer) => peer.settings([[RawSetting.ENABLE_PUSH, 2]]),
+    ErrorCode.PROTOCOL_ERROR,
+    /ENABLE_PUSH 2/,
+  ],
+  [
+    "an acknowledgement with content",
+    (peer) => peer.frame("SETTINGS", RawFlag.ACK, 0, Buffer.alloc(6)),
+    ErrorCode.FRAME_SIZE_ERROR,
+    /SETTINGS/,
+  ],
+  [
+    "settings that take a window past 2^31-1",
+    (peer) => peer.windowUpdate(1, 0x7fff0000 - 65_535).settings([[RawSetting.INITIAL_WINDOW_SIZE, 0x7fffffff]]),
+    ErrorCode.FLOW_CONTROL_ERROR,
+    /past 2\^31-1/,
+  ],
   // Section 6.9: windows
-  ["WINDOW_UPDATE of 0 on the connection", (peer) => peer.windowUpdate(0, 0), ErrorCode.PROTOCOL_ERROR, /WINDOW_UPDATE of 0/],
-  ["WINDOW_UPDATE past 2^31-1 on the connection", (peer) => peer.windowUpdate(0, 0x7fffffff), ErrorCode.FLOW_CONTROL_ERROR, /past 2\^31-1/],
+  [
+    "WINDOW_UPDATE of 0 on the connection",
+    (peer) => peer.windowUpdate(0, 0),
+    ErrorCode.PROTOCOL_ERROR,
+    /WINDOW_UPDATE of 0/,
+  ],
+  [
+    "WINDOW_UPDATE past 2^31-1 on the connection",
+    (peer) => peer.windowUpdate(0, 0x7fffffff),
+    ErrorCode.FLOW_CONTROL_ERROR,
+    /past 2\^31-1/,
+  ],
 ];
 
 async function scene(): Promise<Http2Scene> {
@@ -94,7 +214,13 @@ describe("a client's fault that ends the connection:", () => {
 
   it("is reported once, and what follows in the same chunk is not looked at", async () => {
     const made = await scene();
-    made.peer.send(rawPing(), rawFrame("PING", 0, 0, Buffer.alloc(6)), rawHeaders(7, REQUEST), rawData(1, Buffer.from("x")), rawReset(9, 8));
+    made.peer.send(
+      rawPing(),
+      rawFrame("PING", 0, 0, Buffer.alloc(6)),
+      rawHeaders(7, REQUEST),
+      rawData(1, Buffer.from("x")),
+      rawReset(9, 8),
+    );
     await made.endsWith(ErrorCode.FRAME_SIZE_ERROR, /PING of 6 octets/);
     expect(made.owner.streams).toHaveLength(3);
     expect(made.peer.received.filter((frame) => frame.type === "GOAWAY")).toHaveLength(1);
@@ -107,7 +233,10 @@ describe("the beginning of a client's connection", () => {
     ["a TLS handshake", Buffer.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3)],
     ["half a preface and something else", Buffer.from("PRI * HTTP/2.0\r\n\r\nXX")],
     ["a preface without SETTINGS", Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), rawPing()])],
-    ["a preface with an acknowledgement", Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), rawFrame("SETTINGS", RawFlag.ACK, 0)])],
+    [
+      "a preface with an acknowledgement",
+      Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), rawFrame("SETTINGS", RawFlag.ACK, 0)]),
+    ],
   ])("may not be %s", async (_what, bytes) => {
     const made = new Http2Scene({ role: "server" });
     made.peer.send(bytes);
@@ -143,7 +272,10 @@ describe("the beginning of a client's connection", () => {
       await made.clock.advance(9999);
       expect(made.owner.ends).toEqual([]);
       await made.clock.advance(1);
-      await made.endsWith(ErrorCode.SETTINGS_TIMEOUT, /the peer has not (sent its|acknowledged our) SETTINGS within 10000 ms/);
+      await made.endsWith(
+        ErrorCode.SETTINGS_TIMEOUT,
+        /the peer has not (sent its|acknowledged our) SETTINGS within 10000 ms/,
+      );
     }
   });
 });
@@ -165,7 +297,11 @@ describe("frames that mean nothing", () => {
 
   it("are ignored on streams that have ended: WINDOW_UPDATE, RST_STREAM, PRIORITY", async () => {
     const made = await scene();
-    made.peer.windowUpdate(5, 100).rst(5, 8).windowUpdate(5, 0x7fffffff).frame("PRIORITY", 0, 5, Buffer.of(0, 0, 0, 3, 1));
+    made.peer
+      .windowUpdate(5, 100)
+      .rst(5, 8)
+      .windowUpdate(5, 0x7fffffff)
+      .frame("PRIORITY", 0, 5, Buffer.of(0, 0, 0, 3, 1));
     await made.isAlive();
     expect(made.peer.received.some((frame) => frame.type === "RST_STREAM" || frame.type === "GOAWAY")).toBe(false);
   });

@@ -18,7 +18,10 @@ const malformed: readonly (readonly [what: string, fields: HeaderList])[] = [
   ["without :scheme", [METHOD, PATH, AUTHORITY, TE, TYPE]],
   ["without :path", [METHOD, SCHEME, AUTHORITY, TE, TYPE]],
   ["with an empty :path", [METHOD, SCHEME, [":path", ""], AUTHORITY, TE, TYPE]],
-  ["with a :path without slash (CVE-2026-33186)", [METHOD, SCHEME, [":path", "wire.v1.Wire/Unary"], AUTHORITY, TE, TYPE]],
+  [
+    "with a :path without slash (CVE-2026-33186)",
+    [METHOD, SCHEME, [":path", "wire.v1.Wire/Unary"], AUTHORITY, TE, TYPE],
+  ],
   ["with :method twice", [METHOD, METHOD, SCHEME, PATH, AUTHORITY, TE, TYPE]],
   ["with :path twice", [METHOD, SCHEME, PATH, PATH, AUTHORITY, TE, TYPE]],
   ["with :authority twice", [METHOD, SCHEME, PATH, AUTHORITY, AUTHORITY, TE, TYPE]],
@@ -47,7 +50,13 @@ const malformed: readonly (readonly [what: string, fields: HeaderList])[] = [
   ["with te other than trailers", [METHOD, SCHEME, PATH, AUTHORITY, ["te", "gzip"], TYPE]],
   ["with content-length that is no number", grpcRequestFields(PATH[1], [["content-length", "1x"]])],
   ["with a negative content-length", grpcRequestFields(PATH[1], [["content-length", "-1"]])],
-  ["with two content-lengths", grpcRequestFields(PATH[1], [["content-length", "10"], ["content-length", "11"]])],
+  [
+    "with two content-lengths",
+    grpcRequestFields(PATH[1], [
+      ["content-length", "10"],
+      ["content-length", "11"],
+    ]),
+  ],
 ];
 
 let wire: WireServer;
@@ -67,7 +76,9 @@ function takeId(): number {
 async function expectReset(id: number, code: number): Promise<void> {
   const reset = await peer.expect("RST_STREAM", (frame) => frame.streamId === id);
   expect(errorCodeName(reset.errorCode ?? -1)).toBe(errorCodeName(code));
-  expect(framesOf(peer, id).filter((frame) => frame.type !== "RST_STREAM" && frame.type !== "WINDOW_UPDATE")).toEqual([]);
+  expect(framesOf(peer, id).filter((frame) => frame.type !== "RST_STREAM" && frame.type !== "WINDOW_UPDATE")).toEqual(
+    [],
+  );
 }
 
 describe("a malformed request is reset with PROTOCOL_ERROR, reaches no handler and leaves its connection alone:", () => {
@@ -94,10 +105,16 @@ describe("a malformed request is reset with PROTOCOL_ERROR, reaches no handler a
   });
 
   it.each([
-    ["in HEADERS that end the stream", (id: number) => peer.headers(id, grpcRequestFields(PATH[1], [["content-length", "6"]]), { end: true })],
+    [
+      "in HEADERS that end the stream",
+      (id: number) => peer.headers(id, grpcRequestFields(PATH[1], [["content-length", "6"]]), { end: true }),
+    ],
     [
       "in front of trailers",
-      (id: number) => peer.headers(id, grpcRequestFields(PATH[1], [["content-length", "6"]])).headers(id, [["a", "b"]], { end: true }),
+      (id: number) =>
+        peer
+          .headers(id, grpcRequestFields(PATH[1], [["content-length", "6"]]))
+          .headers(id, [["a", "b"]], { end: true }),
     ],
     [
       "of a request that is not gRPC",
@@ -118,7 +135,10 @@ describe("a malformed request is reset with PROTOCOL_ERROR, reaches no handler a
     ["with transfer-encoding", [["transfer-encoding", "chunked"]], true],
   ])("trailers %s", async (_what, trailers, end) => {
     const id = takeId();
-    peer.headers(id, grpcRequestFields("/wire.v1.Wire/ClientStream")).data(id, grpcMessage(Buffer.from("x"))).headers(id, trailers, { end });
+    peer
+      .headers(id, grpcRequestFields("/wire.v1.Wire/ClientStream"))
+      .data(id, grpcMessage(Buffer.from("x")))
+      .headers(id, trailers, { end });
     const reset = await peer.expect("RST_STREAM", (frame) => frame.streamId === id);
     expect(reset.errorCode).toBe(ErrorCode.PROTOCOL_ERROR);
     await expectEcho(peer, takeId());
@@ -131,13 +151,28 @@ describe("a request that is unusual, but well formed, is served:", () => {
     ["with host equal to :authority", grpcRequestFields(PATH[1], [["host", "raw-peer"]])],
     ["without te", [METHOD, SCHEME, PATH, AUTHORITY, TYPE]],
     ["with :scheme in another order", [PATH, AUTHORITY, SCHEME, METHOD, TYPE, TE]],
-    ["with cookies in crumbs", grpcRequestFields(PATH[1], [["cookie", "a=b"], ["cookie", "c=d"]])],
+    [
+      "with cookies in crumbs",
+      grpcRequestFields(PATH[1], [
+        ["cookie", "a=b"],
+        ["cookie", "c=d"],
+      ]),
+    ],
     ["with an empty value", grpcRequestFields(PATH[1], [["x", ""]])],
     ["with octets above 0x7f in a value", grpcRequestFields(PATH[1], [["x", "\xff\x80"]])],
     ["with content-length of its body", grpcRequestFields(PATH[1], [["content-length", "6"]])],
-    ["with content-length twice, the same", grpcRequestFields(PATH[1], [["content-length", "6"], ["content-length", "6"]])],
+    [
+      "with content-length twice, the same",
+      grpcRequestFields(PATH[1], [
+        ["content-length", "6"],
+        ["content-length", "6"],
+      ]),
+    ],
     ["with a codec named", [METHOD, SCHEME, PATH, AUTHORITY, TE, ["content-type", "application/grpc+proto"]]],
-    ["with parameters of its content type", [METHOD, SCHEME, PATH, AUTHORITY, TE, ["content-type", "application/grpc; charset=utf-8"]]],
+    [
+      "with parameters of its content type",
+      [METHOD, SCHEME, PATH, AUTHORITY, TE, ["content-type", "application/grpc; charset=utf-8"]],
+    ],
     ["with a trace that can't be read", grpcRequestFields(PATH[1], [["traceparent", "00-zz"]])],
   ])("%s", async (_what, fields) => {
     const id = takeId();
@@ -148,7 +183,10 @@ describe("a request that is unusual, but well formed, is served:", () => {
 
   it("with trailers of its own", async () => {
     const id = takeId();
-    peer.headers(id, grpcRequestFields(PATH[1])).data(id, grpcMessage(Buffer.from("x"))).headers(id, [["checksum", "1"]], { end: true });
+    peer
+      .headers(id, grpcRequestFields(PATH[1]))
+      .data(id, grpcMessage(Buffer.from("x")))
+      .headers(id, [["checksum", "1"]], { end: true });
     expect(await trailersOf(peer, id)).toMatchObject({ "grpc-status": "0" });
   });
 });

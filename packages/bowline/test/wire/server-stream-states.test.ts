@@ -1,10 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { ErrorCode } from "../../src/http2/frames.ts";
-import { RawSetting, rawData, rawFrame, rawHeaders, rawReset, rawSettings, rawWindowUpdate } from "../../src/testing/raw-frames.ts";
+import {
+  RawSetting,
+  rawData,
+  rawFrame,
+  rawHeaders,
+  rawReset,
+  rawSettings,
+  rawWindowUpdate,
+} from "../../src/testing/raw-frames.ts";
 import { encodeLiterals } from "../../src/testing/raw-hpack.ts";
 import type { RawPeer } from "../../src/testing/raw-peer.ts";
 import { settle } from "../../src/testing/virtual-clock.ts";
-import { Http2Scene, type SceneOptions, REQUEST } from "./http2-scene.ts";
+import { Http2Scene, REQUEST, type SceneOptions } from "./http2-scene.ts";
 import { sendFields } from "./recording-owner.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -16,9 +24,21 @@ const faults: readonly Fault[] = [
   ["WINDOW_UPDATE of 0", (peer) => peer.windowUpdate(3, 0), ErrorCode.PROTOCOL_ERROR],
   ["WINDOW_UPDATE past 2^31-1", (peer) => peer.windowUpdate(3, 0x7fffffff), ErrorCode.FLOW_CONTROL_ERROR],
   ["PRIORITY of the wrong length", (peer) => peer.frame("PRIORITY", 0, 3, Buffer.alloc(6)), ErrorCode.FRAME_SIZE_ERROR],
-  ["PRIORITY that depends on itself", (peer) => peer.frame("PRIORITY", 0, 3, Buffer.of(0x80, 0, 0, 3, 0)), ErrorCode.PROTOCOL_ERROR],
-  ["DATA after END_STREAM", (peer) => peer.data(3, NOTHING, { end: true }).data(3, Buffer.from("late")), ErrorCode.STREAM_CLOSED],
-  ["trailers that depend on their own stream", (peer) => peer.headers(3, [["a", "b"]], { end: true, priority: { dependsOn: 3 } }), ErrorCode.PROTOCOL_ERROR],
+  [
+    "PRIORITY that depends on itself",
+    (peer) => peer.frame("PRIORITY", 0, 3, Buffer.of(0x80, 0, 0, 3, 0)),
+    ErrorCode.PROTOCOL_ERROR,
+  ],
+  [
+    "DATA after END_STREAM",
+    (peer) => peer.data(3, NOTHING, { end: true }).data(3, Buffer.from("late")),
+    ErrorCode.STREAM_CLOSED,
+  ],
+  [
+    "trailers that depend on their own stream",
+    (peer) => peer.headers(3, [["a", "b"]], { end: true, priority: { dependsOn: 3 } }),
+    ErrorCode.PROTOCOL_ERROR,
+  ],
 ];
 
 async function twoOpen(options: Partial<SceneOptions> = {}): Promise<Http2Scene> {
@@ -36,7 +56,11 @@ describe("a client's fault that costs one stream:", () => {
     expect(scene.stream(3).resets).toEqual([`${code} by us`]);
     expect(scene.connection.streams.size).toBe(1);
     // Late frames for the stream are no new fault, and its neighbour has noticed nothing.
-    scene.peer.data(3, Buffer.from("late")).headers(3, [["x", "y"]], { end: true }).windowUpdate(3, 5).rst(3, 8);
+    scene.peer
+      .data(3, Buffer.from("late"))
+      .headers(3, [["x", "y"]], { end: true })
+      .windowUpdate(3, 5)
+      .rst(3, 8);
     scene.peer.data(1, Buffer.from("well"), { end: true });
     await scene.isAlive();
     expect(scene.stream(1)).toMatchObject({ text: "well", hasEnded: true, resets: [] });
@@ -261,7 +285,14 @@ describe("header tables stay in step", () => {
     await scene.resets(5, ErrorCode.PROTOCOL_ERROR);
     scene.peer.headers(7, Buffer.of(0xbe, 0xbf, 0xc0, 0xc1), { end: true });
     await scene.isAlive();
-    expect(scene.stream(7).blocks).toEqual([[["d", "4"], ["c", "3"], ["b", "2"], ["a", "1"]]]);
+    expect(scene.stream(7).blocks).toEqual([
+      [
+        ["d", "4"],
+        ["c", "3"],
+        ["b", "2"],
+        ["a", "1"],
+      ],
+    ]);
   });
 
   it("after blocks that our GOAWAY has refused", async () => {
@@ -269,7 +300,10 @@ describe("header tables stay in step", () => {
     scene.peer.headers(1, REQUEST);
     await scene.isAlive();
     scene.connection.refuseNewStreams(ErrorCode.NO_ERROR, "done");
-    scene.peer.headers(3, insert("a", "1")).data(3, Buffer.from("ignored"), { end: true }).headers(1, NEWEST, { end: true });
+    scene.peer
+      .headers(3, insert("a", "1"))
+      .data(3, Buffer.from("ignored"), { end: true })
+      .headers(1, NEWEST, { end: true });
     await scene.isAlive();
     expect(scene.stream(1).blocks[1]).toEqual([["a", "1"]]);
     expect(scene.owner.streams).toHaveLength(1);
@@ -296,8 +330,17 @@ describe("frames in one chunk", () => {
   it("are all read, though streams end between them and the layer above answers at once", async () => {
     const scene = await Http2Scene.ready({ role: "server" });
     scene.owner.onRequest = (stream) => sendFields(scene.connection, stream, [[":status", "204"]], true);
-    const calls = Array.from({ length: 20 }, (_, i) => [rawHeaders(2 * i + 1, REQUEST), rawData(2 * i + 1, Buffer.from("x"), { end: true })]);
-    scene.peer.send(...calls.flat(), rawReset(1, 8), rawWindowUpdate(3, 5), rawSettings(), rawFrame("PRIORITY", 0, 5, Buffer.alloc(5)));
+    const calls = Array.from({ length: 20 }, (_, i) => [
+      rawHeaders(2 * i + 1, REQUEST),
+      rawData(2 * i + 1, Buffer.from("x"), { end: true }),
+    ]);
+    scene.peer.send(
+      ...calls.flat(),
+      rawReset(1, 8),
+      rawWindowUpdate(3, 5),
+      rawSettings(),
+      rawFrame("PRIORITY", 0, 5, Buffer.alloc(5)),
+    );
     await scene.isAlive();
     expect(scene.peer.received.filter((frame) => frame.type === "HEADERS")).toHaveLength(20);
     expect(scene.connection.streams.size).toBe(0);

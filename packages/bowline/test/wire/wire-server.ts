@@ -27,7 +27,8 @@ export class WireServer implements AsyncDisposable {
   readonly #peers: RawPeer[] = [];
 
   private constructor(handlers: Partial<WireHandlers>, options: ServerOptions) {
-    const line = (level: LogLine["level"]) => (fields: object, text: string) => void this.lines.push({ level, fields, text });
+    const line = (level: LogLine["level"]) => (fields: object, text: string) =>
+      void this.lines.push({ level, fields, text });
     this.server = createServer({
       listen: "127.0.0.1:0",
       handleSignals: false,

@@ -139,9 +139,15 @@ export abstract class Call extends ClientStream implements ChildCall {
     this.interception.run(i);
   }
 
+  /** True when the time is over: nothing is to be sent, and no endpoint to be picked. */
+  get isLate(): boolean {
+    return this.deadlineAt !== 0 && this.channel.clock.now() >= this.deadlineAt;
+  }
+
   /** Finds an endpoint and sends, or waits in the channel's queue. */
   dispatch(): void {
     if (this.isOver) return;
+    if (this.isLate) return this.onDue();
     let endpoint: Endpoint | null;
     try {
       endpoint = this.channel.balancer.pick(this.avoid);
@@ -155,10 +161,7 @@ export abstract class Call extends ClientStream implements ChildCall {
   /** Sends the attempt to an endpoint that is ready. */
   sendTo(endpoint: Endpoint): void {
     const now = this.channel.clock.now();
-    if (this.deadlineAt !== 0) {
-      this.timeoutMs = this.deadlineAt - now;
-      if (this.timeoutMs <= 0) return this.onDue();
-    }
+    if (this.deadlineAt !== 0) this.timeoutMs = Math.max(0, this.deadlineAt - now);
     this.#attemptAt = now;
     this.endpoint = endpoint;
     this.transport = endpoint.transport;
@@ -273,6 +276,7 @@ export abstract class Call extends ClientStream implements ChildCall {
 
   /** The messages to send: taken from the user's iterable once, whatever the number of attempts. */
   protected requests(): RequestSource {
+    this.maxSendBufferBytes = this.channel.maxSendBufferBytes;
     this.#source ??= new RequestSource(this.request, this.method);
     return this.#source;
   }

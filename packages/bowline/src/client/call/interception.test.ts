@@ -222,6 +222,38 @@ describe("interceptors of streams", () => {
     expect(scene.channel.stats[0]).toMatchObject({ started: 1, inFlight: 0 });
   });
 
+  it("wrap what the ones further in give", async () => {
+    const suffix =
+      (mark: string): Interceptor =>
+      async (call, next) => {
+        const answers = (await next(call)) as AsyncIterable<string>;
+        return (async function* () {
+          for await (const text of answers) yield `${text}${mark}`;
+        })();
+      };
+    const { scene, peer } = await connected({ interceptors: [suffix("1"), suffix("2"), suffix("3")] });
+    const texts = collect(scene.stream("follow", "x"));
+    await peer.expect("HEADERS");
+    peer.headers(1, grpcResponseFields()).data(1, grpcMessage(Buffer.from("a")));
+    peer.headers(1, [["grpc-status", "0"]], { end: true });
+    expect(await texts).toEqual(["a321"]);
+  });
+
+  it("can make up for the failure of one further in, or for a deadline that it let pass", async () => {
+    const fallback: Interceptor = (call, next) =>
+      next(call).catch(async function* ({ code }: RpcError) {
+        yield `instead of ${code}`;
+      });
+    const broken: Interceptor = () => Promise.reject(new RpcError(Code.UNAUTHENTICATED, "who are you"));
+    const never: Interceptor = () => new Promise(() => {});
+    const first = new ChannelScene({ interceptors: [fallback, broken] });
+    expect(await collect(first.stream("follow", "x"))).toEqual([`instead of ${Code.UNAUTHENTICATED}`]);
+    const second = new ChannelScene({ interceptors: [fallback, never] });
+    const texts = collect(second.stream("follow", "x"));
+    await second.clock.advance(2005);
+    expect(await texts).toEqual([`instead of ${Code.DEADLINE_EXCEEDED}`]);
+  });
+
   it("replace the requests of a call with one answer", async () => {
     const doubled: Interceptor = (call, next) => {
       const texts = call.request as Iterable<string>;

@@ -84,17 +84,20 @@ export class StreamCall extends Call implements AnswerSource {
   }
 
   protected override ended(error: RpcError | null): void {
+    const { entered } = this;
     while (this.entered > 0) {
       for (const hook of this.pipeline.segments[--this.entered].end) hook(this, error);
     }
     // What the server sent before a status of its own is still read; after an end of our making it is not.
     if (error === null || error.origin === "remote") this.#reader.end(error);
     else this.#reader.fail(error);
-    this.#resolveAnswers(this.#reader);
+    // Whoever waits for an interceptor that has not gone on with the call waits in vain.
+    if (entered === 1) this.#resolveAnswers(this.#reader);
+    else this.interception?.reject(entered - 2, error ?? gone());
   }
 
   override innerStarted(i: number): void {
-    this.interception?.resolve(i, this.#reader);
+    if (i + 1 === this.pipeline.interceptors.length) this.interception?.resolve(i, this.#reader);
   }
 
   override intercepted(i: number, answer: unknown): void {
@@ -122,6 +125,10 @@ export class StreamCall extends Call implements AnswerSource {
     answers.catch(() => {});
     return new InterceptedAnswers(answers, this);
   }
+}
+
+function gone(): RpcError {
+  return new RpcError(Code.CANCELLED, "the call has ended", { reason: "cancelled" });
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

@@ -89,7 +89,7 @@ describe("a failure", () => {
 
   it("without an endpoint comes once, and never before the caller has its promise", async () => {
     const scene = new ChannelScene();
-    scene.channel.close();
+    void scene.channel.close();
     let rejections = 0;
     const call = scene.call("say", "x");
     call.catch(() => rejections++);
@@ -268,7 +268,7 @@ describe("a signal", () => {
     await scene.clock.advance(20);
     await late;
     await failure(scene.call("say", {}, { signal }));
-    scene.channel.close();
+    void scene.channel.close();
     await failure(scene.call("say", "x", { signal }));
     expect(count()).toBe(0);
   });

@@ -8,7 +8,7 @@ import { dial } from "../../net/dial.ts";
 import { explainFirstBytes } from "../../net/first-bytes.ts";
 import { openTlsFiles, type TlsMaterial } from "../../net/tls-files.ts";
 import { formatHostPort } from "../../registry/instance/address.ts";
-import type { Registry } from "../../registry/registry.ts";
+import type { Registry, Watcher, WatchHandler } from "../../registry/registry.ts";
 import type { RegistryConfig, RegistryContext } from "../../registry/registry-config.ts";
 import { printTarget, type Target } from "../../registry/target.ts";
 import { registryOf } from "../../registry/target-registry.ts";
@@ -54,22 +54,26 @@ function plainIdentity(value: unknown): string {
     .join(",");
 }
 
-/** What a channel to `target` is made with; opens registry and certificates, which the channel closes. */
+/**
+ * What a channel to `target` is made with; opens registry and certificates, which the channel closes.
+ *
+ * @throws TypeError or RangeError for settings that can't be used; nothing stays open then
+ */
 export function channelOptions(target: Target, options: ClientOptions): ChannelOptions {
   const clock = options.clock ?? systemClock;
   const random = options.random ?? systemRandom;
-  const context: RegistryContext = { clock, random, environment: environment() };
-  const tls = openTls(options, clock);
-  const configured = openRegistry(options.registry, context);
-  const found = registryOf(target, context, configured?.registry);
   const limits = http2Limits(options.limits);
   const maxReceiveBytes = options.maxReceiveBytes ?? DEFAULT_RECEIVE_BYTES;
   const compression = compressionOf(options.compression);
   const authority = options.authority ?? authorityOf(target);
   const serverName = serverNameOf(target, options.authority);
+  const keepalive = keepaliveOf(options);
+  const balancer = balancerOf(options, clock, random);
+  const opened = openAll(target, options, { clock, random, environment: environment() });
+  const { tls } = opened;
   const endpoint: EndpointOptions = {
     clock,
-    transport: { clock, limits, keepalive: keepaliveOf(options), maxReceiveBytes, explain: explainFirstBytes },
+    transport: { clock, limits, keepalive, maxReceiveBytes, explain: explainFirstBytes },
     maxConnections: options.maxConnectionsPerEndpoint ?? 4,
     backoff: () => new ConnectionBackoff({ random }),
     dial: (address, signal) =>
@@ -78,7 +82,7 @@ export function channelOptions(target: Target, options: ClientOptions): ChannelO
   return {
     clock,
     target: printTarget(target),
-    balancer: balancerOf(options, clock, random),
+    balancer,
     endpoint,
     retryBudget: new RetryBudget({ clock }),
     constants: {
@@ -93,13 +97,39 @@ export function channelOptions(target: Target, options: ClientOptions): ChannelO
     maxReceiveBytes,
     maxWaitingCalls: options.maxWaitingCalls ?? 10_000,
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_MS,
-    watch: (handler) => found.registry.watch(found.service, handler),
-    closed: () => {
-      tls?.close();
-      if (found.isOwned) void found.registry.close();
-      if (configured?.isOwned === true) void configured.registry.close();
-    },
+    watch: opened.watch,
+    closed: opened.close,
   };
+}
+
+/** What is open as long as the channel. */
+interface Opened {
+  readonly tls: TlsMaterial | undefined;
+  watch(handler: WatchHandler): Watcher;
+  close(): Promise<void>;
+}
+
+/** Certificates first: they can be wrong, and nothing else has been opened then. */
+function openAll(target: Target, options: ClientOptions, context: RegistryContext): Opened {
+  const tls = openTls(options, context.clock);
+  let configured: OpenRegistry | undefined;
+  try {
+    configured = openRegistry(options.registry, context);
+    const found = registryOf(target, context, configured?.registry);
+    return {
+      tls,
+      watch: (handler) => found.registry.watch(found.service, handler),
+      close: async () => {
+        tls?.close();
+        if (found.isOwned) await found.registry.close();
+        if (configured?.isOwned === true) await configured.registry.close();
+      },
+    };
+  } catch (error) {
+    tls?.close();
+    if (configured?.isOwned === true) void configured.registry.close();
+    throw error;
+  }
 }
 
 /** Servers are asked for signs of life only by clients that say when. */
@@ -114,10 +144,15 @@ function openTls({ tls }: ClientOptions, clock: Clock): TlsMaterial | undefined 
   return openTlsFiles("client", tls === true ? {} : tls, { clock, option: "createClient options.tls" });
 }
 
+interface OpenRegistry {
+  readonly registry: Registry;
+  readonly isOwned: boolean;
+}
+
 function openRegistry(
   registry: RegistryConfig | Registry | undefined,
   context: RegistryContext,
-): { readonly registry: Registry; readonly isOwned: boolean } | undefined {
+): OpenRegistry | undefined {
   if (registry === undefined) return undefined;
   return "create" in registry ? { registry: registry.create(context), isOwned: true } : { registry, isOwned: false };
 }

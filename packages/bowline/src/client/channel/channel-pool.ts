@@ -35,13 +35,14 @@ export function acquireChannel(key: string, options: () => ChannelOptions): Chan
   return entry.channel;
 }
 
-/** A user is done with the channel; the last one closes it. */
-export function releaseChannel(key: string, channel: Channel): void {
+/** A user is done with the channel; the last one closes it, and waits for that. */
+export async function releaseChannel(key: string, channel: Channel): Promise<void> {
   const entry = shared.get(key);
-  if (entry === undefined || entry.channel !== channel) return channel.close();
-  if (--entry.users > 0) return;
-  shared.delete(key);
-  channel.close();
+  if (entry?.channel === channel) {
+    if (--entry.users > 0) return;
+    shared.delete(key);
+  }
+  await channel.close();
 }
 
 /** Channels that are open, of all clients of this process. */

@@ -165,7 +165,7 @@ describe("the queue", () => {
     const calls = Array.from({ length: 120_000 }, (_, i) => scene.call("say", `${i}`).catch((error) => error.code));
     expect(scene.channel.waitingCount).toBe(100_000);
     const startedAt = performance.now();
-    scene.channel.close();
+    void scene.channel.close();
     const codes = await Promise.all(calls);
     expect(codes.filter((code) => code === Code.RESOURCE_EXHAUSTED)).toHaveLength(20_000);
     expect(codes.filter((code) => code === Code.CANCELLED)).toHaveLength(100_000);
@@ -199,7 +199,7 @@ describe("closing", () => {
     const waiting = scene.call("say", "waits");
     await settle();
     expect([scene.channel.sleeping.size, scene.channel.waitingCount]).toEqual([1, 1]);
-    scene.channel.close();
+    void scene.channel.close();
     const text = "[CANCELLED] the channel to notes is closed";
     expect(await outcomes([sleeping, running, waiting])).toEqual([text, text, text]);
     expect(await failure(running)).toMatchObject({ reason: "closed", sent: true });
@@ -215,8 +215,8 @@ describe("closing", () => {
     await scene.instances(A, B);
     scene.dials[0].refuse();
     await settle();
-    scene.channel.close();
-    scene.channel.close();
+    void scene.channel.close();
+    void scene.channel.close();
     expect([scene.watches, scene.releases]).toEqual([0, 1]);
     await scene.clock.advance(100);
     expect(scene.clock.pending).toBe(0);
@@ -230,7 +230,7 @@ describe("closing", () => {
     const call = failure(scene.call("say", "x"));
     await settle();
     await scene.instances(B);
-    scene.channel.close();
+    void scene.channel.close();
     expect((await call).reason).toBe("closed");
     expect(await peer.closed).toBeUndefined();
   });

@@ -10,6 +10,7 @@ import type { Method } from "../../rpc/method.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import { TimerWheel } from "../../rpc/timer-wheel.ts";
 import type { Call } from "../call/call.ts";
+import { abortError } from "../call/outcome.ts";
 import type { Endpoint, EndpointOptions } from "./endpoint.ts";
 import { EndpointSet, type EndpointSetOwner } from "./endpoint-set.ts";
 
@@ -53,7 +54,7 @@ export interface ChannelOptions {
   readonly idleTimeoutMs: number;
   watch(handler: WatchHandler): Watcher;
   /** The channel was closed: what was opened for it may go. */
-  closed(): void;
+  closed(): Promise<void>;
 }
 
 /** Idleness is looked at this many times in its time, and once a second at most. */
@@ -73,6 +74,8 @@ export class Channel implements EndpointSetOwner, WatchHandler {
   readonly compression: Compression | null;
   readonly compressFromBytes: number;
   readonly maxReceiveBytes: number;
+  /** What may wait on a stream of requests before its producer is held up. */
+  readonly maxSendBufferBytes: number;
   /** Calls between two attempts; they enter and leave by themselves. */
   readonly sleeping: Set<Call> = new Set();
   readonly #options: ChannelOptions;
@@ -90,6 +93,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
   #idleTimer: Timer | null = null;
   #lastActivity = 0;
   #lastActiveAt = 0;
+  #closing: Promise<void> | null = null;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -101,6 +105,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     this.compression = options.compression;
     this.compressFromBytes = options.compressFromBytes;
     this.maxReceiveBytes = options.maxReceiveBytes;
+    this.maxSendBufferBytes = options.endpoint.transport.limits.maxSendBufferBytes;
     this.#endpoints = new EndpointSet(options.endpoint, options.balancer, this);
   }
 
@@ -152,7 +157,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
       const check = (): void => {
         if (this.#state === "ready") settle(resolve);
         else if (this.#state === "closed") settle(() => reject(this.closedError()));
-        else if (signal?.aborted) settle(() => reject(RpcError.from(signal.reason)));
+        else if (signal?.aborted) settle(() => reject(abortError(signal)));
       };
       const stop = this.onState(check);
       const settle = (done: () => void): void => {
@@ -203,8 +208,17 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     return `still connecting to ${target}`;
   }
 
-  /** Ends it: calls that wait or run fail with CANCELLED, connections close. */
-  close(): void {
+  /**
+   * Ends it at once: calls that wait or run fail with CANCELLED, connections close. Resolves when the registry, too, has let go;
+   * rejects with what kept it from that.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // A listener may close it once more.
     if (this.#state === "closed") return;
     this.#become("closed");
     this.#watcher?.close();
@@ -212,7 +226,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     for (const call of [...this.#waiting, ...this.sleeping]) call.cancel(this.closedError());
     this.#endpoints.close();
     this.#listeners.clear();
-    this.#options.closed();
+    await this.#options.closed();
   }
 
   /** The error of calls that the closing ended, or that came after it. */
@@ -242,7 +256,8 @@ export class Channel implements EndpointSetOwner, WatchHandler {
 
   stateChanged(endpoint: Endpoint): void {
     if (this.#state === "closed" || this.#state === "idle") return;
-    if (endpoint.connectionState === "backoff") this.#watcher?.refresh();
+    // The registry may know better than an endpoint that is gone.
+    if (endpoint.connectionState === "backoff" || endpoint.connectionState === "idle") this.#watcher?.refresh();
     // A lost connection is made again at once, as long as the channel is in use.
     if (endpoint.connectionState === "idle" && endpoint.weight > 0) return endpoint.connect();
     this.#settle();
@@ -290,6 +305,10 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     if (this.#isServing) return;
     this.#isServing = true;
     for (const call of this.#waiting) {
+      if (call.isLate) {
+        call.onDue();
+        continue;
+      }
       let endpoint: Endpoint | null;
       try {
         endpoint = this.balancer.pick(call.avoid);

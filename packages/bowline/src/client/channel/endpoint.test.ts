@@ -108,11 +108,16 @@ describe("backoff", () => {
     await connected;
   });
 
-  it("makes the registry look anew", async () => {
+  it("makes the registry look anew, and so does the loss of a connection", async () => {
     const { scene: s } = await scene();
     s.lastDial.refuse();
     await settle();
     expect(s.refreshes).toBe(1);
+    await s.clock.advance(1200);
+    const peer = await s.lastDial.serve();
+    peer.destroy();
+    await settle();
+    expect(s.refreshes).toBe(2);
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { failure, type ServerScene, useScenes } from "../../../test/server/server-scene.ts";
 import { type Client, createClient } from "../../client/create-client.ts";
 import { HealthCheckResponse_ServingStatus as Serving } from "../../gen/grpc/health/v1/health_pb.ts";
-import { Health as HealthRpc, type HealthClient } from "../../gen/grpc/health/v1/health_rpc.ts";
+import { type HealthClient, Health as HealthRpc } from "../../gen/grpc/health/v1/health_rpc.ts";
 import { Code } from "../../rpc/code.ts";
 import type { ServerOptions } from "../server-options.ts";
 import { Health } from "./health.ts";
@@ -137,6 +137,9 @@ describe("health", () => {
     health.stop();
     health.set("a", "SERVING");
     health.set("b", "SERVING");
-    expect([...health.all]).toEqual([["", "NOT_SERVING"], ["a", "NOT_SERVING"]]);
+    expect([...health.all]).toEqual([
+      ["", "NOT_SERVING"],
+      ["a", "NOT_SERVING"],
+    ]);
   });
 });

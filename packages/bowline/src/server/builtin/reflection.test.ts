@@ -1,22 +1,19 @@
 import { create, createFileRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
-  FieldDescriptorProto_Label as Label,
-  FieldDescriptorProto_Type as Type,
   FileDescriptorProtoSchema,
   FileDescriptorSetSchema,
+  FieldDescriptorProto_Label as Label,
+  FieldDescriptorProto_Type as Type,
 } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { useScenes } from "../../../test/server/server-scene.ts";
 import { collect } from "../../../test/server/text-service.ts";
 import { createClient } from "../../client/create-client.ts";
-import type {
-  ServerReflectionRequest,
-  ServerReflectionResponse,
-} from "../../gen/grpc/reflection/v1/reflection_pb.ts";
+import type { ServerReflectionRequest, ServerReflectionResponse } from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as V1 } from "../../gen/grpc/reflection/v1/reflection_rpc.ts";
 import { ServerReflection as V1Alpha } from "../../gen/grpc/reflection/v1alpha/reflection_rpc.ts";
-import type { Service } from "../../rpc/method.ts";
 import { Code } from "../../rpc/code.ts";
+import type { Service } from "../../rpc/method.ts";
 import { createServer } from "../create-server.ts";
 import type { Server } from "../server.ts";
 

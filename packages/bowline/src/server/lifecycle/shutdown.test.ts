@@ -29,7 +29,13 @@ describe("SignalStop", () => {
   it("stops all, once, and then ends the process with the exit code that it has", async () => {
     const [one, two] = [gate(), gate()];
     let stops = 0;
-    for (const { opened } of [one, two]) signals.add({ stop: () => (stops++, opened) });
+    for (const { opened } of [one, two]) {
+      const stop = (): Promise<void> => {
+        stops++;
+        return opened;
+      };
+      signals.add({ stop });
+    }
     fake.emit("SIGINT", "SIGINT");
     expect(stops).toBe(2);
     one.open();
