@@ -70,6 +70,11 @@ const LAST_USEFUL_ID = 1_610_612_735;
 const REMEMBERED_RESETS = 1000;
 /** While others have their turn this much may gather before the link is paused. */
 const MAX_RETAINED_BYTES = 262_144;
+/**
+ * A server that has this much for a client that takes nothing reads no more of its requests. DATA wait for the link anyhow; these are
+ * answers without data, which no window holds back.
+ */
+const MAX_UNREAD_BYTES = 262_144;
 const MAX_DEBUG_BYTES = 256;
 
 /**
@@ -540,9 +545,9 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     this.#resumeLink();
   }
 
-  /** Answers pile up that the client does not read: it gets no more of them before it does. */
+  /** Answers pile up that the client does not read: it gets no more of them before it does (attack row 10). */
   get #hasUnreadAnswers(): boolean {
-    return this.isServer && this.writer.isCongested;
+    return this.isServer && this.writer.congestedBytes > MAX_UNREAD_BYTES;
   }
 
   #pauseLink(): void {

@@ -187,11 +187,13 @@ describe("a frame writer", () => {
     writer.flush();
     expect(writer.isCongested).toBe(true);
     link.accepts = true;
+    expect(writer.congestedBytes).toBe(0);
+    writer.ping(Buffer.alloc(8), true);
     writer.flush();
-    expect(writer.isCongested).toBe(true);
+    expect(writer).toMatchObject({ isCongested: true, congestedBytes: 17 });
     link.isIdle = true;
     writer.drained();
-    expect(writer.isCongested).toBe(false);
+    expect(writer).toMatchObject({ isCongested: false, congestedBytes: 0 });
   });
 
   it("counts the acknowledgements that the link has not taken", async () => {

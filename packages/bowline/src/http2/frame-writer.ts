@@ -27,6 +27,8 @@ export class FrameWriter {
   isCongested = false;
   /** Control frames appended since the link took everything the last time. */
   pendingAcks = 0;
+  /** Octets handed on though the link wanted no more, since it has taken everything the last time. */
+  congestedBytes = 0;
   /** Set with each DATA frame that `data` writes, by window or at once; reset by who asks. */
   hasSentData = false;
 
@@ -174,6 +176,7 @@ export class FrameWriter {
     this.#isScheduled = false;
     if (this.#isClosed) return this.#drop();
     if (this.#link.isIdle) this.pendingAcks = 0;
+    if (this.isCongested) this.congestedBytes += this.offset - this.#start;
     const pieces = this.#pieces;
     if (pieces !== null) {
       this.#pieces = null;
@@ -193,6 +196,7 @@ export class FrameWriter {
   /** The link has taken everything. */
   drained(): void {
     this.isCongested = false;
+    this.congestedBytes = 0;
     this.pendingAcks = 0;
     if (this.isEmpty) this.#release();
   }

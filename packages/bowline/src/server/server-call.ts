@@ -33,9 +33,14 @@ export class ServerCall extends CallContext implements ServerContext {
   }
 
   get metadata(): Metadata {
-    const known = this.#metadata ?? metadataFromFields(this.stream.metadataFields);
-    this.#metadata = known;
-    return known;
+    if (this.#metadata !== null) return this.#metadata;
+    const { stream } = this;
+    const metadata = metadataFromFields(stream.metadataFields);
+    // Read from their octets when the call came in; shown as they were for who hands them on by hand.
+    if (stream.trace !== null) metadata.append("traceparent", stream.trace.toString());
+    if (stream.tracestate !== undefined) metadata.append("tracestate", stream.tracestate);
+    this.#metadata = metadata;
+    return metadata;
   }
 
   get deadline(): Date | undefined {
