@@ -302,7 +302,9 @@ export function resetError(code: number, byPeer: boolean, connectionClosed: bool
   }
   if (code === ErrorCode.ENHANCE_YOUR_CALM) {
     const isStall = cause.limit === undefined || cause.limit === "stallTimeoutMs";
-    const text = isStall ? "the peer did not read for too long (stallTimeoutMs)" : `the peer's headers are above ${cause.limit}`;
+    const text = isStall
+      ? "the peer did not read for too long (stallTimeoutMs)"
+      : `the peer's headers are above ${cause.limit}`;
     return new RpcError(Code.RESOURCE_EXHAUSTED, text, { reason: "limit", sent: true });
   }
   return new RpcError(Code.INTERNAL, `the peer broke HTTP/2, so the stream was reset with ${name}`, {

@@ -304,9 +304,9 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     if (!this.isClosed && !this.#isForeign()) this.#finish(error);
   }
 
-  /** The link ended before there was one whole frame: what came may still tell what the peer is, such as a TLS alert. */
+  /** The link ended before there was one whole frame: what came may still tell what the server is, such as a TLS alert. */
   #isForeign(): boolean {
-    const head = this.#reader.head;
+    const head = this.isServer ? null : this.#reader.head;
     if (head === null) return false;
     this.#inbound.notHttp2(head);
     return true;

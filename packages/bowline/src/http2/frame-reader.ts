@@ -1,4 +1,4 @@
-import { ErrorCode, FRAME_HEADER_BYTES, Flag, FrameType, PREFACE } from "./frames.ts";
+import { ErrorCode, Flag, FRAME_HEADER_BYTES, FrameType, PREFACE } from "./frames.ts";
 
 /**
  * What a frame reader calls. Lengths and flags are checked by then as far as they concern the frame alone.
@@ -6,7 +6,15 @@ import { ErrorCode, FRAME_HEADER_BYTES, Flag, FrameType, PREFACE } from "./frame
  */
 export interface FrameSink {
   /** DATA: `[start, end)` is what is here of the payload; `length` is the frame's whole length for flow control; `isWhole` when nothing is to come. */
-  dataFrame(streamId: number, flags: number, length: number, chunk: Buffer, start: number, end: number, isWhole: boolean): boolean;
+  dataFrame(
+    streamId: number,
+    flags: number,
+    length: number,
+    chunk: Buffer,
+    start: number,
+    end: number,
+    isWhole: boolean,
+  ): boolean;
   /** More of the DATA frame that began; `isLast` with its end. */
   dataContinues(chunk: Buffer, start: number, end: number, isLast: boolean): boolean;
   /** HEADERS without padding and priority. `dependsOn` is -1 unless the frame had the priority fields. */
@@ -138,7 +146,11 @@ export class FrameReader {
       const start = at + FRAME_HEADER_BYTES;
       if (!this.#sawFirstFrame && !this.#firstFrame(type, flags, bytes, at)) return end;
       if (length > this.#maxFrameBytes) {
-        return this.#fail(ErrorCode.FRAME_SIZE_ERROR, `a frame of ${length} octets, ${this.#maxFrameBytes} are allowed`, end);
+        return this.#fail(
+          ErrorCode.FRAME_SIZE_ERROR,
+          `a frame of ${length} octets, ${this.#maxFrameBytes} are allowed`,
+          end,
+        );
       }
       if (this.#openBlock !== 0 && (type !== FrameType.CONTINUATION || streamId !== this.#openBlock)) {
         return this.#fail(ErrorCode.PROTOCOL_ERROR, "a header block is interrupted by another frame", end);
@@ -238,7 +250,13 @@ export class FrameReader {
       case FrameType.GOAWAY:
         if (streamId !== 0) return this.#error(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream");
         if (length < 8) return this.#error(ErrorCode.FRAME_SIZE_ERROR, `GOAWAY of ${length} octets`);
-        return this.#sink.goawayFrame(bytes.readUInt32BE(start) & 0x7fffffff, bytes.readUInt32BE(start + 4), bytes, start + 8, end);
+        return this.#sink.goawayFrame(
+          bytes.readUInt32BE(start) & 0x7fffffff,
+          bytes.readUInt32BE(start + 4),
+          bytes,
+          start + 8,
+          end,
+        );
       case FrameType.PUSH_PROMISE:
         return this.#error(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE, though pushes are off");
       default:

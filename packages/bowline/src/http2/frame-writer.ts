@@ -1,5 +1,5 @@
 import { atEndOfTurn, inNextTurn } from "../rpc/turn.ts";
-import { FRAME_HEADER_BYTES, Flag, FrameType } from "./frames.ts";
+import { Flag, FRAME_HEADER_BYTES, FrameType } from "./frames.ts";
 import type { Link } from "./link.ts";
 
 /** Size of an output arena: about what a socket takes at once. */
@@ -230,7 +230,8 @@ export class FrameWriter {
       this.flush();
       this.#isScheduled = wasScheduled;
     }
-    this.buffer = bytes > ARENA_BYTES ? Buffer.allocUnsafeSlow(bytes) : (spareArenas.pop() ?? Buffer.allocUnsafeSlow(ARENA_BYTES));
+    this.buffer =
+      bytes > ARENA_BYTES ? Buffer.allocUnsafeSlow(bytes) : (spareArenas.pop() ?? Buffer.allocUnsafeSlow(ARENA_BYTES));
     this.offset = 0;
     this.#start = 0;
   }

@@ -53,6 +53,6 @@ export class Http2Stream extends TimerNode {
    * a reader that takes its time only holds the writer up.
    */
   get isWritten(): boolean {
-    return this.queue !== null && this.queue[this.queue.length - 1].end;
+    return this.queue?.[this.queue.length - 1].end ?? false;
   }
 }

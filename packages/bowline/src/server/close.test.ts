@@ -4,6 +4,8 @@ import { certPair } from "../../test/certs.ts";
 import { ScriptedRegistry } from "../../test/server/scripted-registry.ts";
 import { failure, gate, heldSay, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
 import { collect } from "../../test/server/text-service.ts";
+import { dial } from "../net/dial.ts";
+import { systemClock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import { grpcMessage, grpcRequestFields, RawSetting } from "../testing/raw-frames.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
@@ -60,6 +62,7 @@ describe("close", () => {
     await peer.roundTrip();
     await clock.advance(2000);
     expect(await peer.expect("GOAWAY")).toMatchObject({ lastStreamId: 3, errorCode: NO_ERROR, debug: SHUTTING_DOWN });
+    await expect(dial(scene.server.address, { clock: systemClock })).rejects.toMatchObject({ kind: "refused" });
     // Later ones are not: the client knows, and sends them elsewhere.
     say(5);
     await peer.roundTrip();
@@ -73,6 +76,18 @@ describe("close", () => {
     expect(scene.server.state).toBe("closed");
     expect(peer.received.filter((frame) => frame.streamId === 5)).toEqual([]);
     expect(scene.log.lines).toEqual([]);
+  });
+
+  it("stops listening to signals, as a start that fails does", async () => {
+    const listening = (): number => process.listenerCount("SIGTERM") + process.listenerCount("SIGINT");
+    const before = listening();
+    const scene = await scenes.start({}, { handleSignals: true });
+    expect(listening()).toBe(before + 2);
+    await scene.server.close();
+    expect(listening()).toBe(before);
+    const failing = scenes.make({}, { handleSignals: true, ready: () => Promise.reject(new Error("no")) });
+    await expect(failing.server.start()).rejects.toThrow("no");
+    expect(listening()).toBe(before);
   });
 
   it("twice is once", async () => {
@@ -201,6 +216,15 @@ describe("close with a registry that", () => {
     const scene = await scenes.start({}, { ...options, registry });
     await scene.server.close();
     expect(scene.log.lines).toMatchObject([{ level: "warn", text: /taking the instance out of the registry failed/ }]);
+  });
+
+  it("takes its time is asked though there is none for calls", async () => {
+    const registry = new ScriptedRegistry();
+    registry.onLeave = () => new Promise((resolve) => setImmediate(resolve));
+    const scene = await scenes.start({}, { ...options, drainTimeoutMs: 0, registry });
+    await scene.server.close();
+    expect(registry.instances).toEqual([]);
+    expect(scene.log.lines).toEqual([]);
   });
 
   it("does not answer goes on after 5 s", async () => {

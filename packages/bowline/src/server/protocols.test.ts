@@ -14,6 +14,7 @@ import { createClient } from "../client/create-client.ts";
 import type { LinkPeer } from "../http2/link.ts";
 import type { TlsSettings } from "../net/tls-files.ts";
 import { Code } from "../rpc/code.ts";
+import { RawPeer } from "../testing/raw-peer.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
 
 const scenes = useScenes();
@@ -217,6 +218,19 @@ describe("addresses", () => {
 });
 
 describe("lines about clients that do wrong", () => {
+  it("do not tell of those that just go, however they do it", async () => {
+    const scene = await scenes.start();
+    for (const go of ["destroy", "end", "resetAndDestroy"] as const) {
+      const socket = connect(scene.server.port, "127.0.0.1").on("error", () => {});
+      await new RawPeer(socket, { role: "client", acknowledges: true }).handshake();
+      expect(scene.server.connectionCount).toBe(1);
+      socket[go]();
+      await scene.eventually(() => scene.server.connectionCount === 0);
+    }
+    expect(scene.server.misbehaved.size).toBe(0);
+    expect(scene.log.lines).toEqual([]);
+  });
+
   it("are ten in 10 s at most; the rest is counted, and told of later", async () => {
     const clock = new VirtualClock();
     const scene = await scenes.start({}, { clock });

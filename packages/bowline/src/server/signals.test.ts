@@ -92,8 +92,18 @@ describe("a process that is asked to end", () => {
 
   it("while it is starting ends with 0 and without a word", async () => {
     const child = await startProcess(1, { hang: true });
-    expect(child.said).toBe("ready?");
     child.process.kill("SIGTERM");
+    expect(await child.ended).toBe(0);
+    expect(child.stderr).toBe("");
+  });
+
+  it("while one of its servers is starting lets the calls of the other finish", async () => {
+    const child = await startProcess(2, { hang: true, drainAcceptMs: 0 });
+    const client = connect((child.said as string[])[0]);
+    const answer = client.say("wait 200");
+    await client.say("here");
+    child.process.kill("SIGTERM");
+    expect(await answer).toBe("wait 200");
     expect(await child.ended).toBe(0);
     expect(child.stderr).toBe("");
   });

@@ -1,5 +1,6 @@
 // Servers of the text service in a process of their own, for tests of signals: node signal-process.ts [servers] [options as JSON]
-// Prints a line of JSON when all have started. With the option `hang`, `ready` never resolves; then it prints when that is asked.
+// Prints their addresses as a line of JSON: when all have started, or with the option `hang` when the last one is asked whether it is
+// ready, which it never will be.
 import { createServer } from "../../src/server/create-server.ts";
 import { echo, TextService } from "./text-service.ts";
 
@@ -14,14 +15,18 @@ function report(line: unknown): void {
 }
 
 function neverReady(): Promise<void> {
-  report("ready?");
+  reportAddresses();
   return new Promise(() => {});
 }
 
-const servers = Array.from({ length: count }, () =>
+function reportAddresses(): void {
+  report(servers.map((server) => server.address));
+}
+
+const servers = Array.from({ length: count }, (_, index) =>
   createServer({
     listen: "127.0.0.1:0",
-    ...(hang ? { ready: neverReady } : {}),
+    ...(hang && index === count - 1 ? { ready: neverReady } : {}),
     ...options,
   }).add(TextService, {
     ...echo,
@@ -34,4 +39,4 @@ const servers = Array.from({ length: count }, () =>
   }),
 );
 for (const server of servers) await server.start();
-report(servers.map((server) => server.address));
+reportAddresses();

@@ -72,9 +72,10 @@ class Run {
 
   /** Ends all; what still holds a timer afterwards has leaked. */
   async close(): Promise<void> {
-    this.channel.close();
+    const closed = this.channel.close();
     this.fleet.close();
     await this.clock.advance(300);
+    await closed;
   }
 
   #call(id: number): void {

@@ -170,6 +170,23 @@ describe("windows of ours", () => {
     },
   );
 
+  it("that have grown are those of open streams too, once the peer has acknowledged them", async () => {
+    const limits = { streamWindowBytes: 65_535, connectionWindowBytes: 65_535 };
+    const scene = await Http2Scene.ready({ role: "server", limits });
+    scene.owner.onData = (stream, bytes) => {
+      if (stream.streamId === 1) stream.heldBytes += bytes;
+    };
+    scene.peer.headers(1, REQUEST).headers(3, REQUEST);
+    for (let i = 0; i < 12; i++) scene.peer.data(3, Buffer.alloc(16_384));
+    await scene.isAlive();
+    await scene.isAlive();
+    const grown = scene.stream(1).receiveWindow;
+    expect(grown).toBeGreaterThanOrEqual(131_070);
+    for (let left = grown; left > 0; left -= 16_384) scene.peer.data(1, Buffer.alloc(Math.min(left, 16_384)));
+    await scene.isAlive();
+    expect(scene.stream(1)).toMatchObject({ dataBytes: grown, receiveWindow: 0, resets: [] });
+  });
+
   it("of a stream that nobody reads stay shut, while its neighbours go on", async () => {
     const scene = await Http2Scene.ready({ role: "server", limits: { connectionWindowBytes: 65_535 } });
     scene.owner.onData = (stream, bytes) => {

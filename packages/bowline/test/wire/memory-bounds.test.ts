@@ -19,8 +19,11 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 describe("a peer that does not read what it causes (row 10)", () => {
-  it("gets no more answers than some hundred KiB: its requests are not read either", async () => {
-    const scene = await Http2Scene.ready({ role: "server", acknowledges: false });
+  it.each([
+    ["many requests at a time", 65_536],
+    ["few", 500],
+  ])("gets no more answers than some hundred KiB: its requests are not read either, %s", async (_what, chunkBytes) => {
+    const scene = await Http2Scene.ready({ role: "server", acknowledges: false, link: { chunkBytes } });
     const text = "x".repeat(200);
     scene.owner.onRequest = (stream) =>
       sendFields(
@@ -35,21 +38,20 @@ describe("a peer that does not read what it causes (row 10)", () => {
     scene.far.pause();
     const block = encodeLiterals(REQUEST);
     let most = 0;
-    for (let round = 0; round < 40; round++) {
-      scene.peer.send(
-        ...Array.from({ length: 1000 }, (_, i) => rawHeaders(2000 * round + 2 * i + 1, block, { end: true })),
-      );
-      await settle(20);
+    for (let round = 0; round < 20; round++) {
+      const first = 2000 * round + 1;
+      scene.peer.send(...Array.from({ length: 1000 }, (_, i) => rawHeaders(first + 2 * i, block, { end: true })));
+      await settle(50);
       most = Math.max(most, scene.near.undeliveredBytes);
     }
     expect(most).toBeGreaterThan(64 * KIB);
     expect(most).toBeLessThan(512 * KIB);
-    expect(scene.far.undeliveredBytes).toBeGreaterThan(MIB);
+    expect(scene.far.undeliveredBytes).toBeGreaterThan(512 * KIB);
     // Once it reads it gets all of them.
     scene.far.resume();
-    await settle(3000);
+    for (let i = 0; i < 200 && scene.far.undeliveredBytes > 0; i++) await settle(50);
     await scene.isAlive();
-    expect(scene.peer.received.filter((frame) => frame.type === "HEADERS")).toHaveLength(40_000);
+    expect(scene.peer.received.filter((frame) => frame.type === "HEADERS")).toHaveLength(20_000);
   });
 
   it.each([

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ErrorCode } from "../../src/http2/frames.ts";
 import {
+  PREFACE,
   RawFlag,
   RawSetting,
   rawContinuation,
@@ -258,6 +259,18 @@ describe("the beginning of a client's connection", () => {
     await settle();
     expect(made.owner.ends).toEqual([undefined]);
     made.leavesNothing();
+  });
+
+  it("may be broken off in the middle, which is no fault", async () => {
+    for (const bytes of [Buffer.from("PRI * HT"), Buffer.concat([PREFACE, rawSettings().subarray(0, 5)])]) {
+      const made = new Http2Scene({ role: "server", acknowledges: false });
+      made.peer.send(bytes);
+      await settle();
+      made.near.reset();
+      await settle();
+      expect(made.owner.ends).toEqual([expect.objectContaining({ code: "ECONNRESET" })]);
+      made.leavesNothing();
+    }
   });
 
   it("is not waited for longer than the time of the handshake", async () => {

@@ -201,6 +201,24 @@ describe("interceptors", () => {
   });
 });
 
+describe("a call that an interceptor has held too long", () => {
+  it("is not sent any more", async () => {
+    const door = gate();
+    const slow: Interceptor = async (call, next) => {
+      await door.opened;
+      return next(call);
+    };
+    const { scene, peer } = await connected({ interceptors: [slow] });
+    const call = failure(scene.call("say", "x", { timeoutMs: 7 }));
+    // After the deadline, and before the wheel looks at it.
+    await scene.clock.advance(8);
+    door.open();
+    expect((await call).code).toBe(Code.DEADLINE_EXCEEDED);
+    await peer.roundTrip();
+    expect(peer.received.some(({ type }) => type === "HEADERS")).toBe(false);
+  });
+});
+
 describe("interceptors of streams", () => {
   it("wrap requests and answers", async () => {
     const shout: Interceptor = async (call, next) => {
@@ -328,6 +346,14 @@ describe("interceptors of streams", () => {
     const text = "an interceptor must give an async iterable for the streaming method /note.v1.Notes/Follow";
     expect((await failure(collect(second.scene.stream("follow", "x")))).text).toBe(text);
     expect(await second.peer.expect("RST_STREAM")).toMatchObject({ errorCode: 8 });
+  });
+
+  it("may fail without anybody reading: that is no end of the process", async () => {
+    const broken: Interceptor = () => Promise.reject(new Error("unheard"));
+    const { scene } = await connected({ interceptors: [broken] });
+    scene.stream("follow", "x");
+    await settle();
+    expect(scene.channel.stats[0]).toMatchObject({ started: 1, inFlight: 0 });
   });
 
   it("can be left before they have given anything", async () => {

@@ -2,11 +2,14 @@ import { describe, expect, it } from "vitest";
 import { answer, ChannelScene, endWith, textOf } from "../../../test/client/channel-scene.ts";
 import { collect } from "../../../test/client/note-service.ts";
 import { failure, outcomes } from "../../../test/client/outcomes.ts";
+import type { Balancer } from "../../balancer/balancer.ts";
+import { roundRobin } from "../../balancer/round-robin.ts";
 import { CallContext, callStorage } from "../../rpc/call-context.ts";
 import { Code } from "../../rpc/code.ts";
 import { grpcMessage, grpcResponseFields } from "../../testing/raw-frames.ts";
 import type { RawPeer } from "../../testing/raw-peer.ts";
 import { settle } from "../../testing/virtual-clock.ts";
+import type { Endpoint } from "../channel/endpoint.ts";
 
 const A = "10.0.0.1:80";
 const B = "10.0.0.2:80";
@@ -45,6 +48,18 @@ describe("what no handler has seen", () => {
     answer(a, 1, "1");
     for (const id of [1, 3, 5]) answer(b, id, `b${id}`);
     expect(await outcomes(calls)).toEqual(["1", "b1", "b5", "b3"]);
+  });
+
+  it("goes elsewhere even when it is the turn of the one that refused", async () => {
+    const { scene, a, b } = await twoServers();
+    const call = scene.call("say", "x");
+    void scene.call("say", "y");
+    await a.expect("HEADERS");
+    await b.expect("HEADERS");
+    a.rst(1, REFUSED);
+    expect((await b.expect("HEADERS")).streamId).toBe(3);
+    answer(b, 3, "x");
+    expect(await call).toBe("x");
   });
 
   it("is given up after some attempts; then nothing was sent", async () => {
@@ -131,6 +146,25 @@ describe("an idempotent method", () => {
     answer(b, 1, "x");
     expect(await call).toBe("x");
     expect(scene.channel.stats[0].started).toBe(1);
+  });
+
+  it("tells the balancer of each attempt", async () => {
+    const heard: string[] = [];
+    const inner = roundRobin<Endpoint>({ random: () => 0 });
+    const balancer: Balancer<Endpoint> = {
+      name: "spy",
+      update: (all) => inner.update(all),
+      pick: (avoid) => inner.pick(avoid),
+      done: ({ id }, result) => void heard.push(`${id} ${result}`),
+    };
+    const { scene, a, b } = await twoServers({ balancer });
+    const call = scene.call("read", "x");
+    await a.expect("HEADERS");
+    endWith(a, 1, Code.UNAVAILABLE);
+    await scene.clock.advance(25);
+    answer(b, 1, "x");
+    await call;
+    expect(heard).toEqual([`${A} failed`, `${B} ok`]);
   });
 
   it("fails with the last error; a handler may have run, even if the last one was refused", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { answer, ChannelScene, endWith } from "../../../test/client/channel-scene.ts";
 import { failure } from "../../../test/client/outcomes.ts";
+import { CallContext, type ChildCall, callStorage } from "../../rpc/call-context.ts";
 import { Code } from "../../rpc/code.ts";
 import { Metadata } from "../../rpc/metadata.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
@@ -283,6 +284,34 @@ describe("a signal", () => {
     expect(first).not.toBe(second);
     expect(first).toMatchObject({ code: Code.ABORTED, text: "sold out", method: METHOD, cause: reason });
     expect(reason.method).toBeUndefined();
+  });
+});
+
+describe("a call that serves another", () => {
+  it("leaves nothing behind there when it ends", async () => {
+    class Parent extends CallContext {
+      children = 0;
+      override adopt(child: ChildCall): void {
+        this.children++;
+        super.adopt(child);
+      }
+      override disown(child: ChildCall): void {
+        this.children--;
+        super.disown(child);
+      }
+    }
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const parent = new Parent();
+    const calls = callStorage.run(parent, () => ["a", "b", "c"].map((text) => scene.call("say", text)));
+    await settle();
+    expect(parent.children).toBe(3);
+    answer(peer, 1, "a");
+    endWith(peer, 3, Code.NOT_FOUND);
+    await Promise.allSettled(calls.slice(0, 2));
+    expect(parent.children).toBe(1);
+    parent.cancel(new RpcError(Code.CANCELLED, "gone"));
+    expect(await failure(calls[2])).toMatchObject({ code: Code.CANCELLED, reason: "cancelled", sent: true });
   });
 });
 

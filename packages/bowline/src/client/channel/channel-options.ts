@@ -45,7 +45,6 @@ export function channelKey(target: Target, options: ClientOptions): string {
 /** Settings of plain values are the same if their values are; certificates in memory count by their octets. */
 function plainIdentity(value: unknown): string {
   if (value instanceof Uint8Array) return Buffer.from(value).toString("latin1");
-  if (Array.isArray(value)) return `[${value.map(plainIdentity).join(",")}]`;
   if (typeof value !== "object" || value === null) return identityOf(value);
   const entries = Object.entries(value).filter(([, each]) => each !== undefined);
   return entries

@@ -245,6 +245,20 @@ describe("a server with few streams", () => {
     expect(await outcomes(calls)).toEqual(["1", "3", "5", "7"]);
   });
 
+  it("that loses its connection while another one is being made waits for that one", async () => {
+    const { scene: s, endpoint } = await scene();
+    const calls = ["a", "b"].map((text) => s.call("say", text));
+    const first = await s.lastDial.serve(one);
+    expect(s.dials).toHaveLength(2);
+    first.destroy();
+    await settle();
+    expect([endpoint.connectionState, s.dials.length]).toEqual(["connecting", 2]);
+    answer(await s.lastDial.serve(one), 1, "b");
+    const [lost, served] = await outcomes(calls);
+    expect(lost).toContain("[UNAVAILABLE]");
+    expect(served).toBe("b");
+  });
+
   it("takes calls that wait as soon as it allows more", async () => {
     const { scene: s } = await scene({ maxConnections: 1 });
     const call = s.call("say", "a");
