@@ -18,7 +18,13 @@ export interface LongFile {
 }
 
 /** Files that would not become clearer by being split. */
-export const longFiles: readonly LongFile[] = [];
+export const longFiles: readonly LongFile[] = [
+  {
+    path: "packages/bowline/src/http2/connection.ts",
+    reason:
+      "the life of a connection from its first octet to its last is told in one place; what it consists of stands apart",
+  },
+];
 
 /** A source file and its number of lines. */
 export interface FileSize {

@@ -105,7 +105,7 @@ function traceLayer(): ClientLayer {
     why: "outermost, so that one span covers all attempts; continues the trace of the call that is being served",
     begin(call) {
       // Who sets the header wants another trace than ours.
-      if (call.requestMetadata !== null && call.requestMetadata.has("traceparent")) return null;
+      if (call.requestMetadata?.has("traceparent")) return null;
       const parent = call.parent;
       startSpan(
         call,

@@ -1,21 +1,28 @@
 import { type Compression, findCompression } from "../codec/compression.ts";
 import { ErrorCode } from "../http2/frames.ts";
-import { LOCAL, REMOTE } from "../http2/stream.ts";
 import type { HeaderBlock } from "../http2/hpack/decoder.ts";
+import { LOCAL, REMOTE } from "../http2/stream.ts";
 import { Code } from "../rpc/code.ts";
-import { Metadata } from "../rpc/metadata.ts";
+import type { Metadata } from "../rpc/metadata.ts";
 import type { Method } from "../rpc/method.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { SpanIds } from "../rpc/trace-context.ts";
 import type { ClientTransport } from "./client-transport.ts";
 import { GrpcStream } from "./grpc-stream.ts";
-import { HeaderFields, Seen } from "./header-fields.ts";
-import { httpStatusError } from "./http-status.ts";
-import { FRAMING_OK, FRAMING_TOO_LARGE, MessageAssembler, type MessageSink, PREFIX_BYTES, wholeMessageLength } from "./message-framing.ts";
 import { tooLarge } from "./message-reader.ts";
-import { metadataFromFields } from "./metadata-headers.ts";
-import type { RequestHeaders } from "./method-headers.ts";
-import { statusError } from "./status.ts";
+import { HeaderFields, Seen } from "./wire/header-fields.ts";
+import { httpStatusError } from "./wire/http-status.ts";
+import {
+  FRAMING_OK,
+  FRAMING_TOO_LARGE,
+  MessageAssembler,
+  type MessageSink,
+  PREFIX_BYTES,
+  wholeMessageLength,
+} from "./wire/message-framing.ts";
+import { metadataFromFields } from "./wire/metadata-headers.ts";
+import type { RequestHeaders } from "./wire/method-headers.ts";
+import { statusError } from "./wire/status.ts";
 
 const NO_DATA = new Uint8Array(0);
 const PSEUDO = Seen.METHOD | Seen.SCHEME | Seen.PATH | Seen.AUTHORITY | Seen.MALFORMED;
@@ -111,7 +118,11 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   receiveData(chunk: Buffer, start: number, to: number, end: boolean): void {
     if (!this.#hasHeaders) return this.#broken("DATA before the answer's headers");
     if (start < to) this.answerData(chunk, start, to);
-    if (end && this.id !== 0) this.#over(new RpcError(Code.UNKNOWN, "the answer ended without a status", { origin: "remote", reason: "protocol" }), null);
+    if (end && this.id !== 0)
+      this.#over(
+        new RpcError(Code.UNKNOWN, "the answer ended without a status", { origin: "remote", reason: "protocol" }),
+        null,
+      );
   }
 
   /** The stream is gone: reset, refused, or lost with its connection. */
@@ -182,7 +193,11 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
     if (fields.encoding !== "" && fields.encoding !== "identity") {
       this.responseCompression = findCompression(fields.encoding) ?? null;
       if (this.responseCompression === null) {
-        return this.unreadable(new RpcError(Code.INTERNAL, `the server answers in the unknown grpc-encoding "${fields.encoding}"`, { reason: "protocol" }));
+        return this.unreadable(
+          new RpcError(Code.INTERNAL, `the server answers in the unknown grpc-encoding "${fields.encoding}"`, {
+            reason: "protocol",
+          }),
+        );
       }
     }
     this.hasAnswer = true;
@@ -200,11 +215,17 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
     this.pushback = fields.pushback;
     if (fields.grpcStatus === "0") {
       const isCut = this.isCut;
-      if (isCut) this.#over(new RpcError(Code.INTERNAL, "the answer ended inside a message", { reason: "protocol" }), fields.metadata);
+      if (isCut)
+        this.#over(
+          new RpcError(Code.INTERNAL, "the answer ended inside a message", { reason: "protocol" }),
+          fields.metadata,
+        );
       else this.#over(null, fields.metadata);
       return;
     }
-    const error = statusError(fields.grpcStatus, fields.grpcMessage, fields.grpcDetails, () => metadataFromFields(fields.metadata)) as RpcError;
+    const error = statusError(fields.grpcStatus, fields.grpcMessage, fields.grpcDetails, () =>
+      metadataFromFields(fields.metadata),
+    ) as RpcError;
     this.#over(error, fields.metadata);
   }
 
@@ -214,7 +235,11 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
     this.releaseRoom();
     if (this.id !== 0) {
       if (this.closedSides === (LOCAL | REMOTE)) this.connection.localEnded(this);
-      else this.connection.resetStream(this, error !== null && error.origin === "local" ? ErrorCode.CANCEL : ErrorCode.NO_ERROR);
+      else
+        this.connection.resetStream(
+          this,
+          error !== null && error.origin === "local" ? ErrorCode.CANCEL : ErrorCode.NO_ERROR,
+        );
     }
     this.answerEnds(error, trailers, true);
   }

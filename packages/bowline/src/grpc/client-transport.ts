@@ -10,11 +10,11 @@ import { RpcError } from "../rpc/rpc-error.ts";
 import type { ClientStream } from "./client-stream.ts";
 import { ConnectionKeeper } from "./connection-keeper.ts";
 import { ARENA_MESSAGE_BYTES, encode, measure } from "./grpc-stream.ts";
-import { readFields, TOKENS } from "./header-fields.ts";
 import type { KeepaliveOptions } from "./keepalive.ts";
-import { PREFIX_BYTES, writePrefix } from "./message-framing.ts";
-import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./method-headers.ts";
-import { resetError } from "./status.ts";
+import { readFields, TOKENS } from "./wire/header-fields.ts";
+import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
+import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./wire/method-headers.ts";
+import { resetError } from "./wire/status.ts";
 
 /** What the connections of a channel share. */
 export interface ClientTransportOptions {

@@ -4,7 +4,7 @@ import { BY_REFERENCE_BYTES, type FrameWriter } from "../http2/frame-writer.ts";
 import { FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
 import { Http2Stream } from "../http2/stream.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
-import { PREFIX_BYTES, writePrefix } from "./message-framing.ts";
+import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
 
 /** Messages that may need more than this are encoded into a buffer of their own instead of the arena. */
 export const ARENA_MESSAGE_BYTES = 8192;

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  ConnectionLifetime,
   calmerKeepalive,
   clientKeepalive,
-  ConnectionLifetime,
   connectionLifetime,
   Keepalive,
   type KeepaliveOptions,

@@ -6,6 +6,8 @@ import type { Metadata } from "../rpc/metadata.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { TraceContext } from "../rpc/trace-context.ts";
 import { ARENA_MESSAGE_BYTES, asBuffer, encode, GrpcStream, measure } from "./grpc-stream.ts";
+import { MessageReader, tooLarge, undecodable } from "./message-reader.ts";
+import type { ServerRoute, ServerTransport } from "./server-transport.ts";
 import {
   FRAMING_OK,
   FRAMING_TOO_LARGE,
@@ -14,11 +16,9 @@ import {
   PREFIX_BYTES,
   wholeMessageLength,
   writePrefix,
-} from "./message-framing.ts";
-import { MessageReader, tooLarge, undecodable } from "./message-reader.ts";
-import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./method-headers.ts";
-import type { ServerRoute, ServerTransport } from "./server-transport.ts";
-import { statusFields } from "./status.ts";
+} from "./wire/message-framing.ts";
+import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./wire/method-headers.ts";
+import { statusFields } from "./wire/status.ts";
 
 /** A message that arrived before the end of the request, or nothing. */
 const NO_MESSAGE: unique symbol = Symbol("no message");

@@ -12,7 +12,6 @@ import type { Random } from "../rpc/random.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { TraceContext } from "../rpc/trace-context.ts";
 import { ConnectionKeeper, type KeptLifetime } from "./connection-keeper.ts";
-import { HeaderFields, readFields, Seen, TOKENS, takeVarying, varying } from "./header-fields.ts";
 import {
   type KeepaliveOptions,
   type LifetimeOptions,
@@ -21,10 +20,11 @@ import {
   TOO_MANY_PINGS,
 } from "./keepalive.ts";
 import type { MessageReader } from "./message-reader.ts";
-import { metadataError } from "./metadata-headers.ts";
-import { fieldsBound, writeFields } from "./method-headers.ts";
 import { ServerStream } from "./server-stream.ts";
-import { resetError } from "./status.ts";
+import { HeaderFields, readFields, Seen, TOKENS, takeVarying, varying } from "./wire/header-fields.ts";
+import { metadataError } from "./wire/metadata-headers.ts";
+import { fieldsBound, writeFields } from "./wire/method-headers.ts";
+import { resetError } from "./wire/status.ts";
 
 /** One method of a server, as the transport sees it. All calls come in the order of the stream. */
 export interface ServerRoute {

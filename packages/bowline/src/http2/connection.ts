@@ -21,8 +21,7 @@ import type { Http2Limits, LimitName } from "./limits.ts";
 import type { Link, LinkHandler } from "./link.ts";
 import { SendQueue, type SendQueueOwner } from "./send-queue.ts";
 import { ownSettings, PeerSettings } from "./settings.ts";
-import { type Http2Stream, LOCAL, REMOTE } from "./stream.ts";
-import { StreamTable } from "./stream-table.ts";
+import { type Http2Stream, LOCAL, REMOTE, StreamTable } from "./stream.ts";
 
 /** The layer above a connection. All calls come from inside the reading of a chunk, a timer, or the link's end. */
 export interface StreamOwner<S extends Http2Stream> {

@@ -8,8 +8,7 @@ import { ErrorCode, Flag, FrameType, MAX_INT31 } from "./frames.ts";
 import { DecodeResult, HpackDecoder } from "./hpack/decoder.ts";
 import type { Http2Limits, LimitName } from "./limits.ts";
 import type { SendQueue } from "./send-queue.ts";
-import { type Http2Stream, LOCAL, REMOTE } from "./stream.ts";
-import type { StreamTable } from "./stream-table.ts";
+import { type Http2Stream, LOCAL, REMOTE, type StreamTable } from "./stream.ts";
 
 /** A WINDOW_UPDATE below this is a drip. */
 const DRIP_BYTES = 64;

@@ -52,7 +52,8 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     min: 1024,
     max: 16_777_216,
     unit: "bytes",
-    meaning: "Decoded header fields of one block, 32 bytes added for each; a larger block ends its stream, the tables stay in step.",
+    meaning:
+      "Decoded header fields of one block, 32 bytes added for each; a larger block ends its stream, the tables stay in step.",
     source: "hyper; C-core's hard limit for metadata",
   },
   maxHeaderFields: {
@@ -116,7 +117,8 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     min: 1,
     max: 1_000_000,
     unit: "frames",
-    meaning: "Resets that a peer may send, or make us send, at once; then ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2025-8671).",
+    meaning:
+      "Resets that a peer may send, or make us send, at once; then ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2025-8671).",
     source: "nghttp2 1.70",
   },
   resetRate: {
@@ -132,7 +134,8 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     min: 1,
     max: 10_000_000,
     unit: "frames",
-    meaning: "Frames without use (PRIORITY, unknown types, tiny WINDOW_UPDATEs, frames on closed streams) at once; then ENHANCE_YOUR_CALM.",
+    meaning:
+      "Frames without use (PRIORITY, unknown types, tiny WINDOW_UPDATEs, frames on closed streams) at once; then ENHANCE_YOUR_CALM.",
     source: "nghttp2 1.70",
   },
   glitchRate: {
@@ -148,7 +151,8 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     min: 1,
     max: 1_000_000,
     unit: "frames",
-    meaning: "Acknowledgements of PING and SETTINGS and resets that wait because the peer does not read; then the connection ends (CVE-2019-9512).",
+    meaning:
+      "Acknowledgements of PING and SETTINGS and resets that wait because the peer does not read; then the connection ends (CVE-2019-9512).",
     source: "nghttp2 1.70",
   },
   maxEmptyDataFrames: {
@@ -180,7 +184,8 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     min: 10,
     max: 600_000,
     unit: "ms",
-    meaning: "Time until the peer has sent preface and SETTINGS and acknowledged ours, and for a header block to be complete.",
+    meaning:
+      "Time until the peer has sent preface and SETTINGS and acknowledged ours, and for a header block to be complete.",
     source: "Go x/net, Node",
   },
   stallTimeoutMs: {
@@ -188,7 +193,8 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     min: 100,
     max: 3_600_000,
     unit: "ms",
-    meaning: "How long a finished answer may wait for the peer's window before its stream is reset, drips of window or not (CVE-2019-9517).",
+    meaning:
+      "How long a finished answer may wait for the peer's window before its stream is reset, drips of window or not (CVE-2019-9517).",
     source: "conformance of attack rows 6 and 29; others have none",
   },
   maxSendBufferBytes: {
@@ -204,7 +210,8 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     min: 65_536,
     max: 0x7fffffff,
     unit: "bytes",
-    meaning: "What all streams of a connection together may have waiting, beyond one message each, before producers are held up.",
+    meaning:
+      "What all streams of a connection together may have waiting, beyond one message each, before producers are held up.",
     source: "attack row 29; Envoy holds 1 MiB a stream",
   },
 };
@@ -227,7 +234,9 @@ export function http2Limits(overrides: Partial<Http2Limits> = {}): Http2Limits {
     }
     if (value === undefined) continue;
     if (!Number.isInteger(value) || value < spec.min || value > spec.max) {
-      throw new RangeError(`limits.${name} is ${String(value)}: give a whole number of ${spec.unit} from ${spec.min} to ${spec.max}`);
+      throw new RangeError(
+        `limits.${name} is ${String(value)}: give a whole number of ${spec.unit} from ${spec.min} to ${spec.max}`,
+      );
     }
     limits[name] = value;
   }

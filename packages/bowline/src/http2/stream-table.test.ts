@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Http2Stream } from "./stream.ts";
-import { StreamTable } from "./stream-table.ts";
+import { Http2Stream, StreamTable } from "./stream.ts";
 
 function stream(id: number): Http2Stream {
   const made = new Http2Stream();

@@ -1,8 +1,8 @@
 import { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Link } from "../http2/link.ts";
-import { isTlsSocket } from "../rpc/platform.ts";
 import type { Clock, Timer } from "../rpc/clock.ts";
+import { isTlsSocket } from "../rpc/platform.ts";
 import { clientProtocol } from "./first-bytes.ts";
 import { NetLink } from "./net-link.ts";
 import { type SocketPaths, socketPeer } from "./socket-peer.ts";

@@ -1,8 +1,8 @@
 import { connect as connectTcp, isIP, type NetConnectOpts, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Link } from "../http2/link.ts";
-import { tlsModule } from "../rpc/platform.ts";
 import type { Clock } from "../rpc/clock.ts";
+import { tlsModule } from "../rpc/platform.ts";
 import { isUnixAddress, parseAddress, type SocketAddress } from "./address.ts";
 import { DialError, type DialProgress, dialError, explainLinkError } from "./dial-error.ts";
 import { NetLink } from "./net-link.ts";

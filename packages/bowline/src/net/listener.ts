@@ -6,8 +6,8 @@ import {
   type Socket,
 } from "node:net";
 import type { TLSSocket, Server as TlsServer } from "node:tls";
-import { tlsModule } from "../rpc/platform.ts";
 import type { Clock } from "../rpc/clock.ts";
+import { tlsModule } from "../rpc/platform.ts";
 import {
   checkSocketAddress,
   formatAddress,

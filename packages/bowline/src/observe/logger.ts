@@ -17,5 +17,7 @@ export const jsonLogger: Logger = {
 
 function write(level: string, fields: object, message: string): void {
   const line = { level, time: new Date().toISOString(), message, ...fields };
-  process.stderr.write(`${JSON.stringify(line, (_key, value) => (value instanceof Error ? (value.stack ?? value.message) : value))}\n`);
+  process.stderr.write(
+    `${JSON.stringify(line, (_key, value) => (value instanceof Error ? (value.stack ?? value.message) : value))}\n`,
+  );
 }

@@ -54,7 +54,6 @@ function checkOption(name: string, value: unknown, spec: OptionSpec): void {
       if (Array.isArray(value)) return;
       throw new TypeError(`${name} is ${show(value)}: give an array`);
     default:
-      // biome-ignore lint/suspicious/useValidTypeof: the kind is one of typeof's words
       if (typeof value === spec.kind && value !== null) return;
       throw new TypeError(`${name} is ${show(value)}: give a ${spec.kind}`);
   }

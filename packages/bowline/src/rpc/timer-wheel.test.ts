@@ -209,4 +209,13 @@ describe("a timer wheel", () => {
       { numRuns: 200 },
     );
   });
+
+  it("fires in the next slot what is armed for now or the past while others fire", () => {
+    const clock = new TickClock();
+    const wheel = new TimerWheel(clock);
+    const late = new Node(clock);
+    wheel.add(new Node(clock, () => wheel.add(late, clock.time - 3)), clock.time + 20);
+    clock.advance(100);
+    expect(late.firedAt).toHaveLength(1);
+  });
 });

@@ -79,9 +79,10 @@ export class TimerWheel {
     const current = Math.floor(now / SLOT_MS);
     // After a stall of more than a lap each slot is still looked at once.
     for (let tick = Math.max(this.#lastTick + 1, current - SLOTS + 1); tick <= current; tick++) {
+      // Before the slot is looked at: what `onDue` arms for now belongs to the next one.
+      this.#lastTick = tick;
       this.#expire(this.#slots[tick & (SLOTS - 1)], now);
     }
-    this.#lastTick = current;
   }
 
   /** Due nodes leave the slot first: `onDue` may add and remove timers freely, those of this slot too. */

@@ -1,5 +1,5 @@
-import { metadataFromFields } from "../grpc/metadata-headers.ts";
 import type { ServerStream } from "../grpc/server-stream.ts";
+import { metadataFromFields } from "../grpc/wire/metadata-headers.ts";
 import type { LinkPeer } from "../http2/link.ts";
 import { CallContext } from "../rpc/call-context.ts";
 import type { Clock } from "../rpc/clock.ts";

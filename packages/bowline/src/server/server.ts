@@ -303,9 +303,10 @@ export class Server implements AsyncDisposable {
   async #stop(): Promise<void> {
     if (this.#state === "starting") {
       this.#interrupt(new Error("server.start(): close() was called before the server had started"));
+      // It may have been on the point of succeeding.
+      await this.#started;
     }
     if (this.#state === "serving") await this.#drain();
-    await this.#started;
     this.#state = "closed";
   }
 

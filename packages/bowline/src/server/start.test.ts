@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { certPath } from "../../test/certs.ts";
 import { ScriptedRegistry } from "../../test/server/scripted-registry.ts";
 import { failure, gate, heldSay, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
+import { dial } from "../net/dial.ts";
 import { staticRegistry } from "../registry/static.ts";
+import { systemClock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 
 const scenes = useScenes();
@@ -216,6 +218,24 @@ describe("close during the start", () => {
     await outcome;
     expect(registry.events).toEqual(["register text.rpc", "update draining", "leave"]);
     expect(registry.instances).toEqual([]);
+  });
+
+  it("at its very end leaves nothing open either, whatever becomes of the start", async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const registry = new ScriptedRegistry();
+      const registered = gate();
+      registry.onRegister = () => registered.opened;
+      const scene = scenes.make({}, { name: "text.rpc", registry });
+      const outcome = scene.server.start().catch(() => {});
+      await scene.eventually(() => registry.events.length > 0);
+      registered.open();
+      for (let i = 0; i < turns; i++) await null;
+      await scene.server.close();
+      await outcome;
+      expect(scene.server.state).toBe("closed");
+      expect(registry.instances).toEqual([]);
+      await expect(dial(scene.server.address, { clock: systemClock })).rejects.toMatchObject({ kind: "refused" });
+    }
   });
 
   it("before it: the server can't be started any more", async () => {

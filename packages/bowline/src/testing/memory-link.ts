@@ -1,5 +1,6 @@
 import type { Link, LinkHandler, LinkPeer } from "../http2/link.ts";
 import type { Clock } from "../rpc/clock.ts";
+import { inNextTurn } from "../rpc/turn.ts";
 
 /** What lent bytes are overwritten with. */
 const POISON = 0xdb;
@@ -95,7 +96,7 @@ export class MemoryLink implements Link {
   constructor(peer: LinkPeer, options: MemoryLinkOptions) {
     this.peer = peer;
     this.#options = options;
-    this.#schedule = options.schedule ?? ((task) => void setImmediate(task));
+    this.#schedule = options.schedule ?? inNextTurn;
   }
 
   /** Makes two new links the ends of one. */

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../rpc/clock.ts";
+import { inNextTurn } from "../rpc/turn.ts";
 
 /** Turns of the event loop between two steps: room for chains such as flush, deliver, answer, flush, deliver. */
 const SETTLE_TURNS = 10;
@@ -7,7 +8,7 @@ const SETTLE_TURNS = 10;
  * Lets everything run that is ready to: microtasks and `turns` rounds of immediates, 10 unless told. No time passes.
  */
 export async function settle(turns: number = SETTLE_TURNS): Promise<void> {
-  for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < turns; turn++) await new Promise<void>(inNextTurn);
 }
 
 interface PendingTimer {

@@ -1,6 +1,6 @@
 import type { AttemptResult } from "../../balancer/balancer.ts";
 import { ClientStream } from "../../grpc/client-stream.ts";
-import { metadataFromFields } from "../../grpc/metadata-headers.ts";
+import { metadataFromFields } from "../../grpc/wire/metadata-headers.ts";
 import { ErrorCode } from "../../http2/frames.ts";
 import { type CallContext, type ChildCall, callStorage } from "../../rpc/call-context.ts";
 import type { Timer } from "../../rpc/clock.ts";

@@ -65,7 +65,11 @@ describe("requests", () => {
   it("are asked for one at a time, whoever waits", async () => {
     let asked = 0;
     const { promise, resolve } = Promise.withResolvers<IteratorResult<string>>();
-    const requests = { [Symbol.asyncIterator]: () => ({ next: () => (asked++, promise) }) };
+    const next = (): Promise<IteratorResult<string>> => {
+      asked++;
+      return promise;
+    };
+    const requests = { [Symbol.asyncIterator]: () => ({ next }) };
     const source = new RequestSource(requests, join);
     const waiting = [source.advance(), source.advance()];
     resolve({ value: "a", done: false });
@@ -75,9 +79,11 @@ describe("requests", () => {
 
   it("are left once, and not at all when they have ended or thrown", async () => {
     let left = 0;
-    const requests = (next: () => IteratorResult<string>) => ({
-      [Symbol.iterator]: () => ({ next, return: () => (left++, { value: undefined, done: true as const }) }),
-    });
+    const leave = (): IteratorResult<string> => {
+      left++;
+      return { value: undefined, done: true };
+    };
+    const requests = (next: () => IteratorResult<string>) => ({ [Symbol.iterator]: () => ({ next, return: leave }) });
     const endless = new RequestSource(
       requests(() => ({ value: "a", done: false })),
       join,

@@ -1,6 +1,6 @@
 import type { Balancer } from "../../balancer/balancer.ts";
 import type { Compression } from "../../codec/compression.ts";
-import { type RequestConstants, RequestHeaders } from "../../grpc/method-headers.ts";
+import { type RequestConstants, RequestHeaders } from "../../grpc/wire/method-headers.ts";
 import { MethodStats } from "../../observe/method-stats.ts";
 import type { Snapshot, Watcher, WatchHandler } from "../../registry/registry.ts";
 import type { RetryBudget } from "../../resilience/retry-budget.ts";

@@ -1,7 +1,7 @@
-import { ErrorCode, errorCodeName } from "../http2/frames.ts";
-import { Code, toCode } from "../rpc/code.ts";
-import type { Metadata } from "../rpc/metadata.ts";
-import { type ErrorDetail, RpcError } from "../rpc/rpc-error.ts";
+import { ErrorCode, errorCodeName } from "../../http2/frames.ts";
+import { Code, toCode } from "../../rpc/code.ts";
+import type { Metadata } from "../../rpc/metadata.ts";
+import { type ErrorDetail, RpcError } from "../../rpc/rpc-error.ts";
 import { decodeBase64, decodeMessage, encodeBase64, encodeMessage } from "./metadata-headers.ts";
 
 /**

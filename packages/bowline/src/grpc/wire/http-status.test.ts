@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Code } from "../rpc/code.ts";
+import { Code } from "../../rpc/code.ts";
 import { httpStatusError, httpStatusToCode, parseContentType } from "./http-status.ts";
 
 describe("an HTTP status without grpc-status", () => {

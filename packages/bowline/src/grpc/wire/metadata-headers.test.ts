@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Code } from "../rpc/code.ts";
-import { Metadata } from "../rpc/metadata.ts";
+import { Code } from "../../rpc/code.ts";
+import { Metadata } from "../../rpc/metadata.ts";
 import {
   decodeBase64,
   decodeMessage,

@@ -1,5 +1,5 @@
-import { Code } from "../rpc/code.ts";
-import { RpcError } from "../rpc/rpc-error.ts";
+import { Code } from "../../rpc/code.ts";
+import { RpcError } from "../../rpc/rpc-error.ts";
 
 /**
  * The status of a call whose answer has no `grpc-status`, made of its HTTP status: some proxy spoke, or the peer is no

@@ -1,6 +1,6 @@
-import { Code } from "../rpc/code.ts";
-import { isReservedKey, Metadata } from "../rpc/metadata.ts";
-import { RpcError } from "../rpc/rpc-error.ts";
+import { Code } from "../../rpc/code.ts";
+import { isReservedKey, Metadata } from "../../rpc/metadata.ts";
+import { RpcError } from "../../rpc/rpc-error.ts";
 
 /**
  * Metadata and status text as header fields, and back (gRPC PROTOCOL-HTTP2.md, "Custom-Metadata", "Status-Message").

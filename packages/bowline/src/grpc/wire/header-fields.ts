@@ -1,5 +1,5 @@
-import type { HeaderBlock, HeaderEntry } from "../http2/hpack/decoder.ts";
-import { parseTraceparent, parseTraceparentText, type TraceContext } from "../rpc/trace-context.ts";
+import type { HeaderBlock, HeaderEntry } from "../../http2/hpack/decoder.ts";
+import { parseTraceparent, parseTraceparentText, type TraceContext } from "../../rpc/trace-context.ts";
 import { parseContentType } from "./http-status.ts";
 import { parseTimeout, parseTimeoutText } from "./timeout.ts";
 

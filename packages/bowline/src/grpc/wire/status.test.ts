@@ -1,11 +1,11 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { StatusSchema } from "../gen/google/rpc/status_pb.ts";
-import { ErrorCode } from "../http2/frames.ts";
-import { Code } from "../rpc/code.ts";
-import { Metadata } from "../rpc/metadata.ts";
-import { type ErrorDetail, RpcError } from "../rpc/rpc-error.ts";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
+import { ErrorCode } from "../../http2/frames.ts";
+import { Code } from "../../rpc/code.ts";
+import { Metadata } from "../../rpc/metadata.ts";
+import { type ErrorDetail, RpcError } from "../../rpc/rpc-error.ts";
 import { encodeBase64 } from "./metadata-headers.ts";
 import { decodeStatus, encodeStatus, resetError, resetToCode, statusError, statusFields } from "./status.ts";
 

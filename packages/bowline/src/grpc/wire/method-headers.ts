@@ -1,7 +1,7 @@
-import { FieldMode, fieldBound, type HpackEncoder } from "../http2/hpack/encoder.ts";
-import { type BlockWriter, PreparedBlock, VaryingName } from "../http2/hpack/prepared-block.ts";
-import type { Metadata } from "../rpc/metadata.ts";
-import { type SpanIds, TRACEPARENT_BYTES, writeSpan } from "../rpc/trace-context.ts";
+import { FieldMode, fieldBound, type HpackEncoder } from "../../http2/hpack/encoder.ts";
+import { type BlockWriter, PreparedBlock, VaryingName } from "../../http2/hpack/prepared-block.ts";
+import type { Metadata } from "../../rpc/metadata.ts";
+import { type SpanIds, TRACEPARENT_BYTES, writeSpan } from "../../rpc/trace-context.ts";
 import { metadataFields } from "./metadata-headers.ts";
 import { timeoutBound, writeTimeout } from "./timeout.ts";
 
@@ -80,7 +80,12 @@ export function writeMetadata(encoder: HpackEncoder, target: Buffer, at: number,
 }
 
 /** Adds plain fields to a block. */
-export function writeFields(encoder: HpackEncoder, target: Buffer, at: number, fields: readonly (readonly [string, string])[]): number {
+export function writeFields(
+  encoder: HpackEncoder,
+  target: Buffer,
+  at: number,
+  fields: readonly (readonly [string, string])[],
+): number {
   let to = at;
   for (const [name, value] of fields) to = encoder.field(target, to, name, value, FieldMode.PLAIN);
   return to;
