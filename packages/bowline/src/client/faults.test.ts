@@ -110,6 +110,26 @@ describe("a connection that is cut", () => {
   });
 });
 
+describe("a line that is cut again and again", () => {
+  it("leaves no call without an end, and nothing open", async () => {
+    const server = await scene.server();
+    const line = await wire(server.port);
+    const client = scene.client(line.address, { retry: {} });
+    const running = load(client, 8);
+    for (let cuts = 1; cuts <= 3; cuts++) {
+      const { ok } = running.count;
+      await eventually(() => running.count.ok > ok + 50);
+      line.cut();
+    }
+    const { failed } = await running.stop();
+    expect(failed.filter(({ code }) => code !== Code.UNAVAILABLE)).toEqual([]);
+    const [{ started, inFlight }] = client.channel.stats.filter((each) => each.started > 0);
+    expect([inFlight, started]).toEqual([0, running.count.ok + failed.length]);
+    await client.close();
+    await eventually(() => server.connectionCount === 0);
+  });
+});
+
 describe("a server that restarts on its port", () => {
   it("gets its clients back, and they lose no more than what was on it", async () => {
     const handlers = { read: (text: string) => text };

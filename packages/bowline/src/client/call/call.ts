@@ -190,8 +190,7 @@ export abstract class Call extends ClientStream implements ChildCall {
   }
 
   override onDue(): void {
-    const timeoutMs = Math.round(this.deadlineAt - this.startedAt);
-    const text = `deadline of ${timeoutMs} ms exceeded: ${this.#doing()}`;
+    const text = `deadline of ${Math.round(this.deadlineAt - this.startedAt)} ms exceeded: ${this.#doing()}`;
     const cause = this.#lastError ?? undefined;
     this.cancel(new RpcError(Code.DEADLINE_EXCEEDED, text, { reason: "deadline", cause }));
   }
@@ -283,31 +282,29 @@ export abstract class Call extends ClientStream implements ChildCall {
 
   /** True while all messages that were taken can be sent again. */
   protected get canRepeatRequests(): boolean {
-    return this.#source === null || this.#source.isRepeatable;
+    return this.#source?.isRepeatable ?? true;
   }
 
   /** Sends the messages, as fast as the connection takes them, and ends our side. */
   protected async sendAll(source: RequestSource): Promise<void> {
     const { attempt } = this;
     try {
-      while (await source.advance()) {
+      for (;;) {
+        const next = source.advance();
+        if (!(typeof next === "boolean" ? next : await next)) break;
         if (this.attempt !== attempt || this.id === 0) return;
         const sent = this.sendRequest(source.take());
         if (sent !== undefined) await sent;
         if (this.attempt === attempt && !this.hasRoom) await this.room();
         if (this.attempt !== attempt || this.id === 0) return;
-        this.#restartWatch();
+        // The server answers what it has got: how long the user took to give it is not the server's time.
+        if (!this.#isReported) this.#attemptAt = this.channel.clock.now();
       }
       if (this.attempt === attempt) this.endRequests();
     } catch (error) {
       // The user's iterable threw, or gave what can't be encoded.
       if (this.attempt === attempt) this.cancel(RpcError.from(error));
     }
-  }
-
-  /** The server answers what it has got; how long the user took to give it is not the server's time. */
-  #restartWatch(): void {
-    if (!this.#isReported) this.#attemptAt = this.channel.clock.now();
   }
 
   // --- in detail ---

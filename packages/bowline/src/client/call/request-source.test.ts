@@ -104,7 +104,7 @@ describe("requests", () => {
       }),
       join,
     );
-    await expect(thrown.advance()).rejects.toThrow("no more");
+    expect(() => thrown.advance()).toThrow("no more");
     thrown.leave();
     expect(left).toBe(1);
   });

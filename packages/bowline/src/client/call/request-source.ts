@@ -33,6 +33,17 @@ export class RequestSource {
   #isDone = false;
   /** The next message is on its way. An attempt that failed meanwhile leaves it to the next one. */
   #pull: Promise<boolean> | null = null;
+  readonly #arrived = ({ value, done }: IteratorResult<unknown>): boolean => {
+    this.#pull = null;
+    if (done === true) this.#isDone = true;
+    else this.#taken.push(value);
+    return done !== true;
+  };
+  readonly #failed = (error: unknown): never => {
+    this.#pull = null;
+    this.#isDone = true;
+    throw error;
+  };
 
   /** @throws RpcError INTERNAL if `requests` can't be iterated */
   constructor(requests: unknown, method: Method) {
@@ -49,12 +60,11 @@ export class RequestSource {
     return this.#isRepeatable;
   }
 
-  /** Makes `take` possible; false at the end. Rejects with what the user's iterable throws. */
+  /** Makes `take` possible; false at the end. A promise only where the iterable gives one; it throws or rejects as that does. */
   advance(): boolean | Promise<boolean> {
     if (this.#at < this.#taken.length) return true;
     if (this.#isDone) return false;
-    this.#pull ??= this.#pullNext();
-    return this.#pull;
+    return this.#pull ?? this.#pullNext();
   }
 
   /** The message that `advance` found. */
@@ -84,18 +94,16 @@ export class RequestSource {
     void leaveQuietly(this.#iterator);
   }
 
-  async #pullNext(): Promise<boolean> {
+  #pullNext(): boolean | Promise<boolean> {
+    let result: IteratorResult<unknown> | Promise<IteratorResult<unknown>>;
     try {
-      const { value, done } = await this.#iterator.next();
-      if (done === true) this.#isDone = true;
-      else this.#taken.push(value);
-      return done !== true;
+      result = this.#iterator.next();
     } catch (error) {
-      this.#isDone = true;
-      throw error;
-    } finally {
-      this.#pull = null;
+      return this.#failed(error);
     }
+    if (!isPromise(result)) return this.#arrived(result);
+    this.#pull = result.then(this.#arrived, this.#failed);
+    return this.#pull;
   }
 
   #count(message: unknown): void {
@@ -107,6 +115,10 @@ export class RequestSource {
     this.#taken.length = 0;
     this.#at = 0;
   }
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as Partial<Promise<T>>).then === "function";
 }
 
 async function leaveQuietly(iterator: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
