@@ -210,7 +210,7 @@ function explainName(error: Error, serverName: string): string {
     typeof certificate === "object" && certificate !== null && "subjectaltname" in certificate
       ? String(certificate.subjectaltname)
       : "no name";
-  return `its certificate is for ${names}, not for "${serverName}"; set tls.serverName to a name that it carries, or issue a certificate with this one`;
+  return `its certificate is for ${names}, not for "${serverName}"; set authority to a name that it carries, or issue a certificate with this one`;
 }
 
 function reasonOf(error: Error): string {

@@ -100,7 +100,7 @@ describe("dial with TLS", () => {
     const target = `unix:${bench.path("s")}`;
     await bench.listen(target, { tls: bench.tls("server", certPair("server-elsewhere")) });
     const options = { clock: bench.clock, ...clientTls() };
-    await expectFailure(target, options, "tls", /not for "localhost"; set tls\.serverName/);
+    await expectFailure(target, options, "tls", /not for "localhost"; set authority/);
     bench.record(await dial(target, { ...options, serverName: "other.internal" }));
   });
 
@@ -136,7 +136,7 @@ describe("dial with TLS", () => {
       {},
       /signed by itself; put that certificate into tls\.authorities/,
     ],
-    ["another name", "server-elsewhere", {}, /is for DNS:other\.internal, not for "127\.0\.0\.1"; set tls\.serverName/],
+    ["another name", "server-elsewhere", {}, /is for DNS:other\.internal, not for "127\.0\.0\.1"; set authority/],
     [
       "another name than the one wanted",
       "server",
