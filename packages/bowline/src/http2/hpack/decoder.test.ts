@@ -1,49 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DecodeResult, type HeaderEntry, HpackDecoder, type HpackDecoderOptions } from "./decoder.ts";
-import { writeInteger } from "./encoder.ts";
-import { huffmanBytes, huffmanEncode } from "./huffman.ts";
-
-type Field = readonly [name: string, value: string];
+import { decode, type Field, fieldOf, inserted, list, newDecoder, text } from "../../../test/hpack-blocks.ts";
+import { DecodeResult, type HeaderEntry, type HpackDecoderOptions } from "./decoder.ts";
 
 const { OK, COMPRESSION_ERROR, TOO_LARGE } = DecodeResult;
-
-const tokens = new Map([
-  [":path", 3],
-  ["grpc-timeout", 8],
-]);
-
-function fieldOf({ name, value }: HeaderEntry): Field {
-  return [name, value];
-}
-
-function newDecoder(options: Partial<HpackDecoderOptions> = {}): HpackDecoder {
-  return new HpackDecoder({ tokens, derive: (fields) => fields.map(fieldOf), ...options });
-}
-
-function decode(decoder: HpackDecoder, ...octets: (number | string | Uint8Array)[]): DecodeResult {
-  const block = Buffer.concat(octets.map((part) => (typeof part === "number" ? Buffer.of(part) : Buffer.from(part))));
-  return decoder.decode(block, 0, block.length);
-}
-
-/** All fields of the block that was decoded last. */
-function list(decoder: HpackDecoder): Field[] {
-  const all = decoder.hasPrefix ? [...(decoder.derived as Field[])] : [];
-  for (let i = 0; i < decoder.count; i++) all.push([decoder.name(i), decoder.value(i)]);
-  return all;
-}
-
-/** A string literal in octets. */
-function text(value: string, isCoded = false): Buffer {
-  const target = Buffer.alloc(value.length * 4 + 6);
-  const length = isCoded ? huffmanBytes(value) : value.length;
-  const at = writeInteger(target, 0, isCoded ? 0x80 : 0, 0x7f, length);
-  return target.subarray(0, isCoded ? huffmanEncode(value, target, at) : at + target.write(value, at, "latin1"));
-}
-
-function inserted(name: string, value: string): Buffer {
-  return Buffer.concat([Buffer.of(0x40), text(name), text(value)]);
-}
 
 describe("fields", () => {
   it("says of each where its value is", () => {
