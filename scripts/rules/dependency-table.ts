@@ -45,7 +45,6 @@ export const layers: readonly Layer[] = [
     path: "rpc",
     layers: [],
     node: ["async_hooks"],
-    nodeOf: { "rpc/turn.ts": ["process"], "rpc/platform.ts": ["process"] },
     why: "it is the vocabulary that everything else speaks",
   },
   {
@@ -154,7 +153,6 @@ export const layers: readonly Layer[] = [
     path: "server",
     layers: [...BUILDING_BLOCKS, ...SERVICES],
     node: ["async_hooks", "http", "os"],
-    nodeOf: { "server/lifecycle/shutdown.ts": ["process"], "server/lifecycle/registration.ts": ["process"] },
     packages: PROTOBUF,
     why: "whoever only serves must not load a client; what both need lies further down",
   },
@@ -222,5 +220,10 @@ export const insideViews: readonly InsideView[] = [
     from: "conformance/programs/h2specd-client.ts",
     to: ["http2", "net", "rpc/clock.ts"],
     why: "h2specd judges a client of plain HTTP/2: a connection without gRPC on it",
+  },
+  {
+    from: "conformance/suites/hpack.ts",
+    to: ["http2"],
+    why: "the vectors are header blocks by the thousand, which no peer would send",
   },
 ];

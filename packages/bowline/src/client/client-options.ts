@@ -1,8 +1,10 @@
 import type { Balancer } from "../balancer/balancer.ts";
+import { compressionNames, findCompression } from "../codec/compression.ts";
 import type { Http2Limits } from "../http2/limits.ts";
+import type { Network } from "../net/network.ts";
 import type { TlsSettings } from "../net/tls-files.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { RegistryConfig } from "../registry/registry-config.ts";
+import { checkRegistry, type RegistryConfig } from "../registry/registry-config.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
@@ -23,7 +25,7 @@ export interface KeepaliveOptions {
 
 /** How a client behaves; all of it is optional. */
 export interface ClientOptions {
-  /** Time for a call that says nothing else, in ms; 0 = no deadline. Default 2000. */
+  /** Time for a call that says nothing else, in ms; 0 = no deadline. Default 2000 for unary calls, no deadline for those that stream. */
   readonly timeoutMs?: number;
   /** Where bare service names are looked up, e.g. `local()`. */
   readonly registry?: RegistryConfig | Registry;
@@ -37,7 +39,12 @@ export interface ClientOptions {
   readonly retry?: false | Partial<RetryPolicy>;
   /** Around each call, first = outermost; `before("retry", …)` and `after("trace", …)` give a place. */
   readonly interceptors?: readonly (Interceptor | PlacedInterceptor)[];
-  /** Compresses requests: `gzip`, `deflate`, `br`, `zstd`. Default: none. */
+  /**
+   * How messages are written: `json` is ProtoJSON (`application/grpc+json`), for servers that prefer it and for reading along.
+   * Default `proto`: whatever the codecs of the methods speak, which is the binary form unless they are your own.
+   */
+  readonly codec?: "proto" | "json";
+  /** Compresses requests: `gzip`, `deflate`, `br`, `zstd`. A call may choose otherwise. Default: none. */
   readonly compression?: string;
   /** Smaller requests are not compressed, in bytes. Default 1024. */
   readonly compressFromBytes?: number;
@@ -56,6 +63,8 @@ export interface ClientOptions {
   readonly limits?: Partial<Http2Limits>;
   /** Built-in layers to leave out, by name: for measurements. */
   readonly without?: readonly string[];
+  /** Where addresses are dialled. Default: this machine's sockets; `memoryNetwork()` of bowline/testing is one without ports. */
+  readonly network?: Network;
   /** For tests: the source of time. */
   readonly clock?: Clock;
   /** For tests: the source of chance. */
@@ -66,24 +75,26 @@ const MS = { min: 0, max: 0x7fffffff, unit: "ms" } as const;
 const BYTES = { min: 0, max: 0x7fffffff, isWhole: true, unit: "bytes" } as const;
 
 const SPECS: OptionSpecs = {
-  timeoutMs: { kind: "number", ...MS },
-  registry: { kind: "object" },
+  timeoutMs: { kind: "number", ...MS, zero: "no deadline" },
+  registry: { kind: "any" },
   balancer: { kind: "any" },
   tls: { kind: "any" },
   authority: { kind: "string" },
   retry: { kind: "any" },
   interceptors: { kind: "array" },
+  codec: { kind: "one-of", values: ["proto", "json"] },
   compression: { kind: "string" },
   compressFromBytes: { kind: "number", ...BYTES },
   maxReceiveBytes: { kind: "number", ...BYTES },
   maxConnectionsPerEndpoint: { kind: "number", min: 1, max: 1000, isWhole: true, unit: "connections" },
   maxWaitingCalls: { kind: "number", min: 0, max: 10_000_000, isWhole: true, unit: "calls" },
   connectTimeoutMs: { kind: "number", min: 1, max: 600_000, unit: "ms" },
-  idleTimeoutMs: { kind: "number", ...MS },
+  idleTimeoutMs: { kind: "number", ...MS, zero: "never" },
   keepalive: { kind: "object" },
   limits: { kind: "object" },
   without: { kind: "array" },
-  clock: { kind: "object" },
+  network: { kind: "object" },
+  clock: { kind: "object", methods: ["now", "fresh", "setTimeout", "setInterval"], example: "a VirtualClock" },
   random: { kind: "function" },
 };
 
@@ -100,10 +111,12 @@ const RETRY_SPECS: OptionSpecs = {
 };
 
 const CALL_SPECS: OptionSpecs = {
-  timeoutMs: { kind: "number", ...MS },
+  timeoutMs: { kind: "number", ...MS, zero: "no deadline" },
   signal: { kind: "object" },
   metadata: { kind: "object" },
   waitForReady: { kind: "boolean" },
+  compression: { kind: "one-of", values: compressionNames },
+  compressIf: { kind: "function" },
   onHeader: { kind: "function" },
   onTrailer: { kind: "function" },
 };
@@ -112,17 +125,34 @@ const CALL_SPECS: OptionSpecs = {
 export function checkClientOptions(options: ClientOptions): void {
   checkOptions("createClient options", options, SPECS);
   checkOptions("createClient options.keepalive", options.keepalive, KEEPALIVE_SPECS);
+  const retry: unknown = options.retry;
+  if (retry === true || retry === null) {
+    throw new TypeError(`createClient options.retry is ${retry}: give false, or settings such as { maxAttempts: 3 }`);
+  }
   if (options.retry !== false) checkOptions("createClient options.retry", options.retry, RETRY_SPECS);
+  checkRegistry("createClient options.registry", options.registry);
+  checkAuthority(options.authority);
   const { balancer } = options;
   if (balancer !== undefined && balancer !== "p2c" && balancer !== "round_robin" && typeof balancer !== "function") {
     throw new TypeError(
       `createClient options.balancer is ${String(balancer)}: give "p2c", "round_robin" or a function that makes one`,
     );
   }
+  if (options.network !== undefined && typeof options.network.dial !== "function") {
+    throw new TypeError("createClient options.network can't dial: give a Network such as memoryNetwork()");
+  }
   const { tls } = options;
   if (tls !== undefined && typeof tls !== "boolean" && (typeof tls !== "object" || tls === null)) {
     throw new TypeError("createClient options.tls: give true, false or TLS settings");
   }
+}
+
+/** What goes into a header must not end it; RFC 3986 §3.2 has no user in `:authority` (RFC 9113 §8.3.1). */
+function checkAuthority(authority: string | undefined): void {
+  if (authority === undefined || /^[\w.~!$&'()*+,;=%:[\]-]+$/.test(authority)) return;
+  throw new TypeError(
+    `createClient options.authority is ${JSON.stringify(authority)}: give a host, with or without a port, as in user.internal:8080`,
+  );
 }
 
 /**
@@ -132,7 +162,7 @@ export function checkClientOptions(options: ClientOptions): void {
  */
 export function checkCallOptions(options: CallOptions): void {
   if (typeof options !== "object" || options === null) return explainCallOptions(options);
-  const { timeoutMs, signal, metadata, waitForReady, onHeader, onTrailer } = options;
+  const { timeoutMs, signal, metadata, waitForReady, compression, compressIf, onHeader, onTrailer } = options;
   let known = 0;
   let isWell = true;
   if (timeoutMs !== undefined) {
@@ -151,6 +181,14 @@ export function checkCallOptions(options: CallOptions): void {
     known++;
     isWell &&= typeof waitForReady === "boolean";
   }
+  if (compression !== undefined) {
+    known++;
+    isWell &&= findCompression(compression) !== undefined;
+  }
+  if (compressIf !== undefined) {
+    known++;
+    isWell &&= typeof compressIf === "function";
+  }
   if (onHeader !== undefined) {
     known++;
     isWell &&= typeof onHeader === "function";
@@ -160,13 +198,15 @@ export function checkCallOptions(options: CallOptions): void {
     isWell &&= typeof onTrailer === "function";
   }
   for (const _name in options) known--;
-  if (!isWell || known !== 0) explainCallOptions(options);
+  if (!isWell || known !== 0 || Symbol.iterator in options) explainCallOptions(options);
 }
 
 /** Finds what is wrong; nothing may be, when a known option is there and undefined. */
 function explainCallOptions(options: CallOptions): void {
   checkOptions("call options", options, CALL_SPECS);
   const { signal } = options;
+  if (options instanceof AbortSignal) throw new TypeError("call options is an AbortSignal: give { signal }");
+  if (Symbol.iterator in options) throw new TypeError("call options is a list: metadata goes in as { metadata }");
   if (signal === undefined || typeof signal.addEventListener === "function") return;
   throw new TypeError(
     "call options.signal is no AbortSignal: give the signal of an AbortController, controller.signal",

@@ -55,7 +55,10 @@ describe("options of a client", () => {
     ],
     [{ limits: { maxStreams: 1 } }, "TypeError: limits.maxStreams is not a limit; known are maxConcurrentStreams"],
     [{ interceptors: [7] }, "TypeError: an interceptor is an async (call, next) => …"],
-    [{ without: ["tracing"] }, 'TypeError: there is no layer "tracing" to leave out; layers are trace, metrics'],
+    [
+      { without: ["tracing"] },
+      'TypeError: createClient options.without: there is no layer "tracing"; layers are trace, metrics',
+    ],
     [{ tls: { authorities: "/no/such.pem" } }, "TypeError: createClient options.tls.authorities"],
   ])("that are wrong are named with what is allowed: %o", (options, text) => {
     expect(refusal(options)).toContain(text);
@@ -87,7 +90,7 @@ describe("options of a call", () => {
     [{ timeoutMs: "5" }, 'TypeError: call options.timeoutMs is "5": give a number of ms from 0 to 2147483647'],
     [{ timeoutMs: Number.NaN }, "TypeError: call options.timeoutMs is NaN: give a number"],
     [{ timeoutMs: -1 }, "RangeError: call options.timeoutMs is -1: give a number"],
-    [{ metadata: null }, "TypeError: call options.metadata is null: give a object"],
+    [{ metadata: null }, "TypeError: call options.metadata is null: give an object"],
     [{ metadata: { "grpc-x": "1" } }, 'TypeError: metadata key "grpc-x" belongs to gRPC'],
     [{ waitForReady: 1 }, "TypeError: call options.waitForReady is 1: give a boolean"],
     [{ onHeader: {} }, "TypeError: call options.onHeader is an object: give a function"],

@@ -1,6 +1,6 @@
 import { parseTarget } from "../registry/target.ts";
 import { systemClock } from "../rpc/clock.ts";
-import type { Method, Service } from "../rpc/method.ts";
+import { checkService, type Method, type Service } from "../rpc/method.ts";
 import { systemRandom } from "../rpc/random.ts";
 import { isRequests } from "./call/request-source.ts";
 import { StreamCall } from "./call/stream-call.ts";
@@ -18,7 +18,10 @@ export interface ClientControl {
   readonly channel: Channel;
   /** The layers around each call, outermost first, a line each. */
   describe(): string;
-  /** Lets go of the channel; the last client of a target closes its connections and ends its calls. */
+  /**
+   * Lets go of the channel; the last client of a target closes its connections and ends its calls with CANCELLED. Only then do further
+   * calls fail: until the last has let go, calls of this client still run.
+   */
   close(): Promise<void>;
 }
 
@@ -37,13 +40,16 @@ const DEFAULT_TIMEOUT_MS = 2000;
  * @throws TypeError or RangeError when target or options are wrong; it names what, and what is allowed
  */
 export function createClient<C>(service: Service<C, unknown>, target: string, options: ClientOptions = {}): Client<C> {
-  checkService(service);
+  checkService("createClient", service);
   checkClientOptions(options);
   const parsed = parseTarget(target);
+  const methods = Object.values(service.methods).map((method) => methodIn(method, options.codec));
   const pipeline = clientPipeline({
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    // A stream that is meant to last is not to end by surprise.
+    streamTimeoutMs: options.timeoutMs ?? 0,
     retry: retryPolicy(options.retry),
     interceptors: options.interceptors ?? [],
     without: options.without ?? [],
@@ -57,7 +63,7 @@ export function createClient<C>(service: Service<C, unknown>, target: string, op
   };
   const client: Record<string | symbol, unknown> = { channel, close, describe: () => pipeline.describe() };
   client[Symbol.asyncDispose] = close;
-  for (const method of Object.values(service.methods)) {
+  for (const method of methods) {
     client[method.localName] = caller(channel, channel.method(method), pipeline, method);
   }
   return client as Client<C>;
@@ -67,6 +73,17 @@ function retryPolicy(retry: ClientOptions["retry"]): RetryPolicy {
   if (retry === false) return { maxAttempts: 1, baseMs: 0, maxMs: 0 };
   const { maxAttempts = 2, baseMs = 25, maxMs = 1000 } = retry ?? {};
   return { maxAttempts, baseMs, maxMs };
+}
+
+/** The method with the codecs of a client: its own, or the same messages in another form. */
+function methodIn(method: Method, codec: ClientOptions["codec"] = "proto"): Method {
+  if (codec === "proto" || codec === method.input.name) return method;
+  const input = method.input.as?.(codec);
+  const output = method.output.as?.(codec);
+  if (input !== undefined && output !== undefined) return { ...method, input, output };
+  throw new TypeError(
+    `createClient options.codec is "${codec}", but the codecs of ${method.path} offer ${method.input.name} only: leave the option out, or give its codecs as("${codec}")`,
+  );
 }
 
 /** The function that a method of a client is. Wrong arguments make a promise reject; where there is none they throw. */
@@ -102,19 +119,5 @@ function checkRequests(method: Method, requests: unknown): void {
   const given = requests === null ? "null" : typeof requests;
   throw new TypeError(
     `${method.path} takes an (async) iterable of messages, such as an array or a generator, not ${given}`,
-  );
-}
-
-/** @throws TypeError when what was given is no generated service */
-function checkService(service: Service): void {
-  if (
-    typeof service === "object" &&
-    service !== null &&
-    typeof service.typeName === "string" &&
-    typeof service.methods === "object"
-  )
-    return;
-  throw new TypeError(
-    "createClient: the first argument must be a generated service, such as UserService of user_rpc.ts",
   );
 }

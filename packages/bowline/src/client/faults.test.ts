@@ -1,31 +1,30 @@
-import { connect, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { useScene } from "../../test/client/client-scene.ts";
-import { collect, type NoteClient } from "../../test/client/note-service.ts";
+import { collect, type NoteClient, type NoteHandlers } from "../../test/client/note-service.ts";
 import { eventually, failure, gate, outcomes } from "../../test/client/outcomes.ts";
 import { Code } from "../rpc/code.ts";
+import { seededRandom } from "../rpc/random.ts";
 import type { RpcError } from "../rpc/rpc-error.ts";
+import { type MemoryNetwork, memoryNetwork } from "../testing/network/memory-network.ts";
+import { VirtualClock } from "../testing/virtual-clock.ts";
 import { openChannelCount } from "./channel/channel-pool.ts";
+import type { ClientOptions } from "./client-options.ts";
 import type { Client } from "./create-client.ts";
 
 const scene = useScene();
 
-/** Passes a port on to another, so that a test can cut what runs through it. */
-async function wire(to: number) {
-  const pairs: Socket[] = [];
-  const server = await scene.tcpServer((near) => {
-    const far = connect(to, "127.0.0.1");
-    far.on("error", () => {});
-    near.pipe(far);
-    far.pipe(near);
-    near.on("close", () => far.destroy());
-    far.on("close", () => near.destroy());
-    pairs.push(near, far);
-  });
-  const cut = (): void => {
-    for (const socket of pairs.splice(0)) socket.destroy();
-  };
-  return { address: server.address, cut, connections: () => server.sockets.length };
+/** A literal address: targets of it are `static`. */
+const ADDRESS = "10.0.0.1:80";
+
+/** A server and a client over a network in memory, so that a test can cut what runs through it. */
+async function joined(handlers: Partial<NoteHandlers> = {}, options: ClientOptions = {}) {
+  const network = memoryNetwork();
+  const server = await scene.server(handlers, { network, listen: ADDRESS });
+  return { network, server, client: scene.client(ADDRESS, { network, ...options }) };
+}
+
+function cut(network: MemoryNetwork): void {
+  for (const link of network.links()) link.reset();
 }
 
 /** Each call in turn until `stop`; how they ended. */
@@ -56,18 +55,17 @@ function load(client: Client<NoteClient>, callers: number) {
 describe("a connection that is cut", () => {
   it("fails what is on it with UNAVAILABLE, and the next call works", async () => {
     const door = gate();
-    const server = await scene.server({
+    const { client, server, network } = await joined({
       say: async (text) => {
         if (text === "wait") await door.opened;
         return text;
       },
     });
-    const line = await wire(server.port);
-    const client = scene.client(line.address);
     await client.say("x");
+    const before = network.links();
     const calls = [client.say("wait"), client.say("wait")];
     await eventually(() => server.stats[0].inFlight === 2);
-    line.cut();
+    cut(network);
     for (const call of calls) {
       expect(await failure(call)).toMatchObject({
         code: Code.UNAVAILABLE,
@@ -77,34 +75,38 @@ describe("a connection that is cut", () => {
       });
     }
     expect(await client.say("again")).toBe("again");
-    expect(line.connections()).toBe(2);
+    expect(network.links()).toHaveLength(1);
+    expect(network.links()).not.toEqual(before);
     door.open();
   });
 
   it("fails streams, too: what was read stays read", async () => {
-    const server = await scene.server({
+    const { client, network } = await joined({
       async *follow() {
         yield "first";
         await new Promise(() => {});
       },
     });
-    const line = await wire(server.port);
-    const iterator = scene.client(line.address).follow("x")[Symbol.asyncIterator]();
+    const iterator = client.follow("x")[Symbol.asyncIterator]();
     expect(await iterator.next()).toEqual({ value: "first", done: false });
-    line.cut();
+    cut(network);
     expect((await failure(iterator.next())).reason).toBe("connection");
+  });
+
+  it("in the middle of an answer gives no part of it", async () => {
+    const { client, network } = await joined({ say: (text) => text.repeat(1000) });
+    await client.say("x");
+    network.links()[0].toClient.set({ resetAfterBytes: 500 });
+    expect(await failure(client.say("y"))).toMatchObject({ code: Code.UNAVAILABLE, reason: "connection", sent: true });
   });
 
   it("is made good by a retry where that is safe", async () => {
     let runs = 0;
-    const server = await scene.server({
-      read: async (text) => {
-        if (runs++ === 0) line.cut();
-        return text;
-      },
-    });
-    const line = await wire(server.port);
-    const client = scene.client(line.address, { retry: {} });
+    const read = (text: string): string => {
+      if (runs++ === 0) cut(network);
+      return text;
+    };
+    const { client, network } = await joined({ read }, { retry: {} });
     expect(await client.read("x")).toBe("x");
     expect(runs).toBe(2);
   });
@@ -112,14 +114,12 @@ describe("a connection that is cut", () => {
 
 describe("a line that is cut again and again", () => {
   it("leaves no call without an end, and nothing open", async () => {
-    const server = await scene.server();
-    const line = await wire(server.port);
-    const client = scene.client(line.address, { retry: {} });
+    const { client, server, network } = await joined({}, { retry: {} });
     const running = load(client, 8);
     for (let cuts = 1; cuts <= 3; cuts++) {
       const { ok } = running.count;
       await eventually(() => running.count.ok > ok + 50);
-      line.cut();
+      cut(network);
     }
     const { failed } = await running.stop();
     expect(failed.filter(({ code }) => code !== Code.UNAVAILABLE)).toEqual([]);
@@ -127,6 +127,7 @@ describe("a line that is cut again and again", () => {
     expect([inFlight, started]).toEqual([0, running.count.ok + failed.length]);
     await client.close();
     await eventually(() => server.connectionCount === 0);
+    expect(network.links()).toEqual([]);
   });
 });
 
@@ -149,24 +150,27 @@ describe("a server that restarts on its port", () => {
 
 describe("a peer that takes connections and says nothing", () => {
   it("costs a call its deadline, and says what it waited for", async () => {
-    const silent = await scene.tcpServer(() => {});
-    const client = scene.client(silent.address, { timeoutMs: 100 });
-    const startedAt = performance.now();
-    const error = await failure(client.say("x"));
+    const clock = new VirtualClock();
+    const network = memoryNetwork({ clock });
+    network.listenRaw(ADDRESS, () => {}, { acknowledges: false });
+    const client = scene.client(ADDRESS, { network, clock, timeoutMs: 100 });
+    const error = await failure(clock.advanceUntil(client.say("x")));
     expect(error).toMatchObject({ code: Code.DEADLINE_EXCEEDED, sent: false });
-    expect(error.text).toBe(`deadline of 100 ms exceeded: still connecting to static:///${silent.address}`);
-    const elapsedMs = performance.now() - startedAt;
-    expect(elapsedMs).toBeGreaterThanOrEqual(99);
-    expect(elapsedMs).toBeLessThan(400);
+    expect(error.text).toBe(`deadline of 100 ms exceeded: still connecting to static:///${ADDRESS}`);
+    // Timers fire in slots of 5 ms.
+    expect(clock.now()).toBeGreaterThanOrEqual(100);
+    expect(clock.now()).toBeLessThanOrEqual(105);
   });
 
   it("that was connected costs no more than the deadline either", async () => {
-    const frozen = await scene.rawServer((peer) => peer.handshake());
-    const client = scene.client(frozen.address);
-    const startedAt = performance.now();
-    const error = await failure(client.say("x", { timeoutMs: 80 }));
-    expect(error).toMatchObject({ code: Code.DEADLINE_EXCEEDED, sent: true, instance: frozen.address });
-    expect(performance.now() - startedAt).toBeLessThan(400);
+    const clock = new VirtualClock();
+    const network = memoryNetwork({ clock });
+    network.listenRaw(ADDRESS, (peer) => peer.handshake());
+    const client = scene.client(ADDRESS, { network, clock });
+    const error = await failure(clock.advanceUntil(client.say("x", { timeoutMs: 80 })));
+    expect(error).toMatchObject({ code: Code.DEADLINE_EXCEEDED, sent: true, instance: ADDRESS });
+    expect(clock.now()).toBeGreaterThanOrEqual(80);
+    expect(clock.now()).toBeLessThanOrEqual(85);
   });
 });
 
@@ -189,18 +193,28 @@ describe("nobody at the address", () => {
 
 describe("two servers, one of them frozen", () => {
   it("p2c moves away from it after a few calls", async () => {
-    const frozen = await scene.rawServer((peer) => peer.handshake());
-    const server = await scene.server();
-    const client = scene.client(`static:///${frozen.address},${server.address}`, { timeoutMs: 100 });
-    await client.channel.connect();
-    await eventually(() => client.channel.endpoints.every(({ isReady }) => isReady));
+    const clock = new VirtualClock();
+    const network = memoryNetwork({ clock, faults: { delayMs: 0.5 } });
+    const frozen = "10.0.0.2:80";
+    for (const listen of [ADDRESS, frozen]) await scene.server({}, { network, clock, listen });
+    // Before the servers close, which would wait for links that are frozen.
+    scene.onClose(() => network.close());
+    const random = seededRandom(1);
+    const client = scene.client(`static:///${ADDRESS},${frozen}`, { network, clock, random, timeoutMs: 100 });
+    await clock.advanceUntil(client.channel.connect());
+    await clock.advance(10);
+    expect(client.channel.endpoints.every(({ isReady }) => isReady)).toBe(true);
+    network.cutOff(frozen);
     const all: string[] = [];
-    for (let i = 0; i < 60; i++) all.push(...(await outcomes(Array.from({ length: 5 }, () => client.read("x")))));
+    for (let i = 0; i < 60; i++) {
+      all.push(...(await clock.advanceUntil(outcomes(Array.from({ length: 5 }, () => client.read("x"))))));
+    }
     const lost = all.filter((outcome) => outcome !== "x");
+    expect(lost.length).toBeGreaterThan(0);
     // Half of them would be lost by turns.
     expect(lost.length).toBeLessThanOrEqual(15);
     expect(all.slice(200).filter((outcome) => outcome !== "x").length).toBeLessThanOrEqual(2);
-    expect(lost.every((text) => text.includes(`no answer from ${frozen.address}`))).toBe(true);
+    expect(lost.every((text) => text.includes(`no answer from ${frozen}`))).toBe(true);
   });
 });
 

@@ -8,6 +8,10 @@ export interface InterceptedCall {
   request: unknown;
   /** Sent with the request; may be changed until `next` is called. */
   readonly metadata: Metadata;
+  /** How requests are compressed, `identity` for not at all; may be changed until `next` is called. */
+  compression: string;
+  /** See the call option of this name; null = by size. May be changed until `next` is called. */
+  compressIf: ((message: unknown) => boolean) | null;
   /** What is left of the deadline in ms; undefined without one, or in front of the layer that sets it. */
   readonly timeRemainingMs: number | undefined;
 }

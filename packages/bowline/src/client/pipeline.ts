@@ -1,6 +1,7 @@
 import { retryBackoffMs } from "../resilience/backoff.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
+import { nearestName } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { startSpan } from "../rpc/trace-context.ts";
@@ -37,8 +38,10 @@ export interface RetryPolicy {
 export interface ClientPipelineOptions {
   readonly clock: Clock;
   readonly random: Random;
-  /** Time for a call that says nothing else, in ms; 0 = none. */
+  /** Time for a unary call that says nothing else, in ms; 0 = none. */
   readonly timeoutMs: number;
+  /** The same for a call that streams. */
+  readonly streamTimeoutMs: number;
   readonly retry: RetryPolicy;
   readonly interceptors: readonly (Interceptor | PlacedInterceptor)[];
   /** Names of built-in layers to leave out: for measurements. */
@@ -65,13 +68,15 @@ export interface ClientPipeline {
 
 /** The composition root of the client: what happens around each call, outermost first. */
 export function clientPipeline(options: ClientPipelineOptions): ClientPipeline {
-  const all = [traceLayer(), metricsLayer(options.clock), deadlineLayer(options.timeoutMs), retryLayer(options)];
+  const all = [traceLayer(), metricsLayer(options.clock), deadlineLayer(options), retryLayer(options)];
   const names = all.map((layer) => layer.name);
-  const unknown = options.without.find((name) => !names.includes(name));
-  if (unknown !== undefined)
-    throw new TypeError(`there is no layer "${unknown}" to leave out; layers are ${names.join(", ")}`);
-  const layers = all.filter((layer) => !options.without.includes(layer.name));
-  const order = inOrder(layers, options.interceptors);
+  for (const name of options.without) {
+    if (!names.includes(name)) throw noLayer("without", name, names);
+  }
+  const order = inOrder(all, options.interceptors).filter(
+    (entry) => typeof entry === "function" || !options.without.includes(entry.name),
+  );
+  const layers = order.filter((entry) => typeof entry !== "function");
   const segments: ClientLayer[][] = [[]];
   const interceptors: Interceptor[] = [];
   for (const entry of order) {
@@ -131,12 +136,12 @@ function metricsLayer(clock: Clock): ClientLayer {
   };
 }
 
-function deadlineLayer(defaultTimeoutMs: number): ClientLayer {
+function deadlineLayer({ timeoutMs: unaryTimeoutMs, streamTimeoutMs }: ClientPipelineOptions): ClientLayer {
   return {
     name: "deadline",
     why: "outside retry: all attempts share the time of the call, which is never more than what its own caller waits",
     begin(call) {
-      const timeoutMs = call.options?.timeoutMs ?? defaultTimeoutMs;
+      const timeoutMs = call.options?.timeoutMs ?? (call.method.kind === "unary" ? unaryTimeoutMs : streamTimeoutMs);
       let deadlineAt = timeoutMs > 0 ? call.startedAt + timeoutMs : 0;
       const inherited = call.parent === null ? 0 : call.parent.deadlineAt;
       if (inherited > 0 && (deadlineAt === 0 || inherited < deadlineAt)) deadlineAt = inherited;
@@ -187,25 +192,29 @@ function inOrder(
 ): (ClientLayer | Interceptor)[] {
   const placed = interceptors.map((each) => (typeof each === "function" ? before("retry", each) : each));
   const names = layers.map((layer) => layer.name);
-  for (const { interceptor, layer, side } of placed) {
-    if (typeof interceptor !== "function") {
+  for (const each of placed) {
+    if (typeof each?.interceptor !== "function" || (each.side !== "before" && each.side !== "after")) {
       throw new TypeError(
         'an interceptor is an async (call, next) => …, or before("retry", one) for a place of its own',
       );
     }
+    const { layer, side } = each;
     if (layer === "retry" && side === "after") {
       throw new TypeError('interceptors run once a call: place them before("retry") or further out');
     }
-    if (!names.includes(layer))
-      throw new TypeError(
-        `there is no layer "${layer}" to place an interceptor ${side}; layers are ${names.join(", ")}`,
-      );
+    if (!names.includes(layer)) throw noLayer(`interceptors: ${side}`, layer, names);
   }
   return layers.flatMap((layer) => {
     const at = (side: string): Interceptor[] =>
       placed.filter((each) => each.layer === layer.name && each.side === side).map((each) => each.interceptor);
     return [...at("before"), layer, ...at("after")];
   });
+}
+
+function noLayer(option: string, name: string, names: readonly string[]): TypeError {
+  const nearest = nearestName(String(name), names);
+  const hint = nearest === undefined ? `layers are ${names.join(", ")}` : `did you mean ${nearest}?`;
+  return new TypeError(`createClient options.${option}: there is no layer "${String(name)}"; ${hint}`);
 }
 
 function line(entry: ClientLayer | Interceptor): string {

@@ -5,7 +5,7 @@
  * `write` of the same message, so an implementation that can't know the size beforehand may encode in `measure` and copy in `write`.
  */
 export interface Codec<T> {
-  /** Content-subtype on the wire: `proto` in `application/grpc+proto`. */
+  /** Content-subtype on the wire, in lower case: `proto` in `application/grpc+proto`. */
   readonly name: string;
 
   /** At least as many bytes as `write` will need. Throws when the message can't be encoded. */
@@ -21,20 +21,55 @@ export interface Codec<T> {
   read(source: Buffer, start: number, end: number): T;
 
   /**
+   * Like `read` of all of `bytes`, which were gathered for this message alone: it may keep them and show parts of them. Asked for
+   * messages of 16 KiB or more, where `read` would copy once more than is needed.
+   */
+  own?(bytes: Buffer): T;
+
+  /**
    * The whole encoded message when it exists already as one piece that may be sent without copying (it must not change
    * until the call has ended). Asked only for messages that measure 16 KiB or more.
    */
   whole?(message: T): Uint8Array;
+
+  /**
+   * The codec of the same messages under another content-subtype, such as `json`; undefined when there is none. The same object
+   * each time. Asked with whatever name a peer sends: it must not throw, and keep nothing for names that it does not know.
+   */
+  as?(name: string): Codec<T> | undefined;
 }
+
+/** Up to here a loop copies faster than `set`, which needs a view first. */
+const MAX_LOOP_BYTES = 64;
 
 /** Messages are bytes already: for proxies, benchmarks and tests. What `read` returns is a copy. */
 export const bytesCodec: Codec<Uint8Array> = {
   name: "proto",
-  measure: (message) => message.length,
+  measure: (message) => {
+    // A text has a length, too, and would go out as zeros.
+    if (message instanceof Uint8Array) return message.length;
+    throw new TypeError(`a message of this method is a Uint8Array, not ${message === null ? "null" : typeof message}`);
+  },
   write: (message, target, at) => {
     target.set(message, at);
     return at + message.length;
   },
-  read: (source, start, end) => Uint8Array.prototype.slice.call(source, start, end),
+  read: (source, start, end) => {
+    const copy = new Uint8Array(end - start);
+    // The slice of a Buffer is a Buffer: measured, 0.1 µs more for a small message.
+    if (copy.length > MAX_LOOP_BYTES) copy.set(source.subarray(start, end));
+    else for (let i = 0; i < copy.length; i++) copy[i] = source[start + i];
+    return copy;
+  },
+  own: (bytes) => bytes,
   whole: (message) => message,
 };
+
+/** Smaller ones may lie in a pool with others, and a copy costs little. */
+const OWN_FROM_BYTES = 16_384;
+
+/** Decodes `source[start, end)`; `isOwned` tells that the bytes were gathered for this message alone. */
+export function decode<T>(codec: Codec<T>, source: Buffer, start: number, end: number, isOwned: boolean): T {
+  if (!isOwned || end - start < OWN_FROM_BYTES || codec.own === undefined) return codec.read(source, start, end);
+  return codec.own(source.subarray(start, end));
+}

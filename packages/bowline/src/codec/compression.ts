@@ -220,15 +220,22 @@ const zstd: Compression = new ZlibCompression("zstd", (zlib) => ({
 const ALL: readonly Compression[] =
   process.versions.zstd === undefined ? [identity, gzip, deflate, brotli] : [identity, gzip, deflate, brotli, zstd];
 
-/**
- * What this process can read, as the value of `grpc-accept-encoding`: identity, gzip, deflate, br, and zstd where Node
- * has it.
- */
-export const acceptEncoding: string = ALL.map((compression) => compression.name).join(",");
+const BY_NAME: ReadonlyMap<string, Compression> = new Map(ALL.map((compression) => [compression.name, compression]));
+
+/** Names of all compressions that this process has: identity, gzip, deflate, br, and zstd where Node has it. */
+export const compressionNames: readonly string[] = ALL.map((compression) => compression.name);
+
+/** The same as the value of `grpc-accept-encoding`: what this process can read. */
+export const acceptEncoding: string = compressionNames.join(",");
 
 /** The compression that is called so in `grpc-encoding`; undefined when this process has none. */
 export function findCompression(name: string): Compression | undefined {
-  return ALL.find((compression) => compression.name === name);
+  return BY_NAME.get(name);
+}
+
+/** For whoever was given a name that is none: `field` is what it was given as. */
+export function unknownCompression(field: string, name: unknown): TypeError {
+  return new TypeError(`${field} is "${String(name)}": give one of ${compressionNames.join(", ")}`);
 }
 
 /** The names in a `grpc-accept-encoding` header, in lower case and in order; at most 16 are read. */

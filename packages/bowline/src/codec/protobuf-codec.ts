@@ -1,9 +1,9 @@
 import { markAsUntransferable } from "node:worker_threads";
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import { Code } from "../rpc/code.ts";
-import { RpcError } from "../rpc/rpc-error.ts";
-import { atEndOfTurn } from "../rpc/turn.ts";
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import type { Codec } from "./codec.ts";
+import { keepEncoded, takeEncoded } from "./kept-message.ts";
+import { protobufJsonCodec } from "./protobuf-json-codec.ts";
+import { decodeError, encodeError, messageOf } from "./protobuf-message.ts";
 
 /** Messages within messages that are decoded before the input is refused; the default of every protobuf implementation. */
 const READ_OPTIONS = { recursionLimit: 100 };
@@ -14,6 +14,8 @@ const READ_OPTIONS = { recursionLimit: 100 };
  * What is encoded may be a message or just an object with some of its fields, nested ones included: `create()` is not needed.
  * What is decoded is a protobuf-es message that owns its bytes; strings that are no UTF-8, fields cut short and more than
  * 100 levels of nesting are refused. Both ways one `RpcError` INTERNAL with reason `codec` names the message type and the fault.
+ *
+ * `as("json")` is the same in ProtoJSON, see `protobufJsonCodec`.
  */
 export function protobufCodec<Desc extends DescMessage>(schema: Desc): Codec<MessageShape<Desc>> {
   return new ProtobufCodec(schema);
@@ -23,14 +25,22 @@ export function protobufCodec<Desc extends DescMessage>(schema: Desc): Codec<Mes
 class ProtobufCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc>> {
   readonly name: string = "proto";
   readonly #schema: Desc;
+  #json: Codec<MessageShape<Desc>> | undefined = undefined;
 
   constructor(schema: Desc) {
     this.#schema = schema;
   }
 
+  as(name: string): Codec<MessageShape<Desc>> | undefined {
+    if (name === this.name) return this;
+    if (name !== "json") return undefined;
+    this.#json ??= protobufJsonCodec(this.#schema);
+    return this.#json;
+  }
+
   measure(message: MessageShape<Desc>): number {
     const bytes = encode(this.#schema, message);
-    keep(this, message, bytes);
+    keepEncoded(this, message, bytes);
     return bytes.length;
   }
 
@@ -41,72 +51,33 @@ class ProtobufCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc
   }
 
   whole(message: MessageShape<Desc>): Uint8Array {
-    return take(this, message) ?? encode(this.#schema, message);
+    return takeEncoded(this, message) ?? encode(this.#schema, message);
   }
 
   read(source: Buffer, start: number, end: number): MessageShape<Desc> {
-    try {
-      return fromBinary(this.#schema, ownCopy(source, start, end), READ_OPTIONS);
-    } catch (cause) {
-      const text = `can't decode ${this.#schema.typeName} from ${end - start} bytes: ${reasonOf(cause)}`;
-      throw new RpcError(Code.INTERNAL, text, { cause, reason: "codec" });
-    }
+    return decode(this.#schema, ownCopy(source, start, end));
+  }
+
+  own(bytes: Buffer): MessageShape<Desc> {
+    // As a Buffer its slices, and so fields of type bytes, would be Buffers.
+    return decode(this.#schema, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+  }
+}
+
+function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
+  try {
+    return fromBinary(schema, bytes, READ_OPTIONS);
+  } catch (cause) {
+    throw decodeError(schema, "", bytes.length, cause);
   }
 }
 
 function encode<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): Uint8Array {
   try {
-    const typeName = typeof message === "object" && message !== null ? message.$typeName : String(message);
-    if (typeName === schema.typeName) return toBinary(schema, message);
-    if (typeName === undefined) return toBinary(schema, create(schema, message));
-    throw new TypeError(`it is ${typeName}`);
+    return toBinary(schema, messageOf(schema, message));
   } catch (cause) {
-    const text = `can't encode ${schema.typeName}: ${reasonOf(cause)}`;
-    throw new RpcError(Code.INTERNAL, text, { cause, reason: "codec" });
+    throw encodeError(schema, "", cause);
   }
-}
-
-function reasonOf(cause: unknown): string {
-  if (cause instanceof RangeError && cause.message.includes("call stack"))
-    return "it is nested too deeply or holds itself";
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-/**
- * What `measure` encoded and nobody has fetched yet: one message for the whole process, because `write` follows at once.
- * Any other order only costs encoding again. Large bytes that nobody fetches are let go when the turn ends.
- */
-const kept: { codec: unknown; message: unknown; bytes: Uint8Array | undefined } = {
-  codec: undefined,
-  message: undefined,
-  bytes: undefined,
-};
-
-/** Up to this size it does no harm that the last message measured stays in memory until the next one. */
-const MAX_KEPT_BYTES = 16 * 1024;
-
-function keep(codec: unknown, message: unknown, bytes: Uint8Array): void {
-  kept.codec = codec;
-  kept.message = message;
-  kept.bytes = bytes;
-  if (bytes.length > MAX_KEPT_BYTES) {
-    atEndOfTurn(() => {
-      if (kept.bytes === bytes) forget();
-    });
-  }
-}
-
-function take(codec: unknown, message: unknown): Uint8Array | undefined {
-  if (kept.message !== message || kept.codec !== codec) return undefined;
-  const bytes = kept.bytes;
-  forget();
-  return bytes;
-}
-
-function forget(): void {
-  kept.codec = undefined;
-  kept.message = undefined;
-  kept.bytes = undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Compression, findCompression } from "../codec/compression.ts";
+import { acceptEncoding, type Compression, findCompression } from "../codec/compression.ts";
 import { ErrorCode } from "../http2/frames.ts";
 import type { HeaderBlock } from "../http2/hpack/decoder.ts";
 import { LOCAL, REMOTE } from "../http2/stream.ts";
@@ -9,12 +9,11 @@ import { RpcError } from "../rpc/rpc-error.ts";
 import type { SpanIds } from "../rpc/trace-context.ts";
 import type { ClientTransport } from "./client-transport.ts";
 import { GrpcStream } from "./grpc-stream.ts";
-import { tooLarge } from "./message-reader.ts";
+import { framingError, protocolError } from "./wire/framing-errors.ts";
 import { HeaderFields, Seen } from "./wire/header-fields.ts";
 import { httpStatusError } from "./wire/http-status.ts";
 import {
   FRAMING_OK,
-  FRAMING_TOO_LARGE,
   MessageAssembler,
   type MessageSink,
   PREFIX_BYTES,
@@ -36,7 +35,7 @@ const PSEUDO = Seen.METHOD | Seen.SCHEME | Seen.PATH | Seen.AUTHORITY | Seen.MAL
 export abstract class ClientStream extends GrpcStream implements MessageSink, SpanIds {
   transport: ClientTransport | null = null;
   readonly method: Method;
-  readonly headers: RequestHeaders;
+  headers: RequestHeaders;
   /** What is left of the deadline when the attempt is sent, in ms; -1 without a deadline. */
   timeoutMs = -1;
   /** Sent with the request, or null. */
@@ -76,7 +75,13 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   /** Data of the answer; a unary call hands them to `takeMessage`. */
   protected abstract answerData(chunk: Buffer, start: number, to: number): void;
   /** A message that `takeMessage` found, `bytes[start, end)`; it is overwritten after the call. */
-  protected abstract answerMessage(bytes: Buffer, start: number, end: number, compressed: boolean): void;
+  protected abstract answerMessage(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    compressed: boolean,
+    isOwned: boolean,
+  ): void;
   /**
    * The attempt is over and the stream closed. `error` is null for OK; `trailers` are names and values by turns, or null.
    * `wasProcessed` is false when it is certain that the server's handler never saw the request.
@@ -136,8 +141,8 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
     this.releaseRoom();
   }
 
-  message(buffer: Buffer, start: number, end: number, compressed: boolean): void {
-    this.answerMessage(buffer, start, end, compressed);
+  message(buffer: Buffer, start: number, end: number, compressed: boolean, isOwned: boolean): void {
+    this.answerMessage(buffer, start, end, compressed, isOwned);
   }
 
   /** Sends one request of a stream; a promise only when it is compressed elsewhere. Ask `hasRoom` before the next. */
@@ -145,9 +150,9 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
     return this.writeMessage(this.method.input, request, false);
   }
 
-  /** Sends the only request. */
-  sendLast(request: unknown): void | Promise<void> {
-    return this.writeMessage(this.method.input, request, true);
+  /** Sends the only request; `bound` if it was measured already. */
+  sendLast(request: unknown, bound?: number): void | Promise<void> {
+    return this.writeMessage(this.method.input, request, true, bound);
   }
 
   /** No further requests. */
@@ -177,28 +182,24 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
     const max = (this.transport as ClientTransport).maxReceiveBytes;
     if (this.#assembler === null) {
       const length = wholeMessageLength(chunk, start, to);
-      if (length >= 0 && length <= max) return this.answerMessage(chunk, start + PREFIX_BYTES, to, false);
+      if (length >= 0 && length <= max) return this.answerMessage(chunk, start + PREFIX_BYTES, to, false, false);
       this.#assembler = new MessageAssembler(max);
     }
     const result = this.#assembler.push(chunk, start, to, this);
     if (result === FRAMING_OK || this.id === 0) return;
-    if (result === FRAMING_TOO_LARGE) this.unreadable(tooLarge(this.#assembler.announcedBytes, max));
-    else this.unreadable(new RpcError(Code.INTERNAL, "a message's flag is neither 0 nor 1", { reason: "protocol" }));
+    this.unreadable(framingError(result, this.#assembler.announcedBytes, max));
   }
 
   #begins(fields: HeaderFields): void {
     if (fields.status !== 200 || fields.subtype === null) {
       return this.#over(httpStatusError(fields.status, fields.contentType), fields.metadata);
     }
+    if (fields.subtype !== "proto" && fields.subtype !== "" && fields.subtype !== this.method.output.name) {
+      return this.unreadable(otherFormat(fields.subtype, this.method.output.name));
+    }
     if (fields.encoding !== "" && fields.encoding !== "identity") {
       this.responseCompression = findCompression(fields.encoding) ?? null;
-      if (this.responseCompression === null) {
-        return this.unreadable(
-          new RpcError(Code.INTERNAL, `the server answers in the unknown grpc-encoding "${fields.encoding}"`, {
-            reason: "protocol",
-          }),
-        );
-      }
+      if (this.responseCompression === null) return this.unreadable(unknownEncoding(fields.encoding));
     }
     this.hasAnswer = true;
     this.answerBegins(fields.metadata);
@@ -249,4 +250,14 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
     this.releaseRoom();
     this.answerEnds(new RpcError(Code.INTERNAL, text, { reason: "protocol" }), null, true);
   }
+}
+
+/** Not if it is `proto`: servers that know nothing of formats say so whatever they send. */
+function otherFormat(answered: string, asked: string): RpcError {
+  return protocolError(`the server answers in application/grpc+${answered.slice(0, 40)}, the call is in ${asked}`);
+}
+
+function unknownEncoding(encoding: string): RpcError {
+  const text = `the server answers in the unknown grpc-encoding "${encoding.slice(0, 40)}"; known are ${acceptEncoding}`;
+  return protocolError(text);
 }

@@ -91,7 +91,7 @@ export class ClientTransport {
     const bound = measure(codec, request);
     const metadata = extraBound(stream);
     if (bound > ARENA_MESSAGE_BYTES || stream.compression !== null || metadata > ARENA_MESSAGE_BYTES) {
-      this.#sendSlowly(stream, request);
+      this.#sendSlowly(stream, request, bound);
       return;
     }
     this.#checkMetadata(stream, metadata);
@@ -152,6 +152,9 @@ export class ClientTransport {
   }
 
   reset(stream: ClientStream, code: number, byPeer: boolean, limit?: string): void {
+    // A server that keeps the deadline, too, cancels the call when it passes. The timer here may be a little later than that.
+    const isCancelled = byPeer && code === ErrorCode.CANCEL && stream.timerNext !== null;
+    if (isCancelled && this.#options.clock.fresh() >= stream.dueAt) return stream.onDue();
     const isRefused = byPeer && code === ErrorCode.REFUSED_STREAM;
     const { isClosed, error } = this.connection;
     // A refusal stays one when the connection ends with its last stream.
@@ -188,10 +191,10 @@ export class ClientTransport {
 
   // --- in detail ---
 
-  #sendSlowly(stream: ClientStream, request: unknown): void {
+  #sendSlowly(stream: ClientStream, request: unknown, bound: number): void {
     this.open(stream);
     const id = stream.id;
-    const sent = stream.sendLast(request);
+    const sent = stream.sendLast(request, bound);
     if (sent === undefined) return;
     sent.catch((error: unknown) => {
       if (stream.id === id && stream.transport === this) stream.unreadable(RpcError.from(error));

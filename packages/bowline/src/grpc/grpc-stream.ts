@@ -31,6 +31,8 @@ export abstract class GrpcStream extends Http2Stream {
   compression: Compression | null = null;
   /** Messages below this are sent as they are, compressed or not. */
   compressFromBytes = 0;
+  /** Asked for each message instead, while `compression` is set; null = by size. */
+  compressIf: ((message: unknown) => boolean) | null = null;
   /** What may wait on the stream before producers are held up. */
   maxSendBufferBytes = 65_536;
   #roomWaiters: (() => void)[] | null = null;
@@ -68,13 +70,14 @@ export abstract class GrpcStream extends Http2Stream {
 
   /**
    * Sends a message; a promise only when it is compressed outside this thread, which the caller awaits before the next one.
+   * `measured` is what `measure` gave, right before.
    *
-   * @throws RpcError if the message can't be encoded
+   * @throws RpcError if the message can't be encoded, and what `compressIf` throws
    */
-  protected writeMessage<T>(codec: Codec<T>, message: T, end: boolean): void | Promise<void> {
+  protected writeMessage<T>(codec: Codec<T>, message: T, end: boolean, measured?: number): void | Promise<void> {
     if (this.id === 0) return;
-    const bound = measure(codec, message);
-    if (this.compression !== null && bound >= this.compressFromBytes) {
+    const bound = measured ?? measure(codec, message);
+    if (this.compression !== null && this.#isWorthwhile(message, bound)) {
       const framed = this.#compressed(codec, message, bound, this.compression);
       if (!(framed instanceof Promise)) return this.#send(framed, end);
       const { id, connection } = this;
@@ -104,6 +107,10 @@ export abstract class GrpcStream extends Http2Stream {
     }
   }
 
+  #isWorthwhile(message: unknown, bytes: number): boolean {
+    return this.compressIf === null ? bytes >= this.compressFromBytes : this.compressIf(message);
+  }
+
   #send(framed: Uint8Array, end: boolean): void {
     if (this.id !== 0) this.connection.sendData(this, framed, end);
   }
@@ -123,7 +130,7 @@ export abstract class GrpcStream extends Http2Stream {
   #compressed<T>(codec: Codec<T>, message: T, bound: number, compression: Compression): Framed {
     const plain = Buffer.allocUnsafeSlow(bound);
     const to = encode(codec, message, plain, 0);
-    const compressed = compression.compress(plain.subarray(0, to));
+    const compressed = compression.compress(plain.subarray(0, to), true);
     return compressed instanceof Promise ? compressed.then(framedCompressed) : framedCompressed(compressed);
   }
 }

@@ -1,11 +1,11 @@
-import type { Codec } from "../codec/codec.ts";
+import { type Codec, decode } from "../codec/codec.ts";
 import type { Compression } from "../codec/compression.ts";
 import type { Http2Stream } from "../http2/stream.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
+import { protocolError, tooLarge, undecodable, unnamedEncoding } from "./wire/framing-errors.ts";
+import { maxCompressedBytes, PREFIX_BYTES } from "./wire/message-framing.ts";
 
-/** Octets of the prefix of each message: flag and length (gRPC PROTOCOL-HTTP2, "Length-Prefixed-Message"). */
-const PREFIX_BYTES = 5;
 const FIRST_BACKLOG_BYTES = 1024;
 /** An empty backlog of more than this is let go. */
 const LARGE_BACKLOG_BYTES = 65_536;
@@ -19,6 +19,8 @@ export interface ReaderStream extends Http2Stream {
   abandoned(): void;
   /** What arrived can't be read: the call ends with this error. */
   unreadable(error: RpcError): void;
+  /** Why what has come is not to be read any more, although the peer has ended its side in order; null to read on. */
+  withdrawn?(): RpcError | null;
 }
 
 interface Waiting<T> {
@@ -38,6 +40,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
   readonly #maxMessageBytes: number;
   /** Set when the peer named an encoding; messages with the flag go through it. */
   #compression: Compression | null;
+  #wasCompressed = false;
   #backlog: Buffer = NOTHING;
   #readAt = 0;
   #writeAt = 0;
@@ -56,6 +59,11 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     this.#compression = compression;
   }
 
+  /** True when the message that was read last came compressed. */
+  get wasCompressed(): boolean {
+    return this.#wasCompressed;
+  }
+
   /** The peer's encoding is known only now. */
   use(compression: Compression): void {
     this.#compression = compression;
@@ -71,12 +79,14 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
       const to = start + PREFIX_BYTES + length;
       if (to <= end && length <= this.#maxMessageBytes) {
         at = to;
-        this.#deliver(chunk, start + PREFIX_BYTES, to);
+        this.#deliver(chunk, start + PREFIX_BYTES, to, false);
       }
     }
-    if (at < end) {
-      this.#append(chunk, at, end);
+    while (at < end && this.#error === null) {
+      const to = Math.min(end, at + this.#missing());
+      this.#append(chunk, at, to);
       this.#serve();
+      at = to;
     }
     this.#hold();
   }
@@ -107,6 +117,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
         this.#line.push({ resolve, reject });
         return;
       }
+      if (this.#isEnded && this.#readAt < this.#writeAt) this.#heedWithdrawal();
       this.#waiting = { resolve, reject };
       this.#serve();
       this.#hold();
@@ -124,6 +135,11 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     return this;
   }
 
+  #heedWithdrawal(): void {
+    const error = this.#stream.withdrawn?.() ?? null;
+    if (error !== null) this.fail(error);
+  }
+
   /** The reader whose turn it is; the next one in line takes its place. */
   #taken(): Waiting<T> {
     const waiting = this.#waiting as Waiting<T>;
@@ -138,12 +154,12 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
       if (available >= PREFIX_BYTES) {
         const flag = this.#backlog[this.#readAt];
         const length = this.#backlog.readUInt32BE(this.#readAt + 1);
-        if (length > this.#maxMessageBytes) return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
         if (flag > 1) return this.#unreadable(protocolError(`message flag ${flag} is neither 0 nor 1`));
+        if (this.#isTooLarge(flag, length)) return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
         if (available >= PREFIX_BYTES + length) {
           const start = this.#readAt + PREFIX_BYTES;
           this.#readAt = start + length;
-          if (flag === 0) this.#deliver(this.#backlog, start, start + length);
+          if (flag === 0) this.#deliver(this.#backlog, start, start + length, false);
           else this.#inflate(start, start + length);
           continue;
         }
@@ -155,21 +171,24 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     }
   }
 
-  #deliver(bytes: Buffer, start: number, end: number): void {
+  #deliver(bytes: Buffer, start: number, end: number, wasCompressed: boolean): void {
     let value: T;
     try {
-      value = this.#codec.read(bytes, start, end);
+      const isOwned = start === PREFIX_BYTES && end === bytes.length && bytes === this.#backlog;
+      value = decode(this.#codec, bytes, start, end, isOwned);
+      if (isOwned) this.#backlog = NOTHING;
     } catch (error) {
       this.#unreadable(undecodable(error));
       return;
     }
+    this.#wasCompressed = wasCompressed;
     this.#taken().resolve({ value, done: false });
   }
 
   #inflate(start: number, end: number): void {
     const compression = this.#compression;
     if (compression === null) {
-      return this.#unreadable(protocolError("a message is marked compressed, but the call names no grpc-encoding"));
+      return this.#unreadable(unnamedEncoding("call"));
     }
     // A copy: the backlog moves while the inflation runs.
     const bytes = Buffer.from(this.#backlog.subarray(start, end));
@@ -179,14 +198,19 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
       (inflated) => {
         if (this.#inflation !== inflation) return;
         this.#inflation = null;
-        this.#deliver(inflated, 0, inflated.length);
+        this.#deliver(inflated, 0, inflated.length, true);
         this.#serve();
         this.#hold();
       },
       (error) => {
-        if (this.#inflation === inflation) this.#unreadable(RpcError.is(error) ? error : undecodable(error));
+        if (this.#inflation === inflation) this.#unreadable(undecodable(error));
       },
     );
+  }
+
+  #isTooLarge(flag: number, length: number): boolean {
+    const max = this.#maxMessageBytes;
+    return length > max && (flag !== 1 || length > maxCompressedBytes(max));
   }
 
   #unreadable(error: RpcError): void {
@@ -201,11 +225,21 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     if (this.#waiting === null && available >= PREFIX_BYTES) {
       const length = this.#backlog.readUInt32BE(this.#readAt + 1);
       if (available >= PREFIX_BYTES + length) held = available;
-      else if (length > this.#maxMessageBytes) return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
+      else if (this.#isTooLarge(this.#backlog[this.#readAt], length)) {
+        return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
+      }
     }
     if (held === this.#stream.heldBytes) return;
     this.#stream.heldBytes = held;
     this.#stream.credit();
+  }
+
+  /** Octets that the message at the front still lacks; Infinity when its length is not known. */
+  #missing(): number {
+    const kept = this.#writeAt - this.#readAt;
+    if (kept < PREFIX_BYTES || this.#waiting === null) return Number.POSITIVE_INFINITY;
+    const lacks = PREFIX_BYTES + this.#backlog.readUInt32BE(this.#readAt + 1) - kept;
+    return lacks > 0 ? lacks : Number.POSITIVE_INFINITY;
   }
 
   #append(chunk: Buffer, start: number, end: number): void {
@@ -219,6 +253,9 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     if (this.#writeAt + bytes > this.#backlog.length) {
       let size = Math.max(this.#backlog.length, FIRST_BACKLOG_BYTES);
       while (size < kept + bytes) size *= 2;
+      // A large message gets a buffer of its own, of just its size, once half of it is here.
+      const whole = kept + this.#missing();
+      if (size > LARGE_BACKLOG_BYTES && size * 2 >= whole) size = Math.max(whole, kept + bytes);
       const target = size === this.#backlog.length ? this.#backlog : Buffer.allocUnsafeSlow(size);
       this.#backlog.copy(target, 0, this.#readAt, this.#writeAt);
       this.#backlog = target;
@@ -228,25 +265,4 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     chunk.copy(this.#backlog, this.#writeAt, start, end);
     this.#writeAt += bytes;
   }
-}
-
-/** The error of a message whose announced or real size passes the limit of this side. */
-export function tooLarge(bytes: number, maxBytes: number): RpcError {
-  return new RpcError(
-    Code.RESOURCE_EXHAUSTED,
-    `a message of ${bytes} bytes is above the limit of ${maxBytes} (maxReceiveBytes)`,
-    {
-      reason: "limit",
-    },
-  );
-}
-
-function protocolError(text: string): RpcError {
-  return new RpcError(Code.INTERNAL, text, { reason: "protocol" });
-}
-
-/** The error of octets that are no message of the expected type. */
-export function undecodable(cause: unknown): RpcError {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return new RpcError(Code.INTERNAL, `a message can't be decoded: ${text}`, { cause, reason: "codec" });
 }

@@ -1,16 +1,19 @@
+import { decode } from "../codec/codec.ts";
 import { type Compression, parseAcceptEncoding } from "../codec/compression.ts";
 import { ErrorCode, Flag, FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
+import type { PreparedBlock } from "../http2/hpack/prepared-block.ts";
 import { LOCAL, REMOTE } from "../http2/stream.ts";
 import { Code } from "../rpc/code.ts";
 import type { Metadata } from "../rpc/metadata.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { TraceContext } from "../rpc/trace-context.ts";
 import { ARENA_MESSAGE_BYTES, asBuffer, encode, GrpcStream, measure } from "./grpc-stream.ts";
-import { MessageReader, tooLarge, undecodable } from "./message-reader.ts";
+import { MessageReader } from "./message-reader.ts";
+import type { MethodFormat } from "./server-headers.ts";
 import type { ServerRoute, ServerTransport } from "./server-transport.ts";
+import { framingError, protocolError, undecodable, unnamedEncoding } from "./wire/framing-errors.ts";
 import {
   FRAMING_OK,
-  FRAMING_TOO_LARGE,
   MessageAssembler,
   type MessageSink,
   PREFIX_BYTES,
@@ -34,6 +37,8 @@ export class ServerStream extends GrpcStream implements MessageSink {
   override readonly connection: ServerTransport["connection"];
   /** The method that is called; null when the request is answered without one. */
   route: ServerRoute | null = null;
+  /** How its messages are read and written, by the request's content type; null only without a route. */
+  format: MethodFormat | null = null;
   /** What the layer above keeps of the call. */
   call: unknown = null;
   hasHeaders = false;
@@ -57,16 +62,18 @@ export class ServerStream extends GrpcStream implements MessageSink {
   /** The peer's encoding of messages; null without one. */
   requestCompression: Compression | null = null;
   reader: MessageReader<unknown> | null = null;
+  /** The headers are sent, and what they say holds; set here only. */
+  hasBegun = false;
   /** Octets of a body that nobody reads; the transport counts. */
   droppedBytes = 0;
   #assembler: MessageAssembler | null = null;
   /** A unary request that is complete but for END_STREAM. */
   #request: unknown = NO_MESSAGE;
+  #wasCompressed = false;
   /** An inflation is under way. */
   #isInflating = false;
   #contentLength = -1;
   #receivedBytes = 0;
-  #headersSent = false;
   /** The status is written or waits behind data. */
   #isFinished = false;
   #status: RpcError | null = null;
@@ -81,6 +88,11 @@ export class ServerStream extends GrpcStream implements MessageSink {
   /** True once the status was decided: nothing more may be sent, and it alone is still to come behind what waits. */
   override get isWritten(): boolean {
     return this.#isFinished;
+  }
+
+  /** True when the request message that was read last came compressed. */
+  get wasCompressed(): boolean {
+    return this.reader === null ? this.#wasCompressed : this.reader.wasCompressed;
   }
 
   /** True when the client takes messages in this encoding. */
@@ -103,8 +115,9 @@ export class ServerStream extends GrpcStream implements MessageSink {
   begin(end: boolean): void {
     const route = this.route as ServerRoute;
     if (!route.begin(this)) return;
-    const { kind, input } = route.method;
+    const { kind } = route.method;
     if (kind === "client-stream" || kind === "bidi-stream") {
+      const { input } = this.format as MethodFormat;
       this.reader = new MessageReader(this, input, this.transport.maxReceiveBytes, this.requestCompression);
       if (end) this.reader.end(null);
       route.messages(this, this.reader);
@@ -125,15 +138,14 @@ export class ServerStream extends GrpcStream implements MessageSink {
     if (end && this.#assembler === null && this.#request === NO_MESSAGE) {
       const length = wholeMessageLength(chunk, start, to);
       if (length >= 0 && length <= this.transport.maxReceiveBytes) {
-        const route = this.route as ServerRoute;
         let request: unknown;
         try {
-          request = route.method.input.read(chunk, start + PREFIX_BYTES, to);
+          request = (this.format as MethodFormat).input.read(chunk, start + PREFIX_BYTES, to);
         } catch (error) {
           this.unreadable(undecodable(error));
           return;
         }
-        route.request(this, request);
+        this.route.request(this, request);
         return;
       }
     }
@@ -149,10 +161,13 @@ export class ServerStream extends GrpcStream implements MessageSink {
   }
 
   /** A message from the assembler. */
-  message(buffer: Buffer, start: number, end: number, compressed: boolean): void {
-    if (this.#request !== NO_MESSAGE || this.#isInflating) return this.#tooMany();
-    if (compressed) this.#inflate(buffer, start, end);
-    else this.#decode(buffer, start, end);
+  message(buffer: Buffer, start: number, end: number, compressed: boolean, isOwned: boolean): void {
+    if (this.#request !== NO_MESSAGE || this.#isInflating) {
+      return this.unreadable(wrongCount("more than one message"));
+    }
+    this.#wasCompressed = compressed;
+    if (compressed) this.#inflate(isOwned ? buffer.subarray(start, end) : Buffer.from(buffer.subarray(start, end)));
+    else this.#decode(buffer, start, end, isOwned);
   }
 
   // --- MessageReader's stream ---
@@ -173,27 +188,26 @@ export class ServerStream extends GrpcStream implements MessageSink {
   /** Answers a unary or client-streaming call: headers, message and trailers in one append. */
   respond(message: unknown): void {
     if (this.id === 0 || this.#isFinished) return;
-    const route = this.route as ServerRoute;
-    const codec = route.method.output;
+    const { output: codec, headers } = this.format as MethodFormat;
     const bound = measure(codec, message);
-    if (bound > ARENA_MESSAGE_BYTES || this.compression !== null || this.#headersSent)
-      return this.#respondSlowly(message);
+    if (bound > ARENA_MESSAGE_BYTES || this.compression !== null || this.hasBegun)
+      return this.#respondSlowly(message, bound);
     const { connection, transport } = this;
     const { writer } = connection;
     const metadata = metadataBound(this.headerMetadata) + metadataBound(this.trailerMetadata);
-    if (metadata > ARENA_MESSAGE_BYTES) return this.#respondSlowly(message);
-    const { responseHeaders, okTrailers, blocks } = transport;
+    if (metadata > ARENA_MESSAGE_BYTES) return this.#respondSlowly(message, bound);
+    const { okTrailers, blocks } = transport;
     writer.reserve(
-      responseHeaders.maxBytes + okTrailers.maxBytes + metadata + bound + PREFIX_BYTES + 3 * FRAME_HEADER_BYTES,
+      headers.plain.maxBytes + okTrailers.maxBytes + metadata + bound + PREFIX_BYTES + 3 * FRAME_HEADER_BYTES,
     );
     const { buffer } = writer;
     let at = writer.offset;
     // HEADERS
-    let to = blocks.block(responseHeaders, buffer, at + FRAME_HEADER_BYTES);
+    let to = blocks.block(headers.plain, buffer, at + FRAME_HEADER_BYTES);
     if (this.headerMetadata !== null) to = writeMetadata(connection.encoder, buffer, to, this.headerMetadata);
     writer.header(at, to - at - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS, this.id);
     writer.offset = to;
-    this.#headersSent = true;
+    this.hasBegun = true;
     // DATA
     at = to;
     const payloadAt = at + FRAME_HEADER_BYTES;
@@ -219,11 +233,11 @@ export class ServerStream extends GrpcStream implements MessageSink {
 
   /** Sends the headers now, before any message. Later changes of `headerMetadata` have no effect. */
   sendHeaders(): void {
-    if (this.#headersSent || this.id === 0) return;
-    this.#headersSent = true;
+    if (this.hasBegun || this.id === 0) return;
+    this.hasBegun = true;
     const { connection, transport } = this;
-    const headers =
-      this.compression === null ? transport.responseHeaders : transport.compressedHeaders(this.compression.name);
+    const { plain, compressed } = (this.format as MethodFormat).headers;
+    const headers = this.compression === null ? plain : compressed(this.compression.name);
     const block = Buffer.allocUnsafe(headers.maxBytes + metadataBound(this.headerMetadata));
     let to = transport.blocks.block(headers, block, 0);
     if (this.headerMetadata !== null) to = writeMetadata(connection.encoder, block, to, this.headerMetadata);
@@ -236,7 +250,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
     if (this.id === 0 || this.#isFinished) return;
     this.sendHeaders();
     this.transport.hasSent = true;
-    return this.writeMessage((this.route as ServerRoute).method.output, message, false);
+    return this.writeMessage((this.format as MethodFormat).output, message, false);
   }
 
   /** Ends the call with a status, behind what was sent; `null` is OK. Only the first end counts. */
@@ -246,6 +260,13 @@ export class ServerStream extends GrpcStream implements MessageSink {
     this.#status = error;
     if (this.queue === null) this.#sendStatus();
     else if (error !== null && error.origin === "local" && error.reason === "deadline") this.#dropQueue();
+  }
+
+  /** Ends a call that no method sees. */
+  refuse(error: RpcError, headers: PreparedBlock): void {
+    this.#isFinished = true;
+    this.#status = error;
+    this.#sendStatus(headers);
   }
 
   /** Nothing waits on the stream any more. */
@@ -265,9 +286,9 @@ export class ServerStream extends GrpcStream implements MessageSink {
 
   // --- in detail ---
 
-  #respondSlowly(message: unknown): void {
+  #respondSlowly(message: unknown, measured: number): void {
     this.sendHeaders();
-    const sent = this.writeMessage((this.route as ServerRoute).method.output, message, false);
+    const sent = this.writeMessage((this.format as MethodFormat).output, message, false, measured);
     if (sent === undefined) return this.finish(null);
     sent.then(
       () => this.finish(null),
@@ -275,7 +296,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
     );
   }
 
-  #sendStatus(): void {
+  #sendStatus(headers = (this.format as MethodFormat).headers.plain): void {
     const { connection, transport } = this;
     const { encoder } = connection;
     // In one block with the status, a client would take metadata for the header as belonging to the trailer.
@@ -283,13 +304,13 @@ export class ServerStream extends GrpcStream implements MessageSink {
     const error = this.#status;
     const status = error === null ? OK_FIELDS : statusFields(error);
     const trailers = error?.metadataIfAny ?? null;
-    const isTrailersOnly = !this.#headersSent;
+    const isTrailersOnly = !this.hasBegun;
     let bound = fieldsBound(status) + metadataBound(this.trailerMetadata) + metadataBound(trailers);
-    if (isTrailersOnly) bound += transport.responseHeaders.maxBytes;
+    if (isTrailersOnly) bound += headers.maxBytes;
     const block = Buffer.allocUnsafe(bound);
     let to = 0;
-    if (isTrailersOnly) to = transport.blocks.block(transport.responseHeaders, block, to);
-    this.#headersSent = true;
+    if (isTrailersOnly) to = transport.blocks.block(headers, block, to);
+    this.hasBegun = true;
     transport.hasSent = true;
     to = writeFields(encoder, block, to, status);
     if (this.trailerMetadata !== null) to = writeMetadata(encoder, block, to, this.trailerMetadata);
@@ -320,40 +341,32 @@ export class ServerStream extends GrpcStream implements MessageSink {
     this.#assembler ??= new MessageAssembler(this.transport.maxReceiveBytes);
     const result = this.#assembler.push(chunk, start, to, this);
     if (result === FRAMING_OK || this.#isFinished) return;
-    if (result === FRAMING_TOO_LARGE) {
-      this.unreadable(tooLarge(this.#assembler.announcedBytes, this.transport.maxReceiveBytes));
-    } else {
-      this.unreadable(new RpcError(Code.INTERNAL, "a message's flag is neither 0 nor 1", { reason: "protocol" }));
-    }
+    this.unreadable(framingError(result, this.#assembler.announcedBytes, this.transport.maxReceiveBytes));
   }
 
-  #decode(buffer: Buffer, start: number, end: number): void {
+  #decode(buffer: Buffer, start: number, end: number, isOwned: boolean): void {
     try {
-      this.#request = (this.route as ServerRoute).method.input.read(buffer, start, end);
+      this.#request = decode((this.format as MethodFormat).input, buffer, start, end, isOwned);
     } catch (error) {
       this.unreadable(undecodable(error));
     }
   }
 
-  #inflate(buffer: Buffer, start: number, end: number): void {
+  #inflate(bytes: Buffer): void {
     const compression = this.requestCompression;
-    if (compression === null) {
-      const text = "a message is marked compressed, but the call names no grpc-encoding";
-      return this.unreadable(new RpcError(Code.INTERNAL, text, { reason: "protocol" }));
-    }
-    const bytes = Buffer.from(buffer.subarray(start, end));
+    if (compression === null) return this.unreadable(unnamedEncoding("call"));
     this.#isInflating = true;
-    (async () => compression.decompress(bytes, this.transport.maxReceiveBytes))().then(
+    (async () => compression.decompress(bytes, this.transport.maxReceiveBytes, true))().then(
       (inflated) => {
         this.#isInflating = false;
         if (this.#isFinished) return;
         const plain = asBuffer(inflated);
-        this.#decode(plain, 0, plain.length);
+        this.#decode(plain, 0, plain.length, true);
         if ((this.closedSides & REMOTE) !== 0 && !this.#isFinished) this.#requestEnded();
       },
       (error) => {
         this.#isInflating = false;
-        this.unreadable(RpcError.is(error) ? error : undecodable(error));
+        this.unreadable(undecodable(error));
       },
     );
   }
@@ -364,26 +377,11 @@ export class ServerStream extends GrpcStream implements MessageSink {
     const request = this.#request;
     if (request === NO_MESSAGE) {
       const isCut = this.#assembler?.isPartial ?? false;
-      this.unreadable(
-        isCut
-          ? new RpcError(Code.INTERNAL, "the request ended inside a message", { reason: "protocol" })
-          : new RpcError(Code.UNIMPLEMENTED, "the request has no message, the method takes one", {
-              reason: "protocol",
-            }),
-      );
-      return;
+      return this.unreadable(isCut ? protocolError("the request ended inside a message") : wrongCount("no message"));
     }
-    if (this.#assembler?.isPartial) return this.#tooMany();
+    if (this.#assembler?.isPartial) return this.unreadable(wrongCount("more than one message"));
     this.#request = NO_MESSAGE;
     (this.route as ServerRoute).request(this, request);
-  }
-
-  #tooMany(): void {
-    this.unreadable(
-      new RpcError(Code.UNIMPLEMENTED, "the request has more than one message, the method takes one", {
-        reason: "protocol",
-      }),
-    );
   }
 
   /** RFC 9113 §8.1.1: a body that differs from content-length is malformed. */
@@ -394,4 +392,9 @@ export class ServerStream extends GrpcStream implements MessageSink {
     this.transport.malformed(this, "the body's length differs from content-length");
     return false;
   }
+}
+
+function wrongCount(what: string): RpcError {
+  const text = `the request has ${what}, the method takes one`;
+  return new RpcError(Code.UNIMPLEMENTED, text, { reason: "protocol" });
 }

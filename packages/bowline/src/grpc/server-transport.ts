@@ -2,7 +2,7 @@ import { acceptEncoding, findCompression } from "../codec/compression.ts";
 import { Connection } from "../http2/connection.ts";
 import { ErrorCode } from "../http2/frames.ts";
 import type { HeaderBlock, HeaderEntry } from "../http2/hpack/decoder.ts";
-import { BlockWriter, PreparedBlock } from "../http2/hpack/prepared-block.ts";
+import { BlockWriter, type PreparedBlock } from "../http2/hpack/prepared-block.ts";
 import type { Http2Limits } from "../http2/limits.ts";
 import type { Link } from "../http2/link.ts";
 import type { Clock } from "../rpc/clock.ts";
@@ -20,8 +20,9 @@ import {
   TOO_MANY_PINGS,
 } from "./keepalive.ts";
 import type { MessageReader } from "./message-reader.ts";
+import type { MethodFormat, ServerHeaders } from "./server-headers.ts";
 import { ServerStream } from "./server-stream.ts";
-import { HeaderFields, readFields, Seen, TOKENS, takeVarying, varying } from "./wire/header-fields.ts";
+import { HeaderFields, Seen, TOKENS, takeVarying, varying } from "./wire/header-fields.ts";
 import { metadataError } from "./wire/metadata-headers.ts";
 import { fieldsBound, writeFields } from "./wire/method-headers.ts";
 import { resetError } from "./wire/status.ts";
@@ -72,41 +73,6 @@ export interface ServerTransportOwner {
   closed(transport: ServerTransport, error: Error | undefined): void;
 }
 
-/** Header blocks that a server sends again and again, and the reading of requests: one for all its connections. */
-export interface ServerHeaders {
-  readonly response: PreparedBlock;
-  readonly okTrailers: PreparedBlock;
-  compressed(encoding: string): PreparedBlock;
-  readonly derive: (fields: readonly HeaderEntry[]) => unknown;
-}
-
-/** Makes the header blocks of a server that finds its routes by `route`. */
-export function serverHeaders(route: (path: string) => ServerRoute | null): ServerHeaders {
-  const constant: (readonly [string, string])[] = [
-    [":status", "200"],
-    ["content-type", "application/grpc+proto"],
-    ["grpc-accept-encoding", acceptEncoding],
-  ];
-  const byEncoding = new Map<string, PreparedBlock>();
-  return {
-    response: new PreparedBlock(0, constant),
-    okTrailers: new PreparedBlock(1, [["grpc-status", "0"]]),
-    compressed(encoding) {
-      let block = byEncoding.get(encoding);
-      if (block === undefined) {
-        block = new PreparedBlock(2 + byEncoding.size, [...constant, ["grpc-encoding", encoding]]);
-        byEncoding.set(encoding, block);
-      }
-      return block;
-    },
-    derive(entries) {
-      const fields = readFields(entries);
-      fields.route = fields.path === "" ? null : route(fields.path);
-      return fields;
-    },
-  };
-}
-
 /** Octets of a body that nobody wants which are read all the same: an HTTP client is happier when it may send what it began. */
 const MAX_DROPPED_BYTES = 65_536;
 
@@ -119,7 +85,6 @@ export class ServerTransport {
   readonly connection: Connection<ServerStream>;
   /** Writes our header blocks. */
   readonly blocks: BlockWriter;
-  readonly responseHeaders: PreparedBlock;
   readonly okTrailers: PreparedBlock;
   readonly maxReceiveBytes: number;
   readonly maxSendBufferBytes: number;
@@ -138,7 +103,6 @@ export class ServerTransport {
   constructor(link: Link, options: ServerTransportOptions, owner: ServerTransportOwner) {
     this.#options = options;
     this.#owner = owner;
-    this.responseHeaders = options.headers.response;
     this.okTrailers = options.headers.okTrailers;
     this.derive = options.headers.derive;
     this.maxReceiveBytes = options.maxReceiveBytes;
@@ -170,10 +134,6 @@ export class ServerTransport {
   cancel(error: RpcError): void {
     for (const stream of this.connection.streams.all()) stream.route?.cancelled(stream, error);
     this.connection.close();
-  }
-
-  compressedHeaders(encoding: string): PreparedBlock {
-    return this.#options.headers.compressed(encoding);
   }
 
   /** HTTP forbids what the peer sent on the stream (RFC 9113 §8.1.1). */
@@ -208,7 +168,7 @@ export class ServerTransport {
       return;
     }
     const fields = HeaderFields.collect(block);
-    if (prefix === null || fields.path !== prefix.path) fields.route = this.#options.route(fields.path);
+    if (prefix === null || fields.path !== prefix.path || fields.subtype !== prefix.subtype) this.#find(fields);
     this.#begin(stream, fields, fields.timeoutMs, fields.trace, end);
   }
 
@@ -282,6 +242,13 @@ export class ServerTransport {
 
   // --- requests in detail ---
 
+  #find(fields: HeaderFields): void {
+    const { route, headers } = this.#options;
+    const found = route(fields.path);
+    fields.route = found;
+    fields.format = found === null || fields.subtype === null ? null : headers.format(found, fields.subtype);
+  }
+
   /** For a server a lost client is one that no longer waits (gRPC PROTOCOL-HTTP2, "Errors"). */
   #goneError(code: number, byPeer: boolean, limit: string | undefined): RpcError {
     if (!this.connection.isClosed) return resetError(code, byPeer, false, { limit });
@@ -304,6 +271,7 @@ export class ServerTransport {
     stream.expectContent(fields.contentLength);
     if (subtype === null) return this.#notGrpc(stream, fields);
     const route = fields.route as ServerRoute | null;
+    stream.format = fields.format as MethodFormat | null;
     stream.timeoutMs = timeoutMs;
     stream.trace = trace;
     stream.tracestate = fields.tracestate;
@@ -312,7 +280,7 @@ export class ServerTransport {
     stream.acceptEncoding = fields.acceptEncoding;
     stream.previousAttempts = fields.previousAttempts;
     const refusal = this.#refusal(fields, route, timeoutMs, subtype);
-    if (refusal !== null) return stream.finish(refusal);
+    if (refusal !== null) return stream.refuse(refusal, this.#options.headers.refusal(subtype));
     if (fields.encoding !== "" && fields.encoding !== "identity") {
       stream.requestCompression = findCompression(fields.encoding) ?? null;
     }
@@ -323,11 +291,7 @@ export class ServerTransport {
   /** The status that ends a call before any method sees it, or null. */
   #refusal(fields: HeaderFields, route: ServerRoute | null, timeoutMs: number, subtype: string): RpcError | null {
     if (route === null) return this.#options.unknown(fields.path);
-    if (subtype !== "" && subtype !== route.method.input.name) {
-      return new RpcError(Code.INTERNAL, `content-type application/grpc+${subtype} is not served`, {
-        reason: "unimplemented",
-      });
-    }
+    if (fields.format === null) return unknownFormat(route.method, subtype);
     if (Number.isNaN(timeoutMs)) return new RpcError(Code.INTERNAL, "malformed grpc-timeout", { reason: "protocol" });
     const badMetadata = metadataError(fields.metadata);
     if (badMetadata !== null) return badMetadata;
@@ -368,6 +332,12 @@ export class ServerTransport {
 
 const TOO_OLD =
   "the server ends connections of this age, and the time for calls to end is over (keepalive.maxAgeGraceMs)";
+
+function unknownFormat({ path, input }: Method, subtype: string): RpcError {
+  const offered = input.name !== "json" && input.as?.("json") !== undefined ? [input.name, "json"] : [input.name];
+  const text = `content-type application/grpc+${subtype.slice(0, 40)} is not served by ${path}, but ${offered.join(" and ")}`;
+  return new RpcError(Code.INTERNAL, text, { reason: "unimplemented" });
+}
 
 /** A path that routes may be looked up by: CVE-2026-33186 came of others. */
 function isPath(fields: HeaderFields): boolean {

@@ -22,7 +22,7 @@ describe("the limits", () => {
     [{ stallTimeoutMs: Number.NaN }, "limits.stallTimeoutMs is NaN: give a whole number of ms from 100 to 3600000"],
     [
       { glitchRate: "5" as unknown as number },
-      "limits.glitchRate is 5: give a whole number of per second from 1 to 1000000",
+      'limits.glitchRate is "5": give a whole number per second from 1 to 1000000',
     ],
   ])("refuse %j", (overrides, text) => {
     expect(() => http2Limits(overrides)).toThrow(new RangeError(text));

@@ -1,3 +1,5 @@
+import { unknownName } from "../rpc/options.ts";
+
 /** One bound of a connection: what it is, what it stops, and where the default comes from. */
 export interface LimitSpec {
   readonly default: number;
@@ -195,7 +197,7 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     unit: "ms",
     meaning:
       "How long a finished answer may wait for the peer's window before its stream is reset, drips of window or not (CVE-2019-9517).",
-    source: "conformance of attack rows 6 and 29; others have none",
+    source: "of our own; other stacks have none",
   },
   maxSendBufferBytes: {
     default: 65_536,
@@ -212,7 +214,7 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     unit: "bytes",
     meaning:
       "What all streams of a connection together may have waiting, beyond one message each, before producers are held up.",
-    source: "attack row 29; Envoy holds 1 MiB a stream",
+    source: "of our own; Envoy holds 1 MiB a stream",
   },
 };
 
@@ -225,17 +227,21 @@ export type Http2Limits = { readonly [K in LimitName]: number };
  * @throws RangeError naming field, value and allowed range; TypeError for a name that is no limit, with the nearest one.
  */
 export function http2Limits(overrides: Partial<Http2Limits> = {}): Http2Limits {
+  if (typeof overrides !== "object" || overrides === null || Array.isArray(overrides)) {
+    throw new TypeError(`limits: give an object such as { ${Object.keys(HTTP2_LIMITS)[0]}: 100 }`);
+  }
   const limits: Record<string, number> = {};
   for (const [name, spec] of Object.entries(HTTP2_LIMITS)) limits[name] = spec.default;
   for (const [name, value] of Object.entries(overrides)) {
-    const spec: LimitSpec | undefined = (HTTP2_LIMITS as Record<string, LimitSpec>)[name];
-    if (spec === undefined) {
-      throw new TypeError(`limits.${name} is not a limit; known are ${Object.keys(HTTP2_LIMITS).join(", ")}`);
+    if (!Object.hasOwn(HTTP2_LIMITS, name)) {
+      throw new TypeError(unknownName(`limits.${name}`, name, Object.keys(HTTP2_LIMITS), "a limit"));
     }
+    const spec = HTTP2_LIMITS[name as LimitName];
     if (value === undefined) continue;
     if (!Number.isInteger(value) || value < spec.min || value > spec.max) {
+      const unit = spec.unit === "per second" ? spec.unit : `of ${spec.unit}`;
       throw new RangeError(
-        `limits.${name} is ${String(value)}: give a whole number of ${spec.unit} from ${spec.min} to ${spec.max}`,
+        `limits.${name} is ${typeof value === "string" ? `"${value}"` : String(value)}: give a whole number ${unit} from ${spec.min} to ${spec.max}`,
       );
     }
     limits[name] = value;

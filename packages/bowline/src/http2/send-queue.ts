@@ -31,7 +31,8 @@ export class SendQueue<S extends Http2Stream> {
   readonly #peer: PeerSettings;
   readonly #clock: Clock;
   readonly #stallTimeoutMs: number;
-  readonly #blocked: Set<S> = new Set();
+  /** Streams with something waiting; made with the first. */
+  #blocked: Set<S> | null = null;
   #stallTimer: Timer | null = null;
 
   constructor(owner: SendQueueOwner<S>, writer: FrameWriter, peer: PeerSettings, clock: Clock, stallTimeoutMs: number) {
@@ -64,6 +65,7 @@ export class SendQueue<S extends Http2Stream> {
       stream.queue = [data];
       stream.stalledSince = this.#clock.now();
       stream.progressBytes = 0;
+      this.#blocked ??= new Set();
       this.#blocked.add(stream);
       this.#watchStalls();
     }
@@ -90,18 +92,19 @@ export class SendQueue<S extends Http2Stream> {
 
   /** One frame a stream by turns, so that a large message does not keep the others waiting. */
   pumpAll(): void {
-    let hasMoved = true;
-    while (hasMoved && this.#blocked.size > 0 && !this.#writer.isCongested) {
+    const blocked = this.#blocked;
+    let hasMoved = blocked !== null;
+    while (blocked !== null && hasMoved && blocked.size > 0 && !this.#writer.isCongested) {
       hasMoved = false;
-      for (const stream of [...this.#blocked]) {
+      for (const stream of [...blocked]) {
         const before = stream.queuedBytes;
         this.#pump(stream, this.#peer.maxFrameBytes);
         if (stream.queue !== null && stream.queuedBytes === before) continue;
         hasMoved = true;
         if (stream.queue === null) continue;
         // Next time the others come first: a window that opens bit by bit would be all this one's.
-        this.#blocked.delete(stream);
-        this.#blocked.add(stream);
+        blocked.delete(stream);
+        blocked.add(stream);
       }
     }
   }
@@ -112,7 +115,7 @@ export class SendQueue<S extends Http2Stream> {
     stream.queue = null;
     this.queuedBytes -= stream.queuedBytes;
     stream.queuedBytes = 0;
-    this.#blocked.delete(stream);
+    this.#blocked?.delete(stream);
   }
 
   close(): void {
@@ -179,9 +182,10 @@ export class SendQueue<S extends Http2Stream> {
   #watchStalls(): void {
     if (this.#stallTimer !== null) return;
     this.#stallTimer = this.#clock.setInterval(() => {
-      if (this.#blocked.size === 0) return this.close();
+      const blocked = this.#blocked;
+      if (blocked === null || blocked.size === 0) return this.close();
       const now = this.#clock.fresh();
-      for (const stream of [...this.#blocked]) {
+      for (const stream of [...blocked]) {
         if (!stream.isWritten) stream.stalledSince = now;
         else if (stream.stalledSince <= now - this.#stallTimeoutMs) this.#owner.stalled(stream);
       }

@@ -59,7 +59,7 @@ export class Http2Stream extends TimerNode {
 }
 
 /** Slots of a new table: an idle connection holds little. */
-const INITIAL_SLOTS = 16;
+const INITIAL_SLOTS = 4;
 /** The ring doubles up to this; streams that still collide go to the map. */
 const MAX_SLOTS = 4096;
 
@@ -72,7 +72,8 @@ const MAX_SLOTS = 4096;
 export class StreamTable<S extends Http2Stream> {
   #ring: (S | null)[] = new Array(INITIAL_SLOTS).fill(null);
   #mask = INITIAL_SLOTS - 1;
-  readonly #overflow: Map<number, S> = new Map();
+  /** Made with the first collision: most connections see none, and an empty Map takes 180 bytes. */
+  #overflow: Map<number, S> | null = null;
   #size = 0;
 
   /** Number of open streams. */
@@ -83,7 +84,8 @@ export class StreamTable<S extends Http2Stream> {
   find(id: number): S | null {
     const stream = this.#ring[(id >>> 1) & this.#mask];
     if (stream !== null && stream.id === id) return stream;
-    return this.#overflow.size === 0 ? null : (this.#overflow.get(id) ?? null);
+    const overflow = this.#overflow;
+    return overflow === null || overflow.size === 0 ? null : (overflow.get(id) ?? null);
   }
 
   /** Adds a stream under `stream.id`. */
@@ -96,6 +98,7 @@ export class StreamTable<S extends Http2Stream> {
       this.add(stream);
       return;
     } else {
+      this.#overflow ??= new Map();
       this.#overflow.set(stream.id, stream);
     }
     this.#size++;
@@ -105,7 +108,7 @@ export class StreamTable<S extends Http2Stream> {
   remove(stream: S): void {
     const slot = (stream.id >>> 1) & this.#mask;
     if (this.#ring[slot] === stream) this.#ring[slot] = null;
-    else this.#overflow.delete(stream.id);
+    else this.#overflow?.delete(stream.id);
     this.#size--;
   }
 
@@ -113,7 +116,7 @@ export class StreamTable<S extends Http2Stream> {
   all(): S[] {
     const streams: S[] = [];
     for (const stream of this.#ring) if (stream !== null) streams.push(stream);
-    streams.push(...this.#overflow.values());
+    if (this.#overflow !== null) streams.push(...this.#overflow.values());
     return streams;
   }
 
@@ -121,11 +124,8 @@ export class StreamTable<S extends Http2Stream> {
     const streams = this.all();
     this.#mask = this.#mask * 2 + 1;
     this.#ring = new Array(this.#mask + 1).fill(null);
-    this.#overflow.clear();
-    for (const stream of streams) {
-      const slot = (stream.id >>> 1) & this.#mask;
-      if (this.#ring[slot] === null) this.#ring[slot] = stream;
-      else this.#overflow.set(stream.id, stream);
-    }
+    this.#overflow = null;
+    this.#size = 0;
+    for (const stream of streams) this.add(stream);
   }
 }

@@ -105,8 +105,7 @@ const CLOSED_IN_HANDSHAKE =
   "the peer closed the connection during the TLS handshake: either that port speaks plaintext (drop tls), " +
   "or the server refused this client, which its log explains";
 
-const NO_ROUTE =
-  "there is no route to this address from here; use one that is reachable from this network (bowline doctor shows which)";
+const NO_ROUTE = "there is no route to this address from here; use one that is reachable from this network";
 
 const TCP_ERRORS: Readonly<Record<string, Explanation>> = {
   ECONNREFUSED: ["refused", "nothing listens on this port; start the server or correct the address"],

@@ -3,7 +3,7 @@ import { lstat, unlink } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { formatAddress, isUnixAddress, type SocketAddress } from "./address.ts";
-import { portOwner, unixSocketOwner } from "./port-owner.ts";
+import { portOwner, unixSocketOwner } from "./proc/port-owner.ts";
 
 /**
  * Why a server can't listen.

@@ -38,6 +38,11 @@ export interface ListenOptions extends ConnectionTargets {
   readonly handshakeTimeoutMs?: number;
   /** Open connections of any kind; those beyond are taken and closed at once. Default 10,000. */
   readonly maxConnections?: number;
+  /**
+   * In a worker of node:cluster: `shared` takes its turn of the connections that the primary accepts, and leaves the file of a Unix
+   * socket to it; `own` binds the port itself. Default: as node:cluster does, which shares.
+   */
+  readonly cluster?: "shared" | "own";
 }
 
 /** A bound port. */
@@ -70,10 +75,11 @@ export async function listen(target: ListenTarget, options: ListenOptions): Prom
   checkPositive("handshakeTimeoutMs", handshakeTimeoutMs);
   checkPositive("maxConnections", maxConnections);
   const address = readTarget(target);
-  if (isUnixAddress(address)) await removeStaleSocket(address.path);
+  if (isUnixAddress(address) && options.cluster !== "shared") await removeStaleSocket(address.path);
   const server = createServer({ allowHalfOpen: true, noDelay: true });
-  server.maxConnections = maxConnections;
-  await bind(server, address);
+  // In a worker of node:cluster, what is too much is refused here: passed on, it would go round for ever when all workers are full.
+  Object.assign(server, { maxConnections, dropMaxConnection: true });
+  await bind(server, address, options.cluster === "own");
   return new PortListener(server, address, options, handshakeTimeoutMs);
 }
 
@@ -91,10 +97,10 @@ function readTarget(target: ListenTarget): SocketAddress {
   }
 }
 
-function bind(server: Server, address: SocketAddress): Promise<void> {
+function bind(server: Server, address: SocketAddress, exclusive: boolean): Promise<void> {
   const where: NodeListenOptions = isUnixAddress(address)
-    ? { path: address.path }
-    : { port: address.port, host: address.host === "" ? undefined : address.host };
+    ? { path: address.path, exclusive }
+    : { port: address.port, host: address.host === "" ? undefined : address.host, exclusive };
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => void listenError(error, address).then(reject);
     server.once("error", failed);

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { SecureContext, SecureContextOptions } from "node:tls";
 import type { Clock, Timer } from "../rpc/clock.ts";
+import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import { cryptoModule } from "../rpc/platform.ts";
 import { type CertificateInfo, createTlsContext, type NamedPem, type TlsContext } from "./tls-context.ts";
 
@@ -118,7 +119,7 @@ class TlsFiles implements TlsMaterial {
 
   constructor(role: "client" | "server", settings: TlsSettings, environment: TlsEnvironment) {
     const option = environment.option ?? "tls";
-    checkSettings(role, settings, option);
+    checkTlsSettings(role, settings, option);
     this.#settings = settings;
     this.#environment = environment;
     this.#certificate = sourceOf(settings.certificate, `${option}.certificate`);
@@ -249,7 +250,22 @@ class TlsFiles implements TlsMaterial {
   }
 }
 
-function checkSettings(role: "client" | "server", settings: TlsSettings, option: string): void {
+const SPECS: OptionSpecs = {
+  certificate: { kind: "any" },
+  key: { kind: "any" },
+  passphrase: { kind: "string" },
+  authorities: { kind: "any" },
+  clientCertificates: { kind: "any" },
+  minVersion: { kind: "any" },
+};
+
+/**
+ * Checks what can be checked without looking at a file; `option` is the name of the settings in messages.
+ *
+ * @throws TypeError that names the setting and what to do: unknown, missing beside another, not of this role
+ */
+export function checkTlsSettings(role: "client" | "server", settings: TlsSettings, option: string): void {
+  checkOptions(option, settings, SPECS);
   const { certificate, key, authorities, clientCertificates, minVersion } = settings;
   if ((certificate === undefined) !== (key === undefined)) {
     const [given, missing] = key === undefined ? ["certificate", "key"] : ["key", "certificate"];

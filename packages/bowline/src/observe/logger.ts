@@ -8,6 +8,20 @@ export interface Logger {
 /** Says nothing. */
 export const silentLogger: Logger = { info() {}, warn() {}, error() {} };
 
+/** The same logger, from which nothing is thrown: no call and no process ends because of a line that can't be written. */
+export function guardLogger(logger: Logger): Logger {
+  const guard =
+    (level: keyof Logger): Logger["info"] =>
+    (fields, message) => {
+      try {
+        logger[level](fields, message);
+      } catch {
+        // There is nowhere else to tell it.
+      }
+    };
+  return { info: guard("info"), warn: guard("warn"), error: guard("error") };
+}
+
 /** One line of JSON each on standard error: what is used unless another logger is given. */
 export const jsonLogger: Logger = {
   info: (fields, message) => write("info", fields, message),
@@ -16,8 +30,20 @@ export const jsonLogger: Logger = {
 };
 
 function write(level: string, fields: object, message: string): void {
-  const line = { level, time: new Date().toISOString(), message, ...fields };
+  const line = { level, time: new Date().toISOString(), message };
   process.stderr.write(
-    `${JSON.stringify(line, (_key, value) => (value instanceof Error ? (value.stack ?? value.message) : value))}\n`,
+    `${jsonOf({ ...line, ...fields }) ?? jsonOf({ ...line, fields: "no JSON can be made of them" })}\n`,
   );
+}
+
+/** Undefined for what refers to itself: who throws such a thing must still have a line in the log. */
+function jsonOf(value: object): string | undefined {
+  try {
+    return JSON.stringify(value, (_key, each: unknown) => {
+      if (each instanceof Error) return each.stack ?? each.message;
+      return typeof each === "bigint" ? String(each) : each;
+    });
+  } catch {
+    return undefined;
+  }
 }

@@ -4,6 +4,19 @@ const SUB_BITS = 3;
 /** Status codes 0 to 16. */
 const CODES = 17;
 
+/** What was counted of one method between two moments, as plain data that can go to another process. */
+export interface MethodCounts {
+  readonly method: string;
+  readonly started: number;
+  /** How many more, or fewer, calls run now. */
+  readonly inFlight: number;
+  readonly totalMs: number;
+  /** Status codes with their calls: code, count, code, count … */
+  readonly byCode: readonly number[];
+  /** Buckets of the histogram with their calls: bucket, count, bucket, count … */
+  readonly histogram: readonly number[];
+}
+
 /**
  * Counts and latencies of one method, as plain numbers: what a call costs here is a few additions.
  */
@@ -40,6 +53,38 @@ export class MethodStats {
   histogram(): Float64Array {
     return this.#histogram.slice();
   }
+
+  /** What was counted since an earlier state of the same method. */
+  since(earlier: MethodStats): MethodCounts {
+    return {
+      method: this.method,
+      started: this.started - earlier.started,
+      inFlight: this.inFlight - earlier.inFlight,
+      totalMs: this.totalMs - earlier.totalMs,
+      byCode: increase(this.byCode, earlier.byCode),
+      histogram: increase(this.#histogram, earlier.#histogram),
+    };
+  }
+
+  /** Adds what was counted elsewhere. */
+  add(counts: MethodCounts): void {
+    this.started += counts.started;
+    this.inFlight += counts.inFlight;
+    this.totalMs += counts.totalMs;
+    addPairs(this.byCode, counts.byCode);
+    addPairs(this.#histogram, counts.histogram);
+  }
+}
+
+/** Index, difference, index, difference … of the numbers that differ. */
+function increase(now: Float64Array, before: Float64Array): number[] {
+  const pairs: number[] = [];
+  for (let i = 0; i < now.length; i++) if (now[i] !== before[i]) pairs.push(i, now[i] - before[i]);
+  return pairs;
+}
+
+function addPairs(to: Float64Array, pairs: readonly number[]): void {
+  for (let i = 0; i < pairs.length; i += 2) to[pairs[i]] += pairs[i + 1];
 }
 
 function bucketOf(durationMs: number): number {
@@ -55,8 +100,9 @@ function upperEdgeMs(bucket: number): number {
   return (2 ** octave * (1 + ((bucket & 7) + 1) / 8)) / 1000;
 }
 
-/** The latency in ms below which the share `q` (0 to 1) of a histogram's calls lies, to within an eighth; 0 for an empty one. */
+/** The latency in ms below which the share `q` (0 to 1) of a histogram's calls lies, to within an eighth; 0 for an empty one. @throws RangeError for another share */
 export function quantileMs(histogram: Float64Array, q: number): number {
+  if (!(q >= 0 && q <= 1)) throw new RangeError(`quantileMs: q is ${q}; give a share from 0 to 1, such as 0.99`);
   let total = 0;
   for (const count of histogram) total += count;
   let rest = total * q;

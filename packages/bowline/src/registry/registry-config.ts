@@ -19,3 +19,19 @@ export interface RegistryConfig {
   /** Starts it. Whoever calls this closes the registry. */
   create(context: RegistryContext): Registry;
 }
+
+/**
+ * Checks the option `registry`.
+ *
+ * @throws TypeError that says what to give
+ */
+export function checkRegistry(option: string, registry: unknown): void {
+  if (registry === undefined) return;
+  if (typeof registry === "function") {
+    throw new TypeError(`${option} is a function: call it and give what it returns, as in local()`);
+  }
+  const can = (method: keyof Registry | keyof RegistryConfig): boolean =>
+    typeof (registry as Partial<Record<string, unknown>> | null)?.[method] === "function";
+  if (can("create") || (can("register") && can("watch") && can("close"))) return;
+  throw new TypeError(`${option} is no registry: give one such as local()`);
+}

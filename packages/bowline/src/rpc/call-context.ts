@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { Code } from "./code.ts";
 import type { Metadata } from "./metadata.ts";
 import { RpcError } from "./rpc-error.ts";
@@ -92,3 +92,24 @@ export class CallContext implements SpanIds {
 
 /** The context of the call that is being served, wherever its handler has wandered. */
 export const callStorage: AsyncLocalStorage<CallContext> = new AsyncLocalStorage();
+
+/**
+ * Runs work as part of a call: whatever it starts finds the call in {@link callStorage}. Around it everything is as it was where the
+ * scope was made: what else was stored there stays visible to the work.
+ *
+ * `callStorage.run` would do the same, but makes a second frame to come back (Node 24 and 26), and each call of a chunk copies the one
+ * that the call before it has left: together a fifth of the CPU time of a small call. To come back from a resource is free.
+ */
+export class CallScope {
+  readonly #resource = new AsyncResource("bowline.call", { requireManualDestroy: true });
+
+  /** What `work` gives; what it throws passes through. */
+  run<C extends CallContext, M, R>(call: C, work: (message: M, call: C) => R, message: M): R {
+    return this.#resource.runInAsyncScope(enter<C, M, R>, undefined, call, work, message);
+  }
+}
+
+function enter<C extends CallContext, M, R>(call: C, work: (message: M, call: C) => R, message: M): R {
+  callStorage.enterWith(call);
+  return work(message, call);
+}

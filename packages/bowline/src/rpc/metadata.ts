@@ -38,14 +38,22 @@ export class Metadata {
 
   constructor(init?: MetadataInit) {
     if (init === undefined) return;
+    if (typeof init !== "object" || init === null) {
+      throw new TypeError(
+        `metadata can't be made of ${String(init)}: give an object, pairs of key and value, or a Metadata`,
+      );
+    }
     if (init instanceof Metadata) {
       this.#entries.push(...init.#entries);
     } else if (Symbol.iterator in init) {
-      for (const [key, value] of init as Iterable<readonly [string, string | Uint8Array]>) this.append(key, value);
+      for (const pair of init as Iterable<readonly [string, string | Uint8Array]>) {
+        if (!Array.isArray(pair)) throw new TypeError(`metadata: ${typeof pair} is no pair of key and value`);
+        this.append(pair[0], pair[1]);
+      }
     } else {
       for (const [key, value] of Object.entries(init)) {
-        if (typeof value === "string" || value instanceof Uint8Array) this.append(key, value);
-        else for (const each of value) this.append(key, each);
+        if (Array.isArray(value)) for (const each of value as readonly (string | Uint8Array)[]) this.append(key, each);
+        else this.append(key, value as string | Uint8Array);
       }
     }
   }
@@ -76,7 +84,7 @@ export class Metadata {
 
   /** All values of a key, in order. */
   getAll(key: string): (string | Uint8Array)[] {
-    const name = key.toLowerCase();
+    const name = nameOf(key);
     const values: (string | Uint8Array)[] = [];
     for (let i = 0; i < this.#entries.length; i += 2) {
       if (this.#entries[i] === name) values.push(this.#entries[i + 1]);
@@ -90,7 +98,7 @@ export class Metadata {
 
   /** Adds a value behind those that the key has. */
   append(key: string, value: string | Uint8Array): this {
-    const name = key.toLowerCase();
+    const name = nameOf(key);
     checkEntry(name, value);
     this.#entries.push(name, value);
     return this;
@@ -98,14 +106,14 @@ export class Metadata {
 
   /** Replaces all values of the key by one. */
   set(key: string, value: string | Uint8Array): this {
-    checkEntry(key.toLowerCase(), value);
+    checkEntry(nameOf(key), value);
     this.delete(key);
     return this.append(key, value);
   }
 
   /** Removes all values of the key. */
   delete(key: string): this {
-    const name = key.toLowerCase();
+    const name = nameOf(key);
     for (let i = this.#entries.length - 2; i >= 0; i -= 2) {
       if (this.#entries[i] === name) this.#entries.splice(i, 2);
     }
@@ -129,12 +137,17 @@ export class Metadata {
   }
 
   #first(key: string): string | Uint8Array | undefined {
-    const name = key.toLowerCase();
+    const name = nameOf(key);
     for (let i = 0; i < this.#entries.length; i += 2) {
       if (this.#entries[i] === name) return this.#entries[i + 1];
     }
     return undefined;
   }
+}
+
+function nameOf(key: string): string {
+  if (typeof key !== "string") throw new TypeError(`a metadata key must be a string, not ${String(key)}`);
+  return key.toLowerCase();
 }
 
 function checkEntry(key: string, value: string | Uint8Array): void {

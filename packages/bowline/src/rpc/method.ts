@@ -42,3 +42,27 @@ export interface Service<Client = unknown, Handlers = unknown> {
   /** Never set. */
   readonly "~handlers"?: Handlers;
 }
+
+const KINDS: ReadonlySet<unknown> = new Set(["unary", "server-stream", "client-stream", "bidi-stream"]);
+
+/**
+ * Checks that `service` is one that generated code describes; `where` begins the message: `createClient`.
+ *
+ * @throws TypeError that says what to give
+ */
+export function checkService(where: string, service: unknown): void {
+  const { typeName, methods } = (service ?? {}) as { readonly typeName?: unknown; readonly methods?: unknown };
+  if (typeof typeName === "string" && typeof methods === "object" && methods !== null) {
+    if (!Array.isArray(methods) && Object.values(methods).every(isMethod)) return;
+    const wanted =
+      "the service from the file that ends with _rpc.ts, which `bowline generate` writes beside the _pb.ts";
+    throw new TypeError(`${where}: ${typeName} has no methods that can be called; give ${wanted}`);
+  }
+  throw new TypeError(`${where}: the first argument must be a generated service, such as UserService of user_rpc.ts`);
+}
+
+function isMethod(method: unknown): boolean {
+  const { path, localName, kind, input, output } = (method ?? {}) as Partial<Method>;
+  const hasNames = typeof path === "string" && typeof localName === "string" && KINDS.has(kind);
+  return hasNames && typeof input?.read === "function" && typeof output?.read === "function";
+}

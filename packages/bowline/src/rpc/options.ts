@@ -6,8 +6,17 @@ export type OptionSpec =
       readonly max: number;
       readonly isWhole?: boolean;
       readonly unit: string;
+      /** What 0 stands for, where it is no number like others: `no deadline`. */
+      readonly zero?: string;
     }
-  | { readonly kind: "boolean" | "string" | "function" | "object" | "array" | "any" }
+  | { readonly kind: "boolean" | "string" | "function" | "array" | "any" }
+  | {
+      readonly kind: "object";
+      /** What it must be able to do. */
+      readonly methods?: readonly string[];
+      /** Something that can, for the message: `a VirtualClock`. */
+      readonly example?: string;
+    }
   | { readonly kind: "one-of"; readonly values: readonly string[] };
 
 /** The options of something, by name. */
@@ -21,10 +30,11 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
  */
 export function checkOptions(owner: string, given: object | undefined, specs: OptionSpecs): void {
   if (given === undefined) return;
-  if (typeof given !== "object" || given === null)
+  if (typeof given !== "object" || given === null || Array.isArray(given))
     throw new TypeError(`${owner}: give an object of options, not ${show(given)}`);
   for (const [name, value] of Object.entries(given)) {
-    const spec = specs[name];
+    // Every object has inherited names such as `constructor`.
+    const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (spec === undefined) throw new TypeError(unknownName(`${owner}.${name}`, name, Object.keys(specs)));
     if (value !== undefined) checkOption(`${owner}.${name}`, value, spec);
   }
@@ -53,22 +63,34 @@ function checkOption(name: string, value: unknown, spec: OptionSpec): void {
     case "array":
       if (Array.isArray(value)) return;
       throw new TypeError(`${name} is ${show(value)}: give an array`);
+    case "object":
+      if (typeof value !== "object" || value === null) throw new TypeError(`${name} is ${show(value)}: give an object`);
+      checkMethods(name, value, spec.methods ?? [], spec.example);
+      return;
     default:
       if (typeof value === spec.kind && value !== null) return;
       throw new TypeError(`${name} is ${show(value)}: give a ${spec.kind}`);
   }
 }
 
-function range(spec: { min: number; max: number; isWhole?: boolean; unit: string }): string {
+function checkMethods(name: string, value: object, methods: readonly string[], example: string = "another"): void {
+  for (const method of methods) {
+    if (typeof (value as Record<string, unknown>)[method] === "function") continue;
+    throw new TypeError(`${name}.${method} is missing: give ${example}`);
+  }
+}
+
+function range(spec: OptionSpec & { readonly kind: "number" }): string {
   const what = spec.isWhole === true ? "a whole number" : "a number";
-  return `${what} of ${spec.unit} from ${spec.min} to ${spec.max}`;
+  const zero = spec.zero === undefined ? "" : `; 0 = ${spec.zero}`;
+  return `${what} of ${spec.unit} from ${spec.min} to ${spec.max}${zero}`;
 }
 
 /** The sentence for a name that does not exist, with the nearest one that does. */
-export function unknownName(path: string, name: string, known: readonly string[]): string {
+export function unknownName(path: string, name: string, known: readonly string[], what: string = "an option"): string {
   const nearest = nearestName(name, known);
   const hint = nearest === undefined ? `known are ${known.join(", ")}` : `did you mean ${nearest}?`;
-  return `${path} is not an option; ${hint}`;
+  return `${path} is not ${what}; ${hint}`;
 }
 
 /** The known name that differs least from `name`, if one differs by a third of its letters or less. */
@@ -100,6 +122,7 @@ function editDistance(a: string, b: string): number {
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 60));
   if (typeof value === "function") return "a function";
+  if (typeof value === "bigint") return `${value}n`;
   if (value === null) return "null";
   if (typeof value === "object") return Array.isArray(value) ? "an array" : "an object";
   return String(value);

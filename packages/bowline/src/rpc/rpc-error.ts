@@ -1,4 +1,4 @@
-import { Code, codeName } from "./code.ts";
+import { Code, codeName, toCode } from "./code.ts";
 import { Metadata } from "./metadata.ts";
 
 /** One entry of google.rpc.Status.details: a message of any type in its encoded form. */
@@ -13,7 +13,6 @@ export interface ErrorDetail {
  *
  * - `cancelled` the caller's signal or a parent call ended it
  * - `deadline` time ran out on this side
- * - `not-sent` the request never left this process
  * - `refused` the peer said that it did not process it (REFUSED_STREAM, GOAWAY)
  * - `connection` connecting failed or the connection broke
  * - `no-endpoint` the target has no usable endpoint
@@ -27,7 +26,6 @@ export interface ErrorDetail {
 export type RpcErrorReason =
   | "cancelled"
   | "deadline"
-  | "not-sent"
   | "refused"
   | "connection"
   | "no-endpoint"
@@ -64,6 +62,8 @@ const BRAND = Symbol.for("bowline.RpcError");
  *
  * A handler throws it to end a call with a status; a client's promise or iterator rejects with it, whatever went wrong.
  * `message` starts with the code in brackets, so that a bare log line is useful; `text` is what crosses the wire.
+ *
+ * @throws TypeError for a code that is none of {@link Code}: peers would hear of something else
  */
 export class RpcError extends Error {
   override readonly name: string = "RpcError";
@@ -80,9 +80,11 @@ export class RpcError extends Error {
   #metadata: Metadata | undefined;
 
   constructor(code: Code, text: string, options: RpcErrorOptions = {}) {
+    if (toCode(code) !== code) throw wrongCode(code);
     super(`[${codeName(code)}] ${text}`, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.text = text;
+    // What was thrown elsewhere may have no message; that must not hide this error.
+    this.text = String(text);
     this.origin = options.origin ?? "local";
     this.reason = options.reason;
     this.details = options.details ?? [];
@@ -119,4 +121,9 @@ export class RpcError extends Error {
     const text = value instanceof Error ? value.message : String(value);
     return new RpcError(Code.UNKNOWN, text, { cause: value, reason: "handler" });
   }
+}
+
+function wrongCode(code: unknown): TypeError {
+  const shown = typeof code === "string" ? JSON.stringify(code) : String(code);
+  return new TypeError(`RpcError: the code is ${shown}; give a number from 0 to 16, such as Code.NOT_FOUND`);
 }

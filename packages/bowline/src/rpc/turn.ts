@@ -1,4 +1,4 @@
-import { nextTick } from "node:process";
+const { nextTick } = process;
 
 /**
  * Runs `callback` when the present turn's promises have settled, before the event loop goes on.

@@ -19,7 +19,7 @@ import { VirtualClock } from "../testing/virtual-clock.ts";
 
 const scenes = useScenes();
 const AUTHORITIES = certPath("authority.crt");
-const HINT = "This port serves gRPC over HTTP/2. Call it with a gRPC client, such as `bowline call` or grpcurl.\n";
+const HINT = "This port serves gRPC over HTTP/2. Call it with a gRPC client, such as grpcurl.\n";
 
 async function body(response: IncomingMessage): Promise<string> {
   let text = "";

@@ -1,6 +1,6 @@
 import type { ServerRoute } from "../grpc/server-transport.ts";
 import { Code } from "../rpc/code.ts";
-import type { Method, Service } from "../rpc/method.ts";
+import { checkService, type Method, type Service } from "../rpc/method.ts";
 import { nearestName } from "../rpc/options.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { Handler } from "./method-server.ts";
@@ -36,11 +36,7 @@ export class Router {
    * was added before
    */
   add(service: Service, handlers: object): void {
-    if (typeof service?.typeName !== "string" || typeof service.methods !== "object") {
-      throw new TypeError(
-        "server.add: the first argument must be a generated service, such as UserService of user_rpc.ts",
-      );
-    }
+    checkService("server.add", service);
     if (typeof handlers !== "object" || handlers === null) {
       throw new TypeError(`server.add(${service.typeName}): the second argument must be an object of handlers`);
     }

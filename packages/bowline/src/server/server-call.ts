@@ -1,3 +1,4 @@
+import { findCompression, identity, unknownCompression } from "../codec/compression.ts";
 import type { ServerStream } from "../grpc/server-stream.ts";
 import { metadataFromFields } from "../grpc/wire/metadata-headers.ts";
 import type { LinkPeer } from "../http2/link.ts";
@@ -65,6 +66,36 @@ export class ServerCall extends CallContext implements ServerContext {
     return this.stream.trailerMetadata;
   }
 
+  get compression(): string {
+    return this.stream.compression?.name ?? identity.name;
+  }
+
+  set compression(name: string) {
+    const compression = findCompression(name);
+    if (compression === undefined) throw unknownCompression("context.compression", name);
+    const { stream } = this;
+    // Of a call that has ended there is nothing to compress; who serves it may not know yet.
+    if (this.isOver) return;
+    if (stream.hasBegun) throw new Error(TOO_LATE);
+    stream.compression = compression !== identity && stream.accepts(name) ? compression : null;
+    stream.compressFromBytes = this.server.compressFromBytes;
+  }
+
+  get compressIf(): ((message: unknown) => boolean) | null {
+    return this.stream.compressIf;
+  }
+
+  set compressIf(decide: ((message: unknown) => boolean) | null) {
+    if (decide !== null && typeof decide !== "function") {
+      throw new TypeError(`context.compressIf is ${typeof decide}: give a function from message to boolean, or null`);
+    }
+    this.stream.compressIf = decide;
+  }
+
+  get isCompressed(): boolean {
+    return this.stream.wasCompressed;
+  }
+
   get peer(): LinkPeer {
     return this.stream.connection.link.peer;
   }
@@ -81,3 +112,6 @@ export class ServerCall extends CallContext implements ServerContext {
     return kept.size === 0 ? null : kept;
   }
 }
+
+const TOO_LATE =
+  "context.compression was set after the first answer: the header that names it is sent; set it before, and say by context.compressIf which answers are compressed";

@@ -17,6 +17,21 @@ export interface ServerContext {
   readonly header: Metadata;
   /** Metadata to send after the last message, beside the status. */
   readonly trailer: Metadata;
+  /**
+   * How the answers of this call are compressed: `gzip`, `deflate`, `br`, `zstd`, or `identity` for not at all. Default: the
+   * server's option. It reads `identity` when the client does not take what was asked for: answers are sent as they are then, as
+   * gRPC's compression.md demands. Set it before the first answer: the header that names it is sent with that.
+   *
+   * @throws TypeError when set to a name that this process does not know; Error when set after the first answer
+   */
+  compression: string;
+  /**
+   * Asked for each answer whether to compress it, instead of the server's `compressFromBytes`; null = by size. It sees what is
+   * sent: an answer as interceptors left it. May be set at any time. What it throws ends the call like an error of the handler.
+   */
+  compressIf: ((message: unknown) => boolean) | null;
+  /** True when the request message that was read last came compressed. */
+  readonly isCompressed: boolean;
   /** Who called, as far as the connection knows. */
   readonly peer: LinkPeer;
 }

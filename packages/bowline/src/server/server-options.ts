@@ -8,15 +8,18 @@ import {
 } from "../grpc/keepalive.ts";
 import type { Http2Limits } from "../http2/limits.ts";
 import { parseAddress, parseListenAddress } from "../net/address.ts";
-import type { TlsSettings } from "../net/tls-files.ts";
+import type { Network } from "../net/network.ts";
+import { checkTlsSettings, type TlsSettings } from "../net/tls-files.ts";
 import type { Logger } from "../observe/logger.ts";
-import { checkServiceName } from "../registry/instance/instance.ts";
+import { checkInstanceId, checkServiceName } from "../registry/instance/instance.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { RegistryConfig } from "../registry/registry-config.ts";
+import { checkRegistry, type RegistryConfig } from "../registry/registry-config.ts";
 import type { Clock } from "../rpc/clock.ts";
+import { isReservedKey } from "../rpc/metadata.ts";
 import { checkOptions, nearestName, type OptionSpecs } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
 import { SERVER_LAYERS, type ServerInterceptor } from "./pipeline.ts";
+import { checkWorkers, type WorkerOptions } from "./workers/worker-options.ts";
 
 /** Ages of connections and answers to PINGs. */
 export interface ServerKeepaliveOptions {
@@ -73,6 +76,11 @@ export interface ServerOptions {
    * signal ends it at once. Default true. False: whoever starts the server calls `close()`.
    */
   readonly handleSignals?: boolean;
+  /**
+   * Serve in so many processes, by node:cluster, each of which runs this program; `"auto"` is one for each core. This process becomes
+   * their primary. 1 is one worker that is started again when it ends. Default: serve in this process.
+   */
+  readonly workers?: number | "auto" | WorkerOptions;
   /** Serve grpc.health.v1. Default true. */
   readonly health?: boolean;
   /** Serve grpc.reflection, v1 and v1alpha. Default true. */
@@ -84,6 +92,8 @@ export interface ServerOptions {
   readonly logger?: Logger;
   /** Built-in layers to leave out, by name: for measurements. */
   readonly without?: readonly string[];
+  /** Where the server listens. Default: this machine's sockets; `memoryNetwork()` of bowline/testing is one without ports. */
+  readonly network?: Network;
   /** For tests: the source of time. */
   readonly clock?: Clock;
   /** For tests: the source of chance. */
@@ -98,7 +108,7 @@ const SPECS: OptionSpecs = {
   name: { kind: "string" },
   listen: { kind: "string" },
   advertise: { kind: "string" },
-  registry: { kind: "object" },
+  registry: { kind: "any" },
   instanceId: { kind: "string" },
   tls: { kind: "object" },
   ready: { kind: "function" },
@@ -111,13 +121,15 @@ const SPECS: OptionSpecs = {
   drainAcceptMs: MS,
   drainTimeoutMs: MS,
   handleSignals: { kind: "boolean" },
+  workers: { kind: "any" },
   health: { kind: "boolean" },
   reflection: { kind: "boolean" },
   keepalive: { kind: "object" },
   limits: { kind: "object" },
   logger: { kind: "object" },
   without: { kind: "array" },
-  clock: { kind: "object" },
+  network: { kind: "object" },
+  clock: { kind: "object", methods: ["now", "fresh", "setTimeout", "setInterval"], example: "a VirtualClock" },
   random: { kind: "function" },
 };
 
@@ -135,22 +147,29 @@ const KEEPALIVE_SPECS: OptionSpecs = {
 export function checkServerOptions(options: ServerOptions): void {
   checkOptions("createServer options", options, SPECS);
   checkOptions("createServer options.keepalive", options.keepalive, KEEPALIVE_SPECS);
-  const { registry, name, listen, advertise, logger } = options;
+  const { registry, name, listen, advertise, logger, instanceId, tls } = options;
+  checkRegistry("createServer options.registry", registry);
   if (registry !== undefined && name === undefined) {
     throw new TypeError(
       'createServer options.name is missing: a registry needs the name of the service, such as "user.rpc"',
     );
   }
   if (registry !== undefined && name !== undefined) prefixed("name", () => checkServiceName(name));
+  if (instanceId !== undefined) prefixed("instanceId", () => checkInstanceId(instanceId));
+  if (tls !== undefined) checkTlsSettings("server", tls, "createServer options.tls");
   if (listen !== undefined) prefixed("listen", () => parseListenAddress(listen));
   if (advertise !== undefined) prefixed("advertise", () => parseAddress(advertise));
   for (const method of ["info", "warn", "error"] as const) {
     if (logger === undefined || typeof logger[method] === "function") continue;
     throw new TypeError(`createServer options.logger.${method} is missing: give a logger such as pino or console`);
   }
+  if (options.network !== undefined && typeof options.network.listen !== "function") {
+    throw new TypeError("createServer options.network can't listen: give a Network such as memoryNetwork()");
+  }
   checkEach("interceptors", options.interceptors, (each) => typeof each === "function", "a function");
-  checkEach("propagate", options.propagate, (each) => typeof each === "string", "the key of metadata");
+  checkEach("propagate", options.propagate, isPropagatable, "the key of metadata");
   for (const layer of options.without ?? []) checkLayer(layer);
+  checkWorkers(options);
 }
 
 /** What a server does about the age, silence and PINGs of its connections. */
@@ -191,13 +210,19 @@ function checkEach(
   what: string,
 ): void {
   list?.forEach((each, index) => {
-    if (!fits(each)) throw new TypeError(`createServer options.${option}[${index}] is ${typeof each}: give ${what}`);
+    const shown = typeof each === "string" ? JSON.stringify(each) : typeof each;
+    if (!fits(each)) throw new TypeError(`createServer options.${option}[${index}] is ${shown}: give ${what}`);
   });
+}
+
+/** Keys of gRPC itself never travel on. */
+function isPropagatable(key: unknown): boolean {
+  return typeof key === "string" && /^[0-9a-z_.-]+$/i.test(key) && !isReservedKey(key.toLowerCase());
 }
 
 function checkLayer(layer: string): void {
   if (SERVER_LAYERS.includes(layer)) return;
-  const nearest = nearestName(layer, SERVER_LAYERS);
+  const nearest = nearestName(String(layer), SERVER_LAYERS);
   const hint = nearest === undefined ? `layers are ${SERVER_LAYERS.join(", ")}` : `did you mean ${nearest}?`;
   throw new TypeError(`createServer options.without: there is no layer "${layer}"; ${hint}`);
 }

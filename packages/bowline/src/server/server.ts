@@ -1,12 +1,13 @@
 import type { Socket } from "node:net";
-import { acceptEncoding, type Compression, findCompression } from "../codec/compression.ts";
-import { serverHeaders } from "../grpc/server-transport.ts";
+import { type Compression, findCompression, unknownCompression } from "../codec/compression.ts";
+import { serverHeaders } from "../grpc/server-headers.ts";
 import { http2Limits } from "../http2/limits.ts";
 import { explainFirstBytes } from "../net/first-bytes.ts";
 import { type Listener, listen } from "../net/listener.ts";
+import type { Network } from "../net/network.ts";
 import { socketPeer } from "../net/socket-peer.ts";
 import { openTlsFiles, type TlsMaterial } from "../net/tls-files.ts";
-import { jsonLogger, type Logger } from "../observe/logger.ts";
+import { guardLogger, jsonLogger, type Logger } from "../observe/logger.ts";
 import type { MethodStats } from "../observe/method-stats.ts";
 import { type Clock, systemClock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
@@ -24,6 +25,7 @@ import { Misbehaviour } from "./misbehaviour.ts";
 import { type ServerPipeline, serverPipeline } from "./pipeline.ts";
 import { Router } from "./router.ts";
 import { checkServerOptions, connectionCare, type ServerOptions } from "./server-options.ts";
+import type { WorkerInfo } from "./workers/worker-slot.ts";
 
 const DEFAULT_RECEIVE_BYTES = 4_194_304;
 const DEFAULT_DRAIN_ACCEPT_MS = 2000;
@@ -53,6 +55,9 @@ const BUILT_IN: Readonly<Record<string, "health" | "reflection" | undefined>> = 
  * ```
  */
 export type ServerState = "new" | "starting" | "serving" | "draining" | "closed";
+
+/** `primary` leads workers and serves nothing itself; `worker` is one of them; `single` is a server without `workers`. */
+export type ServerRole = "primary" | "worker" | "single";
 
 /** A gRPC server. Made by `createServer`. */
 export class Server implements AsyncDisposable {
@@ -85,7 +90,7 @@ export class Server implements AsyncDisposable {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
-    this.#logger = options.logger ?? jsonLogger;
+    this.#logger = guardLogger(options.logger ?? jsonLogger);
     this.#compression = compressionOf(options.compression);
     this.#pipeline = serverPipeline({
       clock: this.#clock,
@@ -99,6 +104,16 @@ export class Server implements AsyncDisposable {
 
   get state(): ServerState {
     return this.#state;
+  }
+
+  /** What this process is to the server: with `workers`, the program runs in all of them. */
+  get role(): ServerRole {
+    return "single";
+  }
+
+  /** In the primary the workers, as they are now; empty everywhere else. */
+  get workers(): readonly WorkerInfo[] {
+    return [];
   }
 
   /** What was bound, `0.0.0.0:8080`; empty before `start`. */
@@ -248,7 +263,8 @@ export class Server implements AsyncDisposable {
     if (tls !== undefined) {
       this.#tls = openTlsFiles("server", tls, { clock: this.#clock, option: "createServer options.tls" });
     }
-    this.#listener = await listen(this.#options.listen ?? "0.0.0.0:0", {
+    const network: Pick<Network, "listen"> = this.#options.network ?? { listen };
+    this.#listener = await network.listen(this.#options.listen ?? "0.0.0.0:0", {
       clock: this.#clock,
       tls: this.#tls,
       maxConnections: this.#options.maxConnections,
@@ -375,6 +391,5 @@ function compressionOf(name: string | undefined): Compression | null {
   if (name === undefined || name === "identity") return null;
   const found = findCompression(name);
   if (found !== undefined) return found;
-  const known = acceptEncoding.replaceAll(",", ", ");
-  throw new TypeError(`createServer options.compression is "${name}": give one of ${known}`);
+  throw unknownCompression("createServer options.compression", name);
 }

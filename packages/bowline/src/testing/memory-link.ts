@@ -1,20 +1,20 @@
 import type { Link, LinkHandler, LinkPeer } from "../http2/link.ts";
-import type { Clock } from "../rpc/clock.ts";
+import type { Clock, Timer } from "../rpc/clock.ts";
+import type { Random } from "../rpc/random.ts";
 import { inNextTurn } from "../rpc/turn.ts";
+import { type LineControl, type LineFaults, LinkLine } from "./link-line.ts";
 
 /** What lent bytes are overwritten with. */
 const POISON = 0xdb;
 
-/** How two ends in memory behave. */
-export interface MemoryLinkOptions {
+/** How two ends in memory behave; the faults are those of both ways at first. */
+export interface MemoryLinkOptions extends LineFaults {
   /** Bytes that one end may have on their way before its `write` returns false. Default 65,536. */
   readonly highWaterBytes?: number;
-  /** Most bytes of one delivery, at least 1; a function gives the size of each anew. Default 65,536. */
-  readonly chunkBytes?: number | (() => number);
-  /** Time in ms that bytes and ends travel; needs `clock`. Default 0: the next turn of the event loop. */
-  readonly delayMs?: number;
-  /** The clock of `delayMs`. */
+  /** The clock of times: `delayMs`, `jitterMs`, `bytesPerSecond`, `lingerMs`. */
   readonly clock?: Clock;
+  /** The chance of `jitterMs`. Default: the process's. */
+  readonly random?: Random;
   /** Runs a task later, never at once. Default `setImmediate`. */
   readonly schedule?: (task: () => void) => void;
   /**
@@ -27,6 +27,11 @@ export interface MemoryLinkOptions {
    * written chunk was changed before it was taken. Both show who keeps or reuses bytes that belong to another.
    */
   readonly poison?: boolean;
+  /**
+   * An end that has ended waits this long, in ms, for its bytes to arrive and the other to end; then it is destroyed, as a
+   * socket's link is. Needs `clock`. Default: forever.
+   */
+  readonly lingerMs?: number;
   /** Who the first and the second end say is at the other end. Default: loopback addresses. */
   readonly peers?: readonly [LinkPeer, LinkPeer];
 }
@@ -34,18 +39,11 @@ export interface MemoryLinkOptions {
 /**
  * Two ends joined in memory: what one writes the other is told, in order, in a later turn.
  *
- * Written bytes are copied at once. Throws a RangeError for an option out of range, a TypeError for `delayMs` without
- * `clock`.
+ * Written bytes are copied at once. Throws a RangeError for an option out of range, a TypeError for times without `clock`.
  */
 export function memoryLinkPair(options: MemoryLinkOptions = {}): [MemoryLink, MemoryLink] {
-  const { highWaterBytes = 65_536, chunkBytes = 65_536, delayMs = 0 } = options;
+  const { highWaterBytes = 65_536 } = options;
   if (!(highWaterBytes >= 0)) throw new RangeError(`highWaterBytes must be 0 or more, not ${highWaterBytes}`);
-  if (typeof chunkBytes === "number" && !(chunkBytes >= 1)) {
-    throw new RangeError(`chunkBytes must be 1 or more, not ${chunkBytes}`);
-  }
-  if (!(delayMs >= 0)) throw new RangeError(`delayMs must be 0 or more, not ${delayMs}`);
-  if (delayMs > 0 && options.clock === undefined)
-    throw new TypeError("delayMs needs a clock: give the test's VirtualClock");
   const [firstPeer, secondPeer] = options.peers ?? [
     { remoteAddress: "127.0.0.1:50002", localAddress: "127.0.0.1:50001" },
     { remoteAddress: "127.0.0.1:50001", localAddress: "127.0.0.1:50002" },
@@ -56,47 +54,49 @@ export function memoryLinkPair(options: MemoryLinkOptions = {}): [MemoryLink, Me
   return [first, second];
 }
 
-/** Bytes that were written and not yet delivered. */
-interface Parcel {
-  bytes: Buffer;
-  readonly dueAt: number;
-}
-
 /**
- * One end. Beside what a link does it can be frozen and reset.
+ * One end. Beside what a link does it can be frozen, reset and lost.
  *
  * `end` closes this side only: the other end hears `linkEnd` and may go on writing; both are closed when both have
  * ended.
  */
 export class MemoryLink implements Link {
   readonly peer: LinkPeer;
+  /** Settles when this end is closed: with the error of `linkClosed`. */
+  readonly closed: Promise<Error | undefined>;
+  /** What this end sends travels on it. */
+  readonly #line: LinkLine;
   readonly #options: MemoryLinkOptions;
   readonly #schedule: (task: () => void) => void;
   #other: MemoryLink = this;
   #handler: LinkHandler | null = null;
-  /** What this end has sent and the other was not told yet. */
-  readonly #outbox: Parcel[] = [];
-  #outboxBytes = 0;
   /** Written chunks that may not change yet, each with its copy. */
   #untaken: { readonly chunk: Uint8Array; readonly copy: Buffer }[] = [];
   /** `write` returned false and no drain was told since. */
   #isRefused = false;
   #isPaused = false;
-  #isFrozen = false;
-  /** A delivery from the outbox is scheduled. */
+  /** A delivery from the line is scheduled, by this timer while time must pass before. */
   #isDelivering = false;
-  #endDueAt = 0;
+  #deliveryTimer: Timer | null = null;
+  #lingerTimer: Timer | null = null;
   #hasEnded = false;
   #isEndDelivered = false;
   #isClosed = false;
   #isClosedTold = false;
   #error: Error | undefined;
+  #resolveClosed: (error: Error | undefined) => void = () => {};
 
   /** Use {@link memoryLinkPair}. */
   constructor(peer: LinkPeer, options: MemoryLinkOptions) {
     this.peer = peer;
     this.#options = options;
     this.#schedule = options.schedule ?? inNextTurn;
+    const { delayMs, jitterMs, bytesPerSecond, chunkBytes, resetAfterBytes } = options;
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    this.#line = new LinkLine(() => this.#deliverSoon(), options.clock, options.random);
+    this.#line.set({ delayMs, jitterMs, bytesPerSecond, chunkBytes, resetAfterBytes });
   }
 
   /** Makes two new links the ends of one. */
@@ -106,12 +106,27 @@ export class MemoryLink implements Link {
   }
 
   get isIdle(): boolean {
-    return this.#isClosed || this.#outboxBytes <= (this.#options.isSlowToTake ? 0 : this.#highWaterBytes);
+    return this.#isClosed || this.#line.queuedBytes <= (this.#options.isSlowToTake ? 0 : this.#highWaterBytes);
   }
 
   /** Bytes that this end has written and the other was not given yet. */
   get undeliveredBytes(): number {
-    return this.#outboxBytes;
+    return this.#line.queuedBytes;
+  }
+
+  /** The way of what this end sends. */
+  get line(): LineControl {
+    return this.#line;
+  }
+
+  /** True once this end was ended or destroyed here. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** True once this end was closed, whoever did it. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   start(handler: LinkHandler): void {
@@ -130,20 +145,19 @@ export class MemoryLink implements Link {
 
   writeAll(chunks: readonly Uint8Array[]): boolean {
     if (this.#isClosed || this.#hasEnded) return false;
-    if (this.#other.#isClosed) {
+    if (this.#other.#isClosed && this.#isHeard) {
       this.#close(connectionReset());
       return false;
     }
     for (const chunk of chunks) {
       if (chunk.length === 0) continue;
       const copy = Buffer.from(chunk);
-      this.#outbox.push({ bytes: copy, dueAt: this.#dueAt() });
-      this.#outboxBytes += copy.length;
+      this.#line.push(copy);
       if (this.#isPoisoning) this.#untaken.push({ chunk, copy });
     }
     if (this.isIdle) this.#untaken = [];
     this.#deliverSoon();
-    const isContent = this.#outboxBytes <= this.#highWaterBytes;
+    const isContent = this.#line.queuedBytes <= this.#highWaterBytes;
     if (!isContent) this.#isRefused = true;
     return isContent;
   }
@@ -160,8 +174,9 @@ export class MemoryLink implements Link {
   end(): void {
     if (this.#isClosed || this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#endDueAt = this.#dueAt();
-    if (this.#other.#isClosed) this.#close(undefined);
+    this.#line.end();
+    if (this.#other.#isClosed && this.#isHeard) this.#close(undefined);
+    else this.#linger();
     this.#deliverSoon();
     this.#other.#deliverSoon();
   }
@@ -170,26 +185,35 @@ export class MemoryLink implements Link {
   destroy(error?: Error): void {
     if (this.#isClosed) return;
     this.#hasEnded = true;
-    this.#endDueAt = this.#dueAt();
+    this.#line.end();
     this.#close(error);
     this.#deliverSoon();
   }
 
   /** Holds up all that this end sends, its `end` too, as a network that loses everything without a word. */
   freeze(): void {
-    this.#isFrozen = true;
+    this.#line.freeze();
   }
 
   /** Ends {@link freeze}: what was held up goes on. */
   thaw(): void {
-    this.#isFrozen = false;
-    this.#deliverSoon();
+    this.#line.thaw();
   }
 
   /** Breaks the link: both ends hear `linkClosed` with `error` (default ECONNRESET), bytes on their way are lost. */
   reset(error: Error = connectionReset()): void {
     this.#close(error);
     this.#other.#close(error);
+  }
+
+  /**
+   * Leaves without a word, as a machine without power does: this end hears `linkClosed` with `error` (default ETIMEDOUT),
+   * the other hears nothing ever again, and what it writes is lost.
+   */
+  vanish(error: Error = timedOut()): void {
+    this.#line.cut();
+    this.#other.#line.cut();
+    this.#close(error);
   }
 
   get #highWaterBytes(): number {
@@ -206,63 +230,49 @@ export class MemoryLink implements Link {
    */
   get #canDeliver(): boolean {
     const other = this.#other;
-    return !this.#isFrozen && !other.#isClosed && (!other.#isPaused || other.#hasEnded);
+    return !this.#line.isStopped && !other.#isClosed && (!other.#isPaused || other.#hasEnded);
   }
 
-  #dueAt(): number {
-    return (this.#options.clock?.now() ?? 0) + (this.#options.delayMs ?? 0);
+  /** What happens at the other end can be known here. */
+  get #isHeard(): boolean {
+    return !this.#line.isStopped && !this.#other.#line.isStopped;
   }
 
-  /** Arranges for the next piece of the outbox, or the end behind it, to be delivered. */
+  /** Arranges for the next piece on the line, or the end behind it, to be delivered. */
   #deliverSoon(): void {
     const other = this.#other;
     if (this.#isDelivering || !this.#canDeliver || other.#handler === null) return;
-    const isEnd = this.#outbox.length === 0;
-    if (isEnd && (!this.#hasEnded || this.#isEndDelivered)) return;
+    const { waitMs } = this.#line;
+    if (waitMs === Number.POSITIVE_INFINITY || (this.#line.isAtEnd && this.#isEndDelivered)) return;
     this.#isDelivering = true;
     const task = (): void => {
       this.#isDelivering = false;
       this.#deliver();
       this.#deliverSoon();
     };
-    const { clock, delayMs = 0 } = this.#options;
-    const waitMs = clock === undefined ? 0 : (isEnd ? this.#endDueAt : this.#outbox[0].dueAt) - clock.now();
-    if (clock !== undefined && delayMs > 0 && waitMs > 0) clock.setTimeout(() => this.#schedule(task), waitMs);
-    else this.#schedule(task);
+    const { clock } = this.#options;
+    if (clock === undefined || waitMs <= 0) return this.#schedule(task);
+    this.#deliveryTimer = clock.setTimeout(() => {
+      this.#deliveryTimer = null;
+      this.#schedule(task);
+    }, waitMs);
   }
 
   #deliver(): void {
     const other = this.#other;
     if (!this.#canDeliver) return;
-    if (this.#outbox.length === 0) {
+    if (this.#line.isSpent) return this.reset();
+    if (this.#line.isAtEnd) {
       this.#isEndDelivered = true;
       other.#handler?.linkEnd();
       this.#closeIfBothEnded();
       return;
     }
-    const piece = this.#takePiece();
+    const piece = this.#line.take();
     if (!other.#isPaused) other.#handler?.linkData(piece);
     if (this.#isPoisoning) piece.fill(POISON);
-    this.#settle();
-  }
-
-  /** As many bytes as have arrived and one delivery may hold, in a buffer of their own. */
-  #takePiece(): Buffer {
-    const { chunkBytes = 65_536, clock } = this.#options;
-    const most = Math.max(1, typeof chunkBytes === "number" ? chunkBytes : chunkBytes());
-    const parts: Buffer[] = [];
-    let length = 0;
-    while (length < most && this.#outbox.length > 0) {
-      const parcel = this.#outbox[0];
-      if (parts.length > 0 && clock !== undefined && parcel.dueAt > clock.now()) break;
-      const part = parcel.bytes.subarray(0, most - length);
-      parts.push(part);
-      length += part.length;
-      parcel.bytes = parcel.bytes.subarray(part.length);
-      if (parcel.bytes.length === 0) this.#outbox.shift();
-    }
-    this.#outboxBytes -= length;
-    return Buffer.concat(parts);
+    if (this.#line.isSpent) this.reset();
+    else this.#settle();
   }
 
   /** After a delivery: chunks that are taken now are given back, and whoever was refused may write again. */
@@ -297,10 +307,31 @@ export class MemoryLink implements Link {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#error = error;
-    this.#outbox.length = 0;
-    this.#outboxBytes = 0;
+    this.#line.clear();
     this.#untaken = [];
+    this.#lingerTimer?.cancel();
+    this.#resolveClosed(error);
+    for (const end of [this, this.#other]) end.#stopWaiting();
     this.#schedule(() => this.#tellClosed());
+  }
+
+  /** A delivery that time must pass for is not waited for: the piece is lost, and an end is arranged for anew. */
+  #stopWaiting(): void {
+    if (this.#deliveryTimer === null) return;
+    this.#deliveryTimer.cancel();
+    this.#deliveryTimer = null;
+    this.#isDelivering = false;
+    this.#deliverSoon();
+  }
+
+  #linger(): void {
+    const { clock, lingerMs = Number.POSITIVE_INFINITY } = this.#options;
+    if (clock === undefined || lingerMs === Number.POSITIVE_INFINITY) return;
+    this.#lingerTimer = clock.setTimeout(() => {
+      const rest = this.#line.queuedBytes;
+      const why = `${this.peer.remoteAddress} did not take the last ${rest} bytes within ${lingerMs} ms`;
+      this.destroy(rest === 0 ? undefined : new Error(why));
+    }, lingerMs);
   }
 
   #tellClosed(): void {
@@ -312,4 +343,8 @@ export class MemoryLink implements Link {
 
 function connectionReset(): Error {
   return Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+}
+
+function timedOut(): Error {
+  return Object.assign(new Error("read ETIMEDOUT"), { code: "ETIMEDOUT" });
 }

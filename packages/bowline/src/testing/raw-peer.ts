@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Link } from "../http2/link.ts";
 import { type Clock, systemClock } from "../rpc/clock.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import { type RawFrame, RawFrameParser } from "./raw-frame-parser.ts";
 import {
   PREFACE,
@@ -29,7 +30,7 @@ export interface RawPeerOptions {
   readonly endsWithOther?: boolean;
   /** How long `expect` waits, in ms of `clock`. Default 2000. */
   readonly timeoutMs?: number;
-  /** Default: the process's clock. */
+  /** Default: real time, also in a test in virtual time; `expect` keeps the process alive meanwhile. */
   readonly clock?: Clock;
 }
 
@@ -53,6 +54,8 @@ export class RawPeer {
   readonly closed: Promise<Error | undefined>;
   /** True when the other end will send nothing more. */
   hasOtherEnded: boolean = false;
+  /** True when the link is gone: `closed` has settled. */
+  isClosed: boolean = false;
   readonly #options: RawPeerOptions;
   readonly #write: (bytes: Buffer) => void;
   readonly #end: () => void;
@@ -67,6 +70,7 @@ export class RawPeer {
   /** Why no more frames will come. */
   #over: Error | undefined;
   #pings = 0;
+  readonly #keepAlive: KeepAlive = new KeepAlive();
 
   /** Starts reading from `transport`, which it owns from here on. */
   constructor(transport: Link | Socket, options: RawPeerOptions) {
@@ -163,28 +167,36 @@ export class RawPeer {
     const index = this.#untaken.findIndex((frame) => frame.type === type && matches(frame));
     if (index >= 0) return Promise.resolve(this.#untaken.splice(index, 1)[0]);
     if (this.#over !== undefined) return Promise.reject(this.#disappointed(type, this.#over));
+    const promise = this.#next(type, matches);
+    // A script may look at its promise later than the link fails.
+    promise.catch(() => {});
+    return promise;
+  }
+
+  #next(type: RawFrameName, matches: (frame: RawFrame) => boolean): Promise<RawFrame> {
     const { timeoutMs = 2000, clock = systemClock } = this.#options;
-    const promise = new Promise<RawFrame>((resolve, reject) => {
+    if (clock === systemClock) this.#keepAlive.hold();
+    return new Promise<RawFrame>((resolve, reject) => {
       const waiting: Waiting = {
         type,
         matches,
         resolve: (frame) => {
-          timer.cancel();
-          this.#waiting.delete(waiting);
+          stop();
           resolve(frame);
         },
         reject: (cause) => {
-          timer.cancel();
-          this.#waiting.delete(waiting);
+          stop();
           reject(this.#disappointed(type, cause));
         },
       };
       const timer = clock.setTimeout(() => waiting.reject(new Error(`nothing within ${timeoutMs} ms`)), timeoutMs);
+      const stop = (): void => {
+        timer.cancel();
+        this.#waiting.delete(waiting);
+        if (clock === systemClock) this.#keepAlive.release();
+      };
       this.#waiting.add(waiting);
     });
-    // A script may look at its promise later than the link fails.
-    promise.catch(() => {});
-    return promise;
   }
 
   /**
@@ -235,6 +247,7 @@ export class RawPeer {
   }
 
   #gone(error: Error | undefined): void {
+    this.isClosed = true;
     this.#giveUp(error ?? new Error("the link was closed"));
     this.#resolveClosed(error);
   }

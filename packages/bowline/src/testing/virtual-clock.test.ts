@@ -99,6 +99,55 @@ describe("VirtualClock", () => {
     expect(clock.now()).toBe(5);
   });
 
+  it("lets a chain of immediates of any length run before the next timer", async () => {
+    const clock = new VirtualClock();
+    const order: string[] = [];
+    const chain = (left: number): void => {
+      if (left > 0) setImmediate(() => chain(left - 1));
+      else order.push("end of chain");
+    };
+    clock.setTimeout(() => chain(200), 1);
+    clock.setTimeout(() => void order.push("second timer"), 1);
+    await clock.advance(1);
+    expect(order).toEqual(["end of chain", "second timer"]);
+  });
+
+  it("goes on though something runs for ever", async () => {
+    const clock = new VirtualClock();
+    let isRunning = true;
+    const forEver = (): void => void (isRunning && setImmediate(forEver));
+    forEver();
+    await clock.advance(1);
+    isRunning = false;
+    expect(clock.now()).toBe(1);
+  });
+
+  it("advances until a promise settles, no further", async () => {
+    const clock = new VirtualClock();
+    const later = new Promise((resolve) => clock.setTimeout(() => resolve("now"), 250));
+    clock.setTimeout(() => {}, 251);
+    expect(await clock.advanceUntil(later)).toBe("now");
+    expect(clock.now()).toBe(250);
+    expect(await clock.advanceUntil(Promise.resolve(1))).toBe(1);
+    expect(clock.now()).toBe(250);
+  });
+
+  it("rejects as the promise does, which nobody else need look at", async () => {
+    const clock = new VirtualClock();
+    const later = new Promise((_resolve, reject) => clock.setTimeout(() => reject(new Error("too late")), 250));
+    await expect(clock.advanceUntil(later)).rejects.toThrow("too late");
+    expect(clock.now()).toBe(250);
+  });
+
+  it("gives up a promise that time does not settle", async () => {
+    const clock = new VirtualClock();
+    const never = new Promise(() => {});
+    await expect(clock.advanceUntil(never)).rejects.toThrow(/no timer is left/);
+    clock.setInterval(() => {}, 10);
+    await expect(clock.advanceUntil(never, 1000)).rejects.toThrow(/nothing settled within 1000 ms/);
+    expect(clock.now()).toBe(1000);
+  });
+
   it("drives a timer wheel", async () => {
     const clock = new VirtualClock();
     const wheel = new TimerWheel(clock);

@@ -1,14 +1,27 @@
 import type { Clock, Timer } from "../rpc/clock.ts";
 import { inNextTurn } from "../rpc/turn.ts";
 
-/** Turns of the event loop between two steps: room for chains such as flush, deliver, answer, flush, deliver. */
-const SETTLE_TURNS = 10;
+/** Turns of the event loop between two steps, at least: room for sockets and promises, which can't be counted. */
+const LEAST_TURNS = 10;
+/** And at most: something may go on for ever. */
+const MOST_TURNS = 1000;
+/** How far `advanceUntil` goes. */
+const DEFAULT_LONGEST_MS = 60_000;
 
 /**
- * Lets everything run that is ready to: microtasks and `turns` rounds of immediates, 10 unless told. No time passes.
+ * Lets everything run that is ready to, without time passing: promises and immediates, until none is left. Connections in
+ * memory are quiet then; sockets, files and worker threads are not waited for.
+ *
+ * It takes 10 turns of the event loop at least and 1000 at most; exactly `turns` when given.
  */
-export async function settle(turns: number = SETTLE_TURNS): Promise<void> {
-  for (let turn = 0; turn < turns; turn++) await new Promise<void>(inNextTurn);
+export async function settle(turns?: number): Promise<void> {
+  const least = turns ?? LEAST_TURNS;
+  const most = turns ?? MOST_TURNS;
+  for (let turn = 0; turn < most && (turn < least || hasImmediates()); turn++) await new Promise<void>(inNextTurn);
+}
+
+function hasImmediates(): boolean {
+  return process.getActiveResourcesInfo().includes("Immediate");
 }
 
 interface PendingTimer {
@@ -43,11 +56,11 @@ export class VirtualClock implements Clock {
   }
 
   setTimeout(callback: () => void, delayMs: number): Timer {
-    return this.#arm({ dueAt: this.#time + Math.max(0, delayMs), periodMs: undefined, callback });
+    return this.#arm({ dueAt: this.#time + (delayMs > 0 ? delayMs : 0), periodMs: undefined, callback });
   }
 
   setInterval(callback: () => void, periodMs: number): Timer {
-    const atLeastOne = Math.max(1, periodMs);
+    const atLeastOne = periodMs > 1 ? periodMs : 1;
     return this.#arm({ dueAt: this.#time + atLeastOne, periodMs: atLeastOne, callback });
   }
 
@@ -57,26 +70,57 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Moves the time on by `ms`, running due timers in order. Before the first, after each, and at the end the event loop
-   * gets some turns ({@link settle}), so that what a timer set off is done before the next one fires.
+   * Moves the time on by `ms`, running due timers in order. Before the first, after each, and at the end everything runs
+   * that is ready to ({@link settle}), so that what a timer set off is done before the next one fires.
    *
    * Rejects with what a timer's callback throws; the time then stays where it was thrown. Only one call at a time.
    */
   async advance(ms: number): Promise<void> {
-    if (!(ms >= 0)) throw new RangeError(`advance needs ms of 0 or more, not ${ms}`);
+    if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY)) throw new RangeError(`advance needs ms of 0 or more, not ${ms}`);
+    const target = this.#time + ms;
+    await this.#moving(async () => {
+      while (this.#timers.length > 0 && this.#timers[0].dueAt <= target) await this.#step();
+      this.#time = target;
+    });
+  }
+
+  /**
+   * Moves the time on from timer to timer until `promise` has settled, and gives what it came to.
+   *
+   * Rejects when that would take more than `longestMs` (default 60,000), or no timer is left: then the promise waits for
+   * something that time does not bring.
+   */
+  async advanceUntil<T>(promise: PromiseLike<T>, longestMs: number = DEFAULT_LONGEST_MS): Promise<T> {
+    const end = this.#time + longestMs;
+    let isSettled = false;
+    const settled = (): void => {
+      isSettled = true;
+    };
+    promise.then(settled, settled);
+    await this.#moving(async () => {
+      while (!isSettled) {
+        if (this.#timers.length === 0) throw new Error("advanceUntil: no timer is left that could settle the promise");
+        if (this.#timers[0].dueAt > end) throw new Error(`advanceUntil: nothing settled within ${longestMs} ms`);
+        await this.#step();
+      }
+    });
+    return promise;
+  }
+
+  async #moving(work: () => Promise<void>): Promise<void> {
     if (this.#isAdvancing) throw new Error("advance is running already: await it before the next one");
     this.#isAdvancing = true;
-    const target = this.#time + ms;
     try {
       await settle();
-      while (this.#timers.length > 0 && this.#timers[0].dueAt <= target) {
-        this.#fireNext();
-        await settle();
-      }
-      this.#time = target;
+      await work();
     } finally {
       this.#isAdvancing = false;
     }
+  }
+
+  async #step(): Promise<void> {
+    this.#fireNext();
+    await settle();
   }
 
   #fireNext(): void {

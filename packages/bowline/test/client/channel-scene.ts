@@ -124,6 +124,7 @@ export class ChannelScene {
       clock,
       random,
       timeoutMs: options.timeoutMs ?? 2000,
+      streamTimeoutMs: options.timeoutMs ?? 2000,
       retry: options.retry ?? { maxAttempts: 2, baseMs: 25, maxMs: 1000 },
       interceptors: options.interceptors ?? [],
       without: [],

@@ -22,11 +22,11 @@ describe("a server that speaks something else", () => {
     ["nothing known", Buffer.from([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), /does not speak HTTP\/2/],
   ])("is told from its first octets: %s", async (_what, bytes, text) => {
     for (const ends of [true, false]) {
-      await using raw = await RawServer.listen();
+      await using raw = await RawServer.listen({}, { acknowledges: false });
       const call = outcome(raw.client.unary(HELLO));
-      const socket = await raw.socket();
-      socket.write(bytes);
-      if (ends) socket.end();
+      const peer = await raw.open();
+      peer.send(bytes);
+      if (ends) peer.end();
       if (!ends && bytes.length < 9) continue;
       const error = (await call) as RpcError;
       expect(error).toMatchObject({ code: Code.UNAVAILABLE, reason: "connection", sent: false });
@@ -36,11 +36,11 @@ describe("a server that speaks something else", () => {
   });
 
   it("is told from octets that come one by one", async () => {
-    await using raw = await RawServer.listen();
+    await using raw = await RawServer.listen({}, { acknowledges: false });
     const call = outcome(raw.client.unary(HELLO));
-    const socket = await raw.socket();
+    const peer = await raw.open();
     for (const octet of Buffer.from("SSH-2.0-x\r\n")) {
-      socket.write(Buffer.of(octet));
+      peer.send(Buffer.of(octet));
       await settle(2);
     }
     expect(((await call) as RpcError).text).toMatch(/SSH server/);
@@ -49,14 +49,14 @@ describe("a server that speaks something else", () => {
   it("or says nothing and closes leaves the call with a status that says so", async () => {
     await using raw = await RawServer.listen();
     const call = outcome(raw.client.unary(HELLO));
-    (await raw.socket()).end();
+    (await raw.open()).end();
     expect(await call).toMatchObject({ code: Code.UNAVAILABLE, reason: "connection", sent: false });
   });
 
   it("or says nothing at all is given up after the time of a handshake", async () => {
-    await using raw = await RawServer.listen({ limits: { handshakeTimeoutMs: 3000 } });
+    await using raw = await RawServer.listen({ limits: { handshakeTimeoutMs: 3000 } }, { acknowledges: false });
     const call = outcome(raw.client.unary(HELLO));
-    const peer = await raw.open(false);
+    const peer = await raw.open();
     await peer.expect("SETTINGS");
     await raw.clock.advance(2999);
     expect(raw.client.channel.state).toBe("connecting");

@@ -59,6 +59,7 @@ class Run {
       clock,
       random: this.#random,
       timeoutMs: 200,
+      streamTimeoutMs: 200,
       retry: { maxAttempts: 2, baseMs: 5, maxMs: 20 },
       interceptors: [],
       without: [],

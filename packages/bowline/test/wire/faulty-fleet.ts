@@ -1,10 +1,6 @@
 import { connectionLifetime, pingPolicy, serverKeepalive } from "../../src/grpc/keepalive.ts";
-import {
-  type ServerRoute,
-  ServerTransport,
-  type ServerTransportOptions,
-  serverHeaders,
-} from "../../src/grpc/server-transport.ts";
+import { serverHeaders } from "../../src/grpc/server-headers.ts";
+import { type ServerRoute, ServerTransport, type ServerTransportOptions } from "../../src/grpc/server-transport.ts";
 import { http2Limits } from "../../src/http2/limits.ts";
 import type { Link } from "../../src/http2/link.ts";
 import { silentLogger } from "../../src/observe/logger.ts";

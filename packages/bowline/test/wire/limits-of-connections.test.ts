@@ -52,7 +52,7 @@ describe("a server under attack", () => {
       const honest = await wire.connect();
       await expectEcho(honest, 1);
       const request = grpcRequestFields("/wire.v1.Wire/BidiStream");
-      const attacker = wire.open({ acknowledges: false });
+      const attacker = await wire.open({ acknowledges: false });
       attacker.preface().settings().settingsAck();
       attacker.send(...attack.allowed(request), ...attack.excess(request));
       await attacker.closed;

@@ -1,59 +1,44 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import type { ClientOptions } from "../../src/client/client-options.ts";
 import { type Client, createClient } from "../../src/client/create-client.ts";
+import { memoryNetwork } from "../../src/testing/network/memory-network.ts";
+import type { RawListener } from "../../src/testing/network/raw-listener.ts";
 import type { RawFrame } from "../../src/testing/raw-frame-parser.ts";
 import { grpcMessage, grpcResponseFields } from "../../src/testing/raw-frames.ts";
 import type { HeaderList } from "../../src/testing/raw-hpack.ts";
-import { RawPeer } from "../../src/testing/raw-peer.ts";
+import type { RawPeer, RawPeerOptions } from "../../src/testing/raw-peer.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { WIRE, type WireClient } from "./wire-service.ts";
 
 type Settings = readonly (readonly [id: number, value: number])[];
 
-/** A raw server on a port, with one client of ours for it. The client's time is virtual. */
+const ADDRESS = "127.0.0.1:8080";
+
+/** A raw server in memory, with one client of ours for it, in virtual time. */
 export class RawServer implements AsyncDisposable {
   readonly clock: VirtualClock = new VirtualClock(1000);
   readonly client: Client<WireClient>;
-  /** All connections so far. */
-  readonly peers: RawPeer[] = [];
-  readonly #net: NetServer;
-  readonly #sockets: Socket[] = [];
-  readonly #coming: ((socket: Socket) => void)[] = [];
-  readonly #waiting: Socket[] = [];
+  readonly #raw: RawListener;
 
-  private constructor(net: NetServer, options: ClientOptions) {
-    this.#net = net;
-    net.on("connection", (socket) => {
-      this.#sockets.push(socket);
-      socket.on("error", () => {});
-      const taker = this.#coming.shift();
-      if (taker === undefined) this.#waiting.push(socket);
-      else taker(socket);
-    });
-    const { port } = net.address() as AddressInfo;
-    this.client = createClient(WIRE, `127.0.0.1:${port}`, { clock: this.clock, random: () => 0.5, ...options });
+  private constructor(options: ClientOptions, peerOptions: Partial<RawPeerOptions>) {
+    const { clock } = this;
+    const network = memoryNetwork({ clock });
+    this.#raw = network.listenRaw(ADDRESS, () => {}, peerOptions);
+    this.client = createClient(WIRE, ADDRESS, { network, clock, random: () => 0.5, ...options });
   }
 
   /** Listens; nothing is connected yet. Calls have no deadline unless told. */
-  static async listen(options: ClientOptions = {}): Promise<RawServer> {
-    const net = createServer({ allowHalfOpen: true, noDelay: true });
-    net.listen(0, "127.0.0.1");
-    await once(net, "listening");
-    return new RawServer(net, { timeoutMs: 0, ...options });
+  static async listen(options: ClientOptions = {}, peerOptions: Partial<RawPeerOptions> = {}): Promise<RawServer> {
+    return new RawServer({ timeoutMs: 0, ...options }, peerOptions);
   }
 
-  /** The next socket that the client opens. */
-  socket(): Promise<Socket> {
-    const waiting = this.#waiting.shift();
-    return waiting === undefined ? new Promise((resolve) => this.#coming.push(resolve)) : Promise.resolve(waiting);
+  /** All connections so far. */
+  get peers(): readonly RawPeer[] {
+    return this.#raw.peers;
   }
 
   /** The next connection, without a handshake. */
-  async open(acknowledges: boolean = true): Promise<RawPeer> {
-    const peer = new RawPeer(await this.socket(), { role: "server", acknowledges });
-    this.peers.push(peer);
-    return peer;
+  open(): Promise<RawPeer> {
+    return this.#raw.next();
   }
 
   /** The next connection, after the handshake. */
@@ -73,8 +58,7 @@ export class RawServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client.close();
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise((resolve) => this.#net.close(resolve));
+    await this.#raw.close();
   }
 }
 

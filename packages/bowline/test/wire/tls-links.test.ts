@@ -1,13 +1,17 @@
 import { once } from "node:events";
 import { connect } from "node:tls";
 import { describe, expect, it } from "vitest";
+import { socketNetwork } from "../../src/net/network.ts";
 import { RawPeer } from "../../src/testing/raw-peer.ts";
 import { certPair } from "../certs.ts";
 import { expectEcho, WireServer } from "./wire-server.ts";
 
 describe("a TLS connection", () => {
   it("lives through any number of PINGs whose answers are read, though its socket is never idle right after a write", async () => {
-    await using wire = await WireServer.start({}, { tls: certPair("server"), limits: { maxPendingAcks: 20 } });
+    await using wire = await WireServer.start(
+      {},
+      { network: socketNetwork, listen: "127.0.0.1:0", tls: certPair("server"), limits: { maxPendingAcks: 20 } },
+    );
     const socket = connect({
       port: wire.server.port,
       host: "127.0.0.1",

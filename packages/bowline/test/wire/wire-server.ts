@@ -1,12 +1,12 @@
-import { connect } from "node:net";
 import { expect } from "vitest";
 import { createServer } from "../../src/server/create-server.ts";
 import type { Server } from "../../src/server/server.ts";
 import type { ServerOptions } from "../../src/server/server-options.ts";
+import { type MemoryNetwork, memoryNetwork } from "../../src/testing/network/memory-network.ts";
 import type { RawFrame } from "../../src/testing/raw-frame-parser.ts";
 import { grpcMessage, grpcRequestFields } from "../../src/testing/raw-frames.ts";
 import type { HeaderList } from "../../src/testing/raw-hpack.ts";
-import { RawPeer, type RawPeerOptions } from "../../src/testing/raw-peer.ts";
+import type { RawPeer, RawPeerOptions } from "../../src/testing/raw-peer.ts";
 import { VirtualClock } from "../../src/testing/virtual-clock.ts";
 import { echo, WIRE, type WireHandlers } from "./wire-service.ts";
 
@@ -17,20 +17,21 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** A running server of the service {@link WIRE} for raw clients. Its time is virtual. */
+/** A running server of the service {@link WIRE} in memory, for raw clients, in virtual time. */
 export class WireServer implements AsyncDisposable {
   readonly clock: VirtualClock = new VirtualClock(1000);
   readonly lines: LogLine[] = [];
   readonly server: Server;
   /** Calls that reached a handler. */
   handled = 0;
-  readonly #peers: RawPeer[] = [];
+  readonly network: MemoryNetwork = memoryNetwork({ clock: this.clock });
 
   private constructor(handlers: Partial<WireHandlers>, options: ServerOptions) {
     const line = (level: LogLine["level"]) => (fields: object, text: string) =>
       void this.lines.push({ level, fields, text });
     this.server = createServer({
-      listen: "127.0.0.1:0",
+      network: this.network,
+      listen: "127.0.0.1:8080",
       handleSignals: false,
       health: false,
       reflection: false,
@@ -51,26 +52,21 @@ export class WireServer implements AsyncDisposable {
   }
 
   /** A raw client that has not said anything. */
-  open(options: Partial<RawPeerOptions> = {}): RawPeer {
-    const socket = connect({ port: this.server.port, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
-    const peer = new RawPeer(socket, { role: "client", acknowledges: true, ...options });
-    this.#peers.push(peer);
-    return peer;
+  open(options: Partial<RawPeerOptions> = {}): Promise<RawPeer> {
+    return this.network.dialRaw(this.server.address, options);
   }
 
   /** A raw client that has shaken hands. */
   async connect(settings?: readonly (readonly [number, number])[]): Promise<RawPeer> {
-    const peer = this.open();
+    const peer = await this.open();
     await peer.handshake(settings);
     return peer;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const peer of this.#peers) peer.destroy();
-    const closed = this.server.close();
+    for (const link of this.network.links()) link.reset();
     // The drain waits in virtual time.
-    for (let i = 0; i < 5; i++) await this.clock.advance(10_000);
-    await closed;
+    await this.clock.advanceUntil(this.server.close());
   }
 
   #counted(handlers: WireHandlers): WireHandlers {

@@ -25,9 +25,14 @@ export interface WireHandlers {
   bidiStream(requests: AsyncIterable<Uint8Array>, context: ServerContext): AsyncIterable<Uint8Array>;
 }
 
+/** Gives Buffers: tests show and compare them as texts. */
+const codec = {
+  ...bytesCodec,
+  read: (source, start, end) => Buffer.from(source.subarray(start, end)),
+} satisfies typeof bytesCodec as Method["input"];
+
 function method(name: string, kind: MethodKind, idempotency: Idempotency = "unknown"): Method {
   const localName = name[0].toLowerCase() + name.slice(1);
-  const codec = bytesCodec as Method["input"];
   return { name, localName, kind, path: `/wire.v1.Wire/${name}`, idempotency, input: codec, output: codec };
 }
 

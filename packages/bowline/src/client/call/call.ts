@@ -1,4 +1,5 @@
 import type { AttemptResult } from "../../balancer/balancer.ts";
+import { findCompression, identity, unknownCompression } from "../../codec/compression.ts";
 import { ClientStream } from "../../grpc/client-stream.ts";
 import { metadataFromFields } from "../../grpc/wire/metadata-headers.ts";
 import { ErrorCode } from "../../http2/frames.ts";
@@ -11,6 +12,7 @@ import type { CallOptions } from "../call-options.ts";
 import type { CallMethod, Channel } from "../channel/channel.ts";
 import type { Endpoint } from "../channel/endpoint.ts";
 import type { ClientPipeline } from "../pipeline.ts";
+import { inheritedMetadata } from "./inherited-metadata.ts";
 import { Interception } from "./interception.ts";
 import { abortError, parentError, resultOf } from "./outcome.ts";
 import { RequestSource } from "./request-source.ts";
@@ -114,13 +116,24 @@ export abstract class Call extends ClientStream implements ChildCall {
    */
   begin(): void {
     const { options, parent } = this;
-    if (options !== undefined && options.metadata !== undefined) {
-      const { metadata } = options;
-      this.requestMetadata = metadata instanceof Metadata ? metadata : new Metadata(metadata);
+    if (options !== undefined) {
+      const { metadata, compression, compressIf } = options;
+      if (metadata !== undefined)
+        this.requestMetadata = metadata instanceof Metadata ? metadata : new Metadata(metadata);
+      if (compression !== undefined) this.compressBy(compression);
+      if (compressIf !== undefined) this.compressIf = compressIf;
     }
-    if (parent !== null) this.#inherit(parent.propagatedMetadata());
+    if (parent !== null) this.requestMetadata = inheritedMetadata(this.requestMetadata, parent.propagatedMetadata());
     this.startedAt = this.channel.clock.now();
     this.enter(0);
+  }
+
+  /** Has the requests compressed by what is called so. @throws TypeError when there is no such compression */
+  compressBy(name: string): void {
+    const compression = findCompression(name);
+    if (compression === undefined) throw unknownCompression("compression of a call", name);
+    this.compression = compression === identity ? null : compression;
+    this.headers = this.target.headers.withEncoding(this.compression === null ? "" : name);
   }
 
   /** Segment `i` of the pipeline and all that is inside it. */
@@ -309,18 +322,6 @@ export abstract class Call extends ClientStream implements ChildCall {
 
   // --- in detail ---
 
-  #inherit(inherited: Metadata | null): void {
-    if (inherited === null) return;
-    const explicit = this.requestMetadata;
-    if (explicit === null) {
-      this.requestMetadata = inherited;
-      return;
-    }
-    const merged = new Metadata(explicit);
-    for (const [key, value] of inherited) if (!explicit.has(key)) merged.append(key, value);
-    this.requestMetadata = merged;
-  }
-
   /** From here on the caller's signal and the call that is being served can end this one. */
   #listen(): void {
     const signal = this.options?.signal;
@@ -381,7 +382,8 @@ export abstract class Call extends ClientStream implements ChildCall {
   }
 
   #doing(): string {
-    if (this.#isSent) return `no answer from ${this.endpoint?.address}`;
+    const address = this.endpoint?.address;
+    if (this.#isSent) return this.hasAnswer ? `the answer of ${address} had not ended` : `no answer from ${address}`;
     if (this.entered <= this.pipeline.interceptors.length) return "an interceptor has not gone on with the call";
     return this.channel.waitingFor();
   }

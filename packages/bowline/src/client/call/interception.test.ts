@@ -71,7 +71,7 @@ describe("interceptors", () => {
       'interceptors run once a call: place them before("retry") or further out',
     );
     expect(() => new ChannelScene({ interceptors: [before("auth", one)] })).toThrow(
-      'there is no layer "auth" to place an interceptor before; layers are trace, metrics, deadline, retry',
+      'createClient options.interceptors: before: there is no layer "auth"; layers are trace, metrics, deadline, retry',
     );
     expect(() => new ChannelScene({ interceptors: [{} as never] })).toThrow(/^an interceptor is an async/);
   });

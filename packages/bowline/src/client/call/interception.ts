@@ -1,3 +1,4 @@
+import { identity } from "../../codec/compression.ts";
 import { Code } from "../../rpc/code.ts";
 import { Metadata } from "../../rpc/metadata.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
@@ -52,8 +53,12 @@ export class Interception {
 
   #next(i: number, changed: InterceptedCall): Promise<unknown> {
     const call = this.#call;
+    if (!(changed?.metadata instanceof Metadata)) throw noCall();
     call.request = changed.request;
     call.requestMetadata = changed.metadata.size > 0 ? changed.metadata : null;
+    // A call that an interceptor put together by itself may lack what it has no opinion of.
+    if (changed.compression !== undefined) call.compressBy(changed.compression);
+    if (changed.compressIf !== undefined) call.compressIf = changed.compressIf;
     // What one interceptor has replaced is what the next one sees.
     if (changed !== this.#view) this.#view = viewOf(call);
     const inside = new Promise((resolve, reject) => {
@@ -76,6 +81,8 @@ function viewOf(call: Call): InterceptedCall {
     method: call.method,
     request: call.request,
     metadata: new Metadata(call.requestMetadata ?? undefined),
+    compression: call.compression?.name ?? identity.name,
+    compressIf: call.compressIf,
     get timeRemainingMs() {
       return call.deadlineAt === 0 ? undefined : Math.max(0, call.deadlineAt - call.channel.clock.fresh());
     },
@@ -84,5 +91,11 @@ function viewOf(call: Call): InterceptedCall {
 
 function calledTwice(): RpcError {
   const text = "an interceptor called next() twice; what is to be repeated needs a call of its own";
+  return new RpcError(Code.INTERNAL, text, { reason: "handler" });
+}
+
+function noCall(): RpcError {
+  const text =
+    "an interceptor called next() with what is no call: write next(call), or next({ ...call, request }); its metadata is a Metadata";
   return new RpcError(Code.INTERNAL, text, { reason: "handler" });
 }

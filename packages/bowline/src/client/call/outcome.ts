@@ -5,7 +5,8 @@ import { RpcError } from "../../rpc/rpc-error.ts";
 /** The end of a call by its caller's signal: an error of its own for each call, for many may share the signal and its reason. */
 export function abortError(signal: AbortSignal): RpcError {
   const reason: unknown = signal.reason;
-  if (RpcError.is(reason)) return new RpcError(reason.code, reason.text, { cause: reason, reason: reason.reason });
+  if (RpcError.is(reason) && reason.code !== Code.OK)
+    return new RpcError(reason.code, reason.text, { cause: reason, reason: reason.reason });
   const isTold = reason instanceof Error && reason.name !== "AbortError";
   const text = isTold ? `cancelled: ${reason.message}` : "cancelled by the caller";
   return new RpcError(Code.CANCELLED, text, { cause: reason, reason: "cancelled" });

@@ -66,6 +66,20 @@ describe("a server stream", () => {
     expect(scene.channel.stats[0].byCode[Code.CANCELLED]).toBe(1);
   });
 
+  it("is not read on once its caller has aborted it, even when all of it has come", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const abort = new AbortController();
+    const iterator = scene.stream("follow", "x", { signal: abort.signal })[Symbol.asyncIterator]();
+    await settle();
+    begin(peer, "a", "b");
+    end(peer);
+    await settle();
+    expect(await iterator.next()).toEqual({ value: "a", done: false });
+    abort.abort();
+    expect(await failure(iterator.next())).toMatchObject({ code: Code.CANCELLED, reason: "cancelled", sent: true });
+  });
+
   it("that was left before it was connected never gets there", async () => {
     const scene = new ChannelScene();
     const iterator = scene.stream("follow", "x")[Symbol.asyncIterator]();
@@ -88,7 +102,10 @@ describe("a server stream", () => {
     expect(updates).toEqual([]);
     await scene.clock.advance(2005);
     expect(await peer.expect("RST_STREAM")).toMatchObject({ errorCode: CANCEL });
-    expect((await failure(collect(stream))).code).toBe(Code.DEADLINE_EXCEEDED);
+    const error = await failure(collect(stream));
+    expect(error.code).toBe(Code.DEADLINE_EXCEEDED);
+    const { address } = scene.channel.endpoints[0];
+    expect(error.text).toBe(`deadline of 2000 ms exceeded: the answer of ${address} had not ended`);
     expect([scene.channel.wheel.size, scene.channel.endpoints[0].inFlight]).toEqual([0, 0]);
   });
 

@@ -6,6 +6,7 @@ import type { CallMethod, Channel } from "../channel/channel.ts";
 import type { ClientPipeline } from "../pipeline.ts";
 import { Call } from "./call.ts";
 import { type AnswerSource, InterceptedAnswers } from "./intercepted-answers.ts";
+import { abortError } from "./outcome.ts";
 
 /** A call that is answered by a stream of messages: server-streaming, and bidirectional. */
 export class StreamCall extends Call implements AnswerSource {
@@ -44,6 +45,15 @@ export class StreamCall extends Call implements AnswerSource {
     // An interceptor that answers by itself is an answer like another.
     if (this.attempt === 0) this.conclude(null);
     else this.abandoned();
+  }
+
+  /** Whoever aborts a call while reading gets no further messages, whether or not the last of them had come by then. */
+  withdrawn(): RpcError | null {
+    const signal = this.options?.signal;
+    if (signal?.aborted !== true) return null;
+    const error = abortError(signal);
+    this.describe(error);
+    return error;
   }
 
   override unreadable(error: RpcError): void {

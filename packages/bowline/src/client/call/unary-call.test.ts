@@ -199,6 +199,19 @@ describe("a deadline", () => {
     expect(await calls[1]).toBe("late");
   });
 
+  it("is told from a cancellation by the server, which may see it pass a little before", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const [early, late] = [scene.call("say", "x", { timeoutMs: 101 }), scene.call("say", "x", { timeoutMs: 101 })];
+    await settle();
+    peer.rst(1, 8);
+    expect(await failure(early)).toMatchObject({ code: Code.CANCELLED, origin: "remote" });
+    await scene.clock.advance(102);
+    peer.rst(3, 8);
+    expect(await failure(late)).toMatchObject({ code: Code.DEADLINE_EXCEEDED, reason: "deadline", origin: "local" });
+    expect(scene.channel.endpoints[0].inFlight).toBe(0);
+  });
+
   it("is what is left of it when the call had to wait for a connection", async () => {
     const scene = new ChannelScene();
     const call = scene.call("say", "x", { timeoutMs: 1000 });

@@ -1,5 +1,6 @@
+import { decode } from "../../codec/codec.ts";
 import { asBuffer } from "../../grpc/grpc-stream.ts";
-import { undecodable } from "../../grpc/message-reader.ts";
+import { undecodable, unnamedEncoding } from "../../grpc/wire/framing-errors.ts";
 import { Code } from "../../rpc/code.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import type { CallOptions } from "../call-options.ts";
@@ -62,6 +63,7 @@ export class UnaryCall extends Call {
   }
 
   override intercepted(i: number, answer: unknown): void {
+    if (answer === undefined || answer === null) return this.interceptorFailed(i, noAnswer(this.method.path, answer));
     this.#leave(i, null, answer);
   }
 
@@ -98,14 +100,21 @@ export class UnaryCall extends Call {
     this.takeMessage(chunk, start, to);
   }
 
-  protected override answerMessage(bytes: Buffer, start: number, end: number, compressed: boolean): void {
+  protected override answerMessage(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    compressed: boolean,
+    isOwned: boolean,
+  ): void {
     if (this.#message !== NO_MESSAGE || this.#isInflating) {
       const text = "the server sent more than one message for a call that takes one";
       return this.unreadable(new RpcError(Code.UNIMPLEMENTED, text, { reason: "protocol" }));
     }
-    if (compressed) return this.#inflate(bytes, start, end);
+    if (compressed)
+      return this.#inflate(isOwned ? bytes.subarray(start, end) : Buffer.from(bytes.subarray(start, end)));
     try {
-      this.#message = this.method.output.read(bytes, start, end);
+      this.#message = decode(this.method.output, bytes, start, end, isOwned);
     } catch (error) {
       this.unreadable(undecodable(error));
     }
@@ -123,26 +132,22 @@ export class UnaryCall extends Call {
     }
   }
 
-  #inflate(buffer: Buffer, start: number, end: number): void {
+  #inflate(bytes: Buffer): void {
     const { responseCompression: compression, attempt } = this;
-    if (compression === null) {
-      const text = "a message is marked compressed, but the answer names no grpc-encoding";
-      return this.unreadable(new RpcError(Code.INTERNAL, text, { reason: "protocol" }));
-    }
-    const bytes = Buffer.from(buffer.subarray(start, end));
+    if (compression === null) return this.unreadable(unnamedEncoding("answer"));
     this.#isInflating = true;
     (async () => compression.decompress(bytes, this.channel.maxReceiveBytes, true))().then(
       (plain) => {
         if (this.isOver || this.attempt !== attempt) return;
         this.#isInflating = false;
-        this.answerMessage(asBuffer(plain), 0, plain.length, false);
+        this.answerMessage(asBuffer(plain), 0, plain.length, false, true);
         const held = this.#heldTrailers;
         if (held !== null && !this.isOver) this.answerEnds(null, held.trailers, true);
       },
       (error: unknown) => {
         if (this.isOver || this.attempt !== attempt) return;
         this.#isInflating = false;
-        this.unreadable(RpcError.is(error) ? error : undecodable(error));
+        this.unreadable(undecodable(error));
       },
     );
   }
@@ -151,4 +156,10 @@ export class UnaryCall extends Call {
 /** How a segment ends whose interceptor did not wait for it. */
 function cutOff(): RpcError {
   return new RpcError(Code.CANCELLED, "an interceptor has answered", { reason: "cancelled" });
+}
+
+/** It would be an answer of a type that the method does not have. */
+function noAnswer(path: string, answer: unknown): RpcError {
+  const text = `an interceptor of ${path} returned ${String(answer)}: it must return what next(call) gives, or an answer`;
+  return new RpcError(Code.INTERNAL, text, { reason: "handler" });
 }

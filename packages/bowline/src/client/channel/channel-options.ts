@@ -1,11 +1,12 @@
 import type { Balancer } from "../../balancer/balancer.ts";
 import { p2c } from "../../balancer/p2c.ts";
 import { roundRobin } from "../../balancer/round-robin.ts";
-import { acceptEncoding, type Compression, findCompression } from "../../codec/compression.ts";
+import { acceptEncoding, type Compression, findCompression, unknownCompression } from "../../codec/compression.ts";
 import { clientKeepalive, type KeepaliveOptions } from "../../grpc/keepalive.ts";
 import { http2Limits } from "../../http2/limits.ts";
 import { dial } from "../../net/dial.ts";
 import { explainFirstBytes } from "../../net/first-bytes.ts";
+import type { Network } from "../../net/network.ts";
 import { openTlsFiles, type TlsMaterial } from "../../net/tls-files.ts";
 import { formatHostPort } from "../../registry/instance/address.ts";
 import type { Registry, Watcher, WatchHandler } from "../../registry/registry.ts";
@@ -29,7 +30,7 @@ const DEFAULT_IDLE_MS = 1_800_000;
 const DEFAULT_COMPRESS_FROM_BYTES = 1024;
 
 /** Options that belong to a client, not to its channel. */
-const CLIENT_ONLY: ReadonlySet<string> = new Set(["timeoutMs", "retry", "interceptors", "without"]);
+const CLIENT_ONLY: ReadonlySet<string> = new Set(["codec", "timeoutMs", "retry", "interceptors", "without"]);
 
 /** A text that is the same for clients that may share a channel. */
 export function channelKey(target: Target, options: ClientOptions): string {
@@ -70,13 +71,14 @@ export function channelOptions(target: Target, options: ClientOptions): ChannelO
   const balancer = balancerOf(options, clock, random);
   const opened = openAll(target, options, { clock, random, environment: environment() });
   const { tls } = opened;
+  const network: Pick<Network, "dial"> = options.network ?? { dial };
   const endpoint: EndpointOptions = {
     clock,
     transport: { clock, limits, keepalive, maxReceiveBytes, explain: explainFirstBytes },
     maxConnections: options.maxConnectionsPerEndpoint ?? 4,
     backoff: () => new ConnectionBackoff({ random }),
     dial: (address, signal) =>
-      dial(address, { clock, tls, signal, serverName, connectTimeoutMs: options.connectTimeoutMs }),
+      network.dial(address, { clock, tls, signal, serverName, connectTimeoutMs: options.connectTimeoutMs }),
   };
   return {
     clock,
@@ -114,7 +116,7 @@ function openAll(target: Target, options: ClientOptions, context: RegistryContex
   let configured: OpenRegistry | undefined;
   try {
     configured = openRegistry(options.registry, context);
-    const found = registryOf(target, context, configured?.registry);
+    const found = registryOf(inNetwork(target, options.network), context, configured?.registry);
     return {
       tls,
       watch: (handler) => found.registry.watch(found.service, handler),
@@ -129,6 +131,12 @@ function openAll(target: Target, options: ClientOptions, context: RegistryContex
     if (configured?.isOwned === true) void configured.registry.close();
     throw error;
   }
+}
+
+/** Names that the network knows by itself need no DNS: the address is dialled as it stands. */
+function inNetwork(target: Target, network: Network | undefined): Target {
+  if (target.kind !== "dns" || network?.resolvesNames !== true) return target;
+  return { kind: "static", addresses: [formatHostPort(target)] };
 }
 
 /** Servers are asked for signs of life only by clients that say when. */
@@ -160,9 +168,7 @@ function compressionOf(name: string | undefined): Compression | null {
   if (name === undefined || name === "identity") return null;
   const found = findCompression(name);
   if (found !== undefined) return found;
-  throw new TypeError(
-    `createClient options.compression is "${name}": give one of ${acceptEncoding.replaceAll(",", ", ")}`,
-  );
+  throw unknownCompression("createClient options.compression", name);
 }
 
 function balancerOf(options: ClientOptions, clock: Clock, random: Random): Balancer<Endpoint> {

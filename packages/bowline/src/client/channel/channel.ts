@@ -79,7 +79,11 @@ export class Channel implements EndpointSetOwner, WatchHandler {
   /** Calls between two attempts; they enter and leave by themselves. */
   readonly sleeping: Set<Call> = new Set();
   readonly #options: ChannelOptions;
+  /** By path and content-subtype. */
   readonly #methods: Map<string, CallMethod> = new Map();
+  /** By path. */
+  readonly #stats: Map<string, MethodStats> = new Map();
+  #headerSlots = 0;
   readonly #endpoints: EndpointSet;
   readonly #listeners: Set<(state: ChannelState) => void> = new Set();
   /** Calls without an endpoint, oldest first. */
@@ -126,7 +130,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
 
   /** Counts and latencies of the methods that were called. */
   get stats(): readonly MethodStats[] {
-    return [...this.#methods.values()].map((each) => each.stats);
+    return [...this.#stats.values()];
   }
 
   /** Calls that wait for an endpoint. */
@@ -136,12 +140,16 @@ export class Channel implements EndpointSetOwner, WatchHandler {
 
   /** The method as this channel calls it; made at first use. */
   method(method: Method): CallMethod {
-    let known = this.#methods.get(method.path);
+    const { path, input } = method;
+    const key = `${path} ${input.name}`;
+    let known = this.#methods.get(key);
     if (known === undefined || known.method !== method) {
-      const { constants } = this.#options;
-      const headers = new RequestHeaders(this.#methods.size, method.path, method.input.name, constants);
-      known = { method, headers, stats: known?.stats ?? new MethodStats(method.path) };
-      this.#methods.set(method.path, known);
+      const nextSlot = (): number => this.#headerSlots++;
+      const headers = known?.headers ?? new RequestHeaders(nextSlot, path, input.name, this.#options.constants);
+      const stats = this.#stats.get(path) ?? new MethodStats(path);
+      known = { method, headers, stats };
+      this.#methods.set(key, known);
+      this.#stats.set(path, stats);
     }
     return known;
   }

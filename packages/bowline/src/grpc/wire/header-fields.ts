@@ -89,6 +89,8 @@ export class HeaderFields {
   path = "";
   /** What the layer above found for `path`, kept with the cached run. */
   route: unknown = undefined;
+  /** What the layer above found for `route` and `subtype`, kept likewise. */
+  format: unknown = undefined;
   authority = "";
   /** `:status`, 0 without. */
   status = 0;
@@ -125,6 +127,7 @@ export class HeaderFields {
     this.method = other.method;
     this.path = other.path;
     this.route = other.route;
+    this.format = other.format;
     this.authority = other.authority;
     this.status = other.status;
     this.contentType = other.contentType;

@@ -59,6 +59,7 @@ export function parseContentType(value: string): string | null {
   const type = (parametersAt < 0 ? value : value.slice(0, parametersAt)).trim().toLowerCase();
   if (!type.startsWith(GRPC)) return null;
   if (type.length === GRPC.length) return "";
+  if (type === `${GRPC}+proto`) return "proto";
   const subtype = type.slice(GRPC.length + 1);
   return type[GRPC.length] === "+" && SUBTYPE.test(subtype) ? subtype : null;
 }

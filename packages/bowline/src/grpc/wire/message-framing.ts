@@ -55,6 +55,11 @@ export function wholeMessageLength(chunk: Buffer, start: number, end: number): n
   return announced === length ? length : -1;
 }
 
+/** What a compressed message may announce where one of `maxBytes` may come of it: incompressible data grow by about 1/1000. */
+export function maxCompressedBytes(maxBytes: number): number {
+  return maxBytes + Math.floor(maxBytes / 1024) + 64;
+}
+
 /** Takes the messages that a {@link MessageAssembler} finds. */
 export interface MessageSink {
   /**
@@ -93,10 +98,7 @@ export class MessageAssembler {
   #pieces: Buffer[] | null = null;
   #isStopped = false;
 
-  /**
-   * `maxBytes` bounds a message; a compressed one may announce as much more as incompressible data grows by (about
-   * 1/1000).
-   */
+  /** `maxBytes` bounds a message; a compressed one may announce more, see `maxCompressedBytes`. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
@@ -168,8 +170,7 @@ export class MessageAssembler {
   }
 
   #checkPrefix(flag: number, length: number): FramingResult {
-    const maxBytes = this.#maxBytes;
-    if (flag === 1 && length <= maxBytes + Math.floor(maxBytes / 1024) + 64) return FRAMING_OK;
+    if (flag === 1 && length <= maxCompressedBytes(this.#maxBytes)) return FRAMING_OK;
     this.stop();
     this.announcedBytes = length;
     return flag > 1 ? FRAMING_BAD_FLAG : FRAMING_TOO_LARGE;

@@ -29,9 +29,13 @@ export class RequestHeaders {
   /** Most octets that `write` needs. */
   readonly maxBytes: number;
   readonly #constant: PreparedBlock;
+  /** The same with another encoding. */
+  readonly #inEncoding: (encoding: string) => RequestHeaders;
+  /** Those that were asked for, by encoding. */
+  #variants: Map<string, RequestHeaders> | null = null;
 
-  /** `slot` is the method's number among all that use one connection. */
-  constructor(slot: number, path: string, subtype: string, constants: RequestConstants) {
+  /** `nextSlot` numbers the blocks of all that use one connection: 0, 1, 2, … */
+  constructor(nextSlot: () => number, path: string, subtype: string, constants: RequestConstants) {
     const fields: (readonly [string, string])[] = [
       [":method", "POST"],
       [":scheme", constants.scheme],
@@ -43,8 +47,23 @@ export class RequestHeaders {
     ];
     if (constants.acceptEncoding !== "") fields.push(["grpc-accept-encoding", constants.acceptEncoding]);
     if (constants.encoding !== "") fields.push(["grpc-encoding", constants.encoding]);
-    this.#constant = new PreparedBlock(slot, fields);
+    this.#constant = new PreparedBlock(nextSlot(), fields);
+    this.#inEncoding = (encoding) => {
+      if (encoding === constants.encoding) return this;
+      return new RequestHeaders(nextSlot, path, subtype, { ...constants, encoding });
+    };
     this.maxBytes = this.#constant.maxBytes + TIMEOUT.maxBytes + TRACEPARENT.maxBytes;
+  }
+
+  /** The headers of requests whose `grpc-encoding` is another one, empty for none; made once. Only for names of known compressions. */
+  withEncoding(encoding: string): RequestHeaders {
+    this.#variants ??= new Map();
+    let headers = this.#variants.get(encoding);
+    if (headers === undefined) {
+      headers = this.#inEncoding(encoding);
+      this.#variants.set(encoding, headers);
+    }
+    return headers;
   }
 
   /** Starts a request's block: deadline unless `timeoutMs` is negative, trace unless `span` has no ids. */

@@ -14,6 +14,12 @@ const MAX_DIGITS = 8;
 const MAX_VALUE = 99_999_999;
 const MILLISECOND = 0x6d;
 
+/**
+ * What a rest may be above a whole millisecond without counting as another one: it is the difference of two readings of a clock,
+ * whose last digits are noise. 2000 ms would be told as 2001 else, more than the caller gave.
+ */
+const NOISE_MS = 1e-4;
+
 /** Milliseconds of a unit by its character; 0 for every other character. */
 const UNIT_MS = new Float64Array(256);
 UNIT_MS["H".charCodeAt(0)] = 3_600_000;
@@ -69,7 +75,8 @@ export function parseTimeoutText(text: string): number {
  */
 export function writeTimeout(target: Buffer, at: number, timeoutMs: number): number {
   if (timeoutMs > MAX_VALUE) return writeLongTimeout(target, at, timeoutMs);
-  return writeDigits(target, at, timeoutMs > 0 ? Math.ceil(timeoutMs) | 0 : 0, MILLISECOND);
+  const wholeMs = timeoutMs > 0 ? Math.max(1, Math.ceil(timeoutMs - NOISE_MS)) | 0 : 0;
+  return writeDigits(target, at, wholeMs, MILLISECOND);
 }
 
 function writeLongTimeout(target: Buffer, at: number, timeoutMs: number): number {

@@ -76,7 +76,8 @@ interface Encoded<T> {
  */
 export class BlockWriter {
   readonly encoder: HpackEncoder;
-  readonly #blocks: (Encoded<PreparedBlock> | undefined)[] = [];
+  /** Two slots from the start, for headers and trailers: an array that grows by an index takes 17 at once. */
+  readonly #blocks: (Encoded<PreparedBlock> | undefined)[] = [undefined, undefined];
   readonly #names: (Encoded<VaryingName> | undefined)[] = [];
 
   constructor(encoder: HpackEncoder) {

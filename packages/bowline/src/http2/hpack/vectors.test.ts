@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
-import { zstdDecompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { readHpackStories } from "../../../../../test/data/hpack/stories.ts";
 import { RawHpackDecoder } from "../../testing/raw-hpack.ts";
 import { DecodeResult, HpackDecoder } from "./decoder.ts";
 import { FieldMode, fieldBound, HpackEncoder } from "./encoder.ts";
@@ -133,52 +132,21 @@ describe("RFC 7541 appendix C", () => {
   });
 });
 
-interface Story {
-  readonly folder: string;
-  readonly name: string;
-  readonly cases: readonly {
-    readonly wire?: string;
-    readonly header_table_size?: number;
-    readonly headers: readonly Readonly<Record<string, string>>[];
-  }[];
-}
-
-/** The story files of test/data/hpack, read from their archive (tar: blocks of 512 octets, sizes in octal). */
-function readStories(): Story[] {
-  const packed = readFileSync(new URL("../../../../../test/data/hpack/hpack-test-case.tar.zst", import.meta.url));
-  const archive = zstdDecompressSync(packed);
-  const stories: Story[] = [];
-  for (let at = 0; at < archive.length && archive[at] !== 0; ) {
-    const path = archive.toString("latin1", at, archive.indexOf(0, at));
-    const size = Number.parseInt(archive.toString("latin1", at + 124, at + 136), 8);
-    const content = at + 512;
-    if (path.endsWith(".json")) {
-      const [folder, name] = path.split("/");
-      stories.push({ folder, name, ...JSON.parse(archive.toString("utf8", content, content + size)) });
-    }
-    at = content + Math.ceil(size / 512) * 512;
-  }
-  return stories;
-}
-
-function fieldsOf(headers: readonly Readonly<Record<string, string>>[]): Field[] {
-  return headers.flatMap((header) => Object.entries(header));
-}
-
 describe("http2jp/hpack-test-case", () => {
-  const stories = readStories();
+  const stories = readHpackStories();
   const encoded = stories.filter(({ folder }) => folder !== "raw-data");
   const raw = stories.filter(({ folder }) => folder === "raw-data");
 
   it("every block of every encoder decodes to the fields of the story, table size changes included", () => {
     let blocks = 0;
     const failures: string[] = [];
-    for (const { folder, name, cases } of encoded) {
+    for (const story of encoded) {
+      const { folder, name } = story;
       const decoder = newDecoder();
-      for (const { wire, headers, header_table_size } of cases) {
-        if (typeof header_table_size === "number") decoder.setLimit(header_table_size);
-        const list = decode(decoder, hex(wire ?? ""));
-        if (JSON.stringify(list) !== JSON.stringify(fieldsOf(headers))) failures.push(`${folder}/${name}: ${list}`);
+      for (const { wire, fields, tableBytes } of story.blocks) {
+        if (tableBytes !== undefined) decoder.setLimit(tableBytes);
+        const list = decode(decoder, wire);
+        if (JSON.stringify(list) !== JSON.stringify(fields)) failures.push(`${folder}/${name}: ${list}`);
         blocks++;
       }
     }
@@ -194,12 +162,12 @@ describe("http2jp/hpack-test-case", () => {
     (_, sizes) => {
       const failures: string[] = [];
       let blocks = 0;
-      for (const { name, cases } of raw) {
+      for (const story of raw) {
+        const { name } = story;
         const encoder = new HpackEncoder();
         const decoder = newDecoder();
         const otherDecoder = new RawHpackDecoder();
-        for (const { headers } of cases) {
-          const list = fieldsOf(headers);
+        for (const { fields: list } of story.blocks) {
           if (blocks % 7 === 0) {
             const bytes = sizes[(blocks / 7) % sizes.length];
             encoder.setMaxTableBytes(bytes);

@@ -29,10 +29,15 @@ export function checkServiceName(service: string): void {
   checkName(service, "service");
 }
 
+/** @throws TypeError if it can't be the id of an instance, as {@link checkServiceName} */
+export function checkInstanceId(id: string): void {
+  checkName(id, "instance.id");
+}
+
 /** Checks each field. @throws TypeError or RangeError that names the field, its value and what is allowed */
 export function checkInstance(instance: Instance): void {
   if (typeof instance !== "object" || instance === null) throw new TypeError("instance: expected an object");
-  checkName(instance.id, "instance.id");
+  checkInstanceId(instance.id);
   checkAddresses(instance.addresses);
   checkChange(instance);
   checkText(instance.zone, "instance.zone");

@@ -1,5 +1,6 @@
 import { tmpdir, userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { checkOptions, type OptionSpecs } from "../../rpc/options.ts";
 import { fileName } from "./lease-file.ts";
 
 /** Where the processes of one machine meet. All that shall find each other need the same two values. */
@@ -17,8 +18,11 @@ export interface LocalOptions {
 /** The namespace of those who name none. */
 export const DEFAULT_NAMESPACE = "default";
 
+const SPECS: OptionSpecs = { directory: { kind: "any" }, namespace: { kind: "any" } };
+
 /** Checks options. @throws TypeError that names the field */
 export function checkLocalOptions(options: LocalOptions): void {
+  checkOptions("local registry", options, SPECS);
   const { directory, namespace } = options;
   if (
     directory !== undefined &&

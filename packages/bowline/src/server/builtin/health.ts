@@ -9,6 +9,7 @@ const WHOLE = "";
  */
 export class Health {
   readonly #statuses: Map<string, ServingStatus> = new Map([[WHOLE, "NOT_SERVING"]]);
+  readonly #said: Map<string, ServingStatus> = new Map();
   readonly #listeners: Set<() => void> = new Set();
   #isStopped = false;
 
@@ -21,7 +22,9 @@ export class Health {
     if (status !== "SERVING" && status !== "NOT_SERVING") {
       throw new TypeError(`health.set: status is ${JSON.stringify(status)}; give "SERVING" or "NOT_SERVING"`);
     }
-    if (this.#isStopped || this.#statuses.get(service) === status) return;
+    if (this.#isStopped) return;
+    this.#said.set(service, status);
+    if (this.#statuses.get(service) === status) return;
     this.#statuses.set(service, status);
     this.#changed();
   }
@@ -29,6 +32,11 @@ export class Health {
   /** The status of a service; undefined if the server has none of this name. */
   get(service: string): ServingStatus | undefined {
     return this.#statuses.get(service);
+  }
+
+  /** What was said by `set`, as opposed to what follows from the server's start and stop. */
+  get said(): ReadonlyMap<string, ServingStatus> {
+    return this.#said;
   }
 
   /** True once the server stops: nothing will be served any more. */
@@ -50,7 +58,7 @@ export class Health {
   /** The server serves: the whole and all services do, unless they were said not to. */
   start(services: readonly string[]): void {
     for (const service of services) if (!this.#statuses.has(service)) this.#statuses.set(service, "SERVING");
-    this.#statuses.set(WHOLE, "SERVING");
+    if (!this.#said.has(WHOLE)) this.#statuses.set(WHOLE, "SERVING");
     this.#changed();
   }
 

@@ -4,7 +4,7 @@ import type { Clock } from "../../rpc/clock.ts";
 /** How long a client may take to read the hint. */
 const READ_TIMEOUT_MS = 1000;
 
-const BODY = "This port serves gRPC over HTTP/2. Call it with a gRPC client, such as `bowline call` or grpcurl.\n";
+const BODY = "This port serves gRPC over HTTP/2. Call it with a gRPC client, such as grpcurl.\n";
 
 const ANSWER = `HTTP/1.1 404 Not Found\r
 content-type: text/plain; charset=utf-8\r

@@ -1,4 +1,3 @@
-import process from "node:process";
 import type { Logger } from "../../observe/logger.ts";
 import { newInstanceId } from "../../registry/instance/instance.ts";
 import type { Registration, Registry } from "../../registry/registry.ts";

@@ -80,4 +80,38 @@ describe("SignalStop", () => {
     takeThree();
     expect(fake.listening).toBe(2);
   });
+
+  it("ends by a second signal what would outlive the process", async () => {
+    const aborted: string[] = [];
+    signals.add({ stop: () => new Promise(() => {}), abort: () => aborted.push("first") });
+    signals.add({ stop: () => new Promise(() => {}) });
+    fake.emit("SIGTERM", "SIGTERM");
+    await clock.advance(300);
+    expect(aborted).toEqual([]);
+    fake.emit("SIGTERM", "SIGTERM");
+    expect(aborted).toEqual(["first"]);
+    expect(fake.exits).toEqual([143]);
+  });
+
+  it("ignores signals in a worker, and stops when its primary says so", async () => {
+    let stops = 0;
+    signals.leaveToPrimary();
+    signals.leaveToPrimary();
+    expect(fake.listening).toBe(2);
+    const take = signals.add({ stop: async () => void stops++ });
+    const takeOther = signals.add({ stop: async () => {} });
+    takeOther();
+    fake.emit("SIGINT", "SIGINT");
+    await clock.advance(300);
+    fake.emit("SIGTERM", "SIGTERM");
+    await settle();
+    expect([stops, fake.exits]).toEqual([0, []]);
+    signals.stop();
+    signals.stop();
+    await settle();
+    expect([stops, fake.exits]).toEqual([1, [undefined]]);
+    take();
+    // A signal must not end it before the primary does.
+    expect(fake.listening).toBe(2);
+  });
 });

@@ -1,12 +1,13 @@
-import process from "node:process";
 import { type Clock, systemClock } from "../../rpc/clock.ts";
 
 /** Something that stops in order when the process is asked to end. */
 export interface Stoppable {
   stop(): Promise<void>;
+  /** The process ends at once: ends what would outlive it. */
+  abort?(): void;
 }
 
-/** What of a process is needed; node:process has it. */
+/** What of a process is needed; the global `process` has it. */
 export interface SignalledProcess {
   on(signal: StopSignal, listener: (signal: StopSignal) => void): unknown;
   off(signal: StopSignal, listener: (signal: StopSignal) => void): unknown;
@@ -34,6 +35,8 @@ export class SignalStop {
   readonly #stoppables: Set<Stoppable> = new Set();
   /** Monotonic ms of the first signal; -1 before. */
   #signalledAt = -1;
+  #isListening = false;
+  #isLedByPrimary = false;
   readonly #onSignal = (signal: StopSignal): void => this.#signalled(signal);
 
   constructor(ofProcess: SignalledProcess, clock: Clock) {
@@ -43,36 +46,65 @@ export class SignalStop {
 
   /** Adds something to stop; returns the way to take it out again. Listens to signals only while there is something. */
   add(stoppable: Stoppable): () => void {
-    if (this.#stoppables.size === 0) {
-      this.#process.on("SIGTERM", this.#onSignal);
-      this.#process.on("SIGINT", this.#onSignal);
-    }
+    this.#listen();
     this.#stoppables.add(stoppable);
     return () => this.#remove(stoppable);
+  }
+
+  /**
+   * Ignores signals from now on: this process is a worker, and they reach the primary too when they are meant for all. It calls
+   * {@link stop} when it is this worker's turn.
+   */
+  leaveToPrimary(): void {
+    this.#isLedByPrimary = true;
+    this.#listen();
+  }
+
+  /** Does what the first signal does. */
+  stop(): void {
+    if (this.#signalledAt >= 0) return;
+    this.#signalledAt = this.#clock.fresh();
+    const stops = [...this.#stoppables].map((each) => each.stop());
+    void Promise.allSettled(stops).then(() => this.#process.exit());
+  }
+
+  #listen(): void {
+    if (this.#isListening) return;
+    this.#isListening = true;
+    this.#process.on("SIGTERM", this.#onSignal);
+    this.#process.on("SIGINT", this.#onSignal);
   }
 
   #remove(stoppable: Stoppable): void {
     const isLast = this.#stoppables.delete(stoppable) && this.#stoppables.size === 0;
     // While the process ends a second signal must still find us.
-    if (!isLast || this.#signalledAt >= 0) return;
+    if (!isLast || this.#signalledAt >= 0 || this.#isLedByPrimary) return;
+    this.#isListening = false;
     this.#process.off("SIGTERM", this.#onSignal);
     this.#process.off("SIGINT", this.#onSignal);
   }
 
   #signalled(signal: StopSignal): void {
-    const now = this.#clock.fresh();
-    if (this.#signalledAt >= 0) {
-      if (now - this.#signalledAt >= SAME_WISH_MS) this.#process.exit(EXIT_CODES[signal]);
-      return;
-    }
-    this.#signalledAt = now;
-    const stops = [...this.#stoppables].map((each) => each.stop());
-    void Promise.allSettled(stops).then(() => this.#process.exit());
+    if (this.#isLedByPrimary) return;
+    if (this.#signalledAt < 0) return this.stop();
+    if (this.#clock.fresh() - this.#signalledAt < SAME_WISH_MS) return;
+    for (const each of this.#stoppables) each.abort?.();
+    this.#process.exit(EXIT_CODES[signal]);
   }
 }
 
 /** There is one process, and it ends once: whatever is to stop with it meets here. */
 const ownProcess = new SignalStop(process, systemClock);
+
+/** Leaves the signals of this process to its primary, as {@link SignalStop.leaveToPrimary} says. */
+export function leaveSignalsToPrimary(): void {
+  ownProcess.leaveToPrimary();
+}
+
+/** Stops this process in order, as a first signal does. */
+export function stopProcess(): void {
+  ownProcess.stop();
+}
 
 /** Stops `stoppable` when this process is asked to end, as {@link SignalStop} says. Returns the way to take it back. */
 export function stopOnSignals(stoppable: Stoppable): () => void {

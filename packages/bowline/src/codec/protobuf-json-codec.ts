@@ -1,0 +1,91 @@
+import {
+  createRegistry,
+  type DescFile,
+  type DescMessage,
+  fromJsonString,
+  type JsonReadOptions,
+  type JsonWriteOptions,
+  type MessageShape,
+  type Registry,
+  toJsonString,
+} from "@bufbuild/protobuf";
+import type { Codec } from "./codec.ts";
+import { keepEncoded, takeEncoded } from "./kept-message.ts";
+import { decodeError, encodeError, messageOf } from "./protobuf-message.ts";
+
+/**
+ * The codec of one message type in ProtoJSON (protobuf.dev/programming-guides/json), for `application/grpc+json`.
+ *
+ * What is encoded may be a message or just an object with some of its fields. Reading ignores unknown fields, as the binary
+ * form and other implementations of gRPC with JSON do, so that a newer peer is understood; text that is no UTF-8 or no
+ * JSON, duplicate keys, and more than 100 levels of nesting are refused. Any and extensions hold the types of the .proto file that
+ * declares the message and of all it imports. Both ways one `RpcError` INTERNAL with reason `codec` names the message type and the
+ * fault.
+ */
+export function protobufJsonCodec<Desc extends DescMessage>(schema: Desc): Codec<MessageShape<Desc>> {
+  return new ProtobufJsonCodec(schema);
+}
+
+const FORMAT = " of JSON";
+
+class ProtobufJsonCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc>> {
+  readonly name: string = "json";
+  readonly #schema: Desc;
+  readonly #options: JsonReadOptions & Pick<JsonWriteOptions, "registry">;
+
+  constructor(schema: Desc) {
+    this.#schema = schema;
+    this.#options = { registry: typesAround(schema.file), ignoreUnknownFields: true, recursionLimit: 100 };
+  }
+
+  measure(message: MessageShape<Desc>): number {
+    const bytes = this.#encode(message);
+    keepEncoded(this, message, bytes);
+    return bytes.length;
+  }
+
+  write(message: MessageShape<Desc>, target: Buffer, at: number): number {
+    const bytes = this.whole(message);
+    target.set(bytes, at);
+    return at + bytes.length;
+  }
+
+  whole(message: MessageShape<Desc>): Uint8Array {
+    return takeEncoded(this, message) ?? this.#encode(message);
+  }
+
+  read(source: Buffer, start: number, end: number): MessageShape<Desc> {
+    try {
+      return fromJsonString(this.#schema, UTF8.decode(source.subarray(start, end)), this.#options);
+    } catch (cause) {
+      throw decodeError(this.#schema, FORMAT, end - start, cause);
+    }
+  }
+
+  #encode(message: MessageShape<Desc>): Uint8Array {
+    try {
+      return Buffer.from(toJsonString(this.#schema, messageOf(this.#schema, message), this.#options));
+    } catch (cause) {
+      throw encodeError(this.#schema, " as JSON", cause);
+    }
+  }
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
+/** One registry a file, whatever the number of its messages. */
+const registries: WeakMap<DescFile, Registry> = new WeakMap();
+
+function typesAround(file: DescFile): Registry {
+  let registry = registries.get(file);
+  if (registry === undefined) {
+    const files = new Set([file]);
+    // A Set's iteration meets what is added while it runs.
+    for (const each of files) {
+      for (const dependency of each.dependencies) files.add(dependency);
+    }
+    registry = createRegistry(...files);
+    registries.set(file, registry);
+  }
+  return registry;
+}

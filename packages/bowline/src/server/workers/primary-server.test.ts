@@ -1,0 +1,194 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { ScriptedRegistry } from "../../../test/server/scripted-registry.ts";
+import { gate, RecordingLogger } from "../../../test/server/server-scene.ts";
+import { echo, TextService } from "../../../test/server/text-service.ts";
+import { FakeWorkers } from "../../../test/server/workers/fake-workers.ts";
+import { settle, VirtualClock } from "../../testing/virtual-clock.ts";
+import type { ServerOptions } from "../server-options.ts";
+import { PrimaryServer } from "./primary-server.ts";
+import { workerPlan } from "./worker-options.ts";
+
+const ADDRESS = "10.0.0.1:8080";
+
+let clock: VirtualClock;
+let log: RecordingLogger;
+let workers: FakeWorkers;
+let registry: ScriptedRegistry;
+let released: number;
+beforeEach(() => {
+  clock = new VirtualClock();
+  log = new RecordingLogger();
+  workers = new FakeWorkers();
+  registry = new ScriptedRegistry();
+  released = 0;
+});
+
+function make(options: ServerOptions = {}): PrimaryServer {
+  const all: ServerOptions = {
+    name: "text.rpc",
+    registry,
+    workers: 2,
+    handleSignals: false,
+    clock,
+    logger: log,
+    ...options,
+  };
+  const claim = (): (() => void) => () => void released++;
+  const server = new PrimaryServer(all, workerPlan(all.workers ?? 2), { claim, launch: workers.launch });
+  return server.add(TextService, echo);
+}
+
+async function serving(options?: ServerOptions): Promise<PrimaryServer> {
+  const server = make(options);
+  const started = server.start();
+  workers.allServe(ADDRESS);
+  await started;
+  return server;
+}
+
+function endAll(): void {
+  for (const id of [1, 2]) workers.of(id).ends();
+}
+
+describe("a primary", () => {
+  it("registers once all workers serve, and serves then", async () => {
+    const server = make();
+    expect(server).toMatchObject({ role: "primary", state: "new", address: "", port: 0 });
+    const started = server.start();
+    expect(server.state).toBe("starting");
+    for (const id of [1, 2]) workers.of(id).asks();
+    for (const id of [1, 2]) workers.of(id).binds(ADDRESS);
+    workers.of(1).serves(ADDRESS);
+    await settle();
+    expect(registry.events).toEqual([]);
+    workers.of(2).says({ bowline: "serving", address: ADDRESS, services: ["", "text.v1.Text"] });
+    expect(await started).toBe(server);
+    expect(registry.instances).toMatchObject([{ addresses: [{ address: ADDRESS }], state: "ready" }]);
+    expect(server).toMatchObject({ state: "serving", address: ADDRESS, addresses: [ADDRESS], port: 8080 });
+    expect(Object.fromEntries(server.health.all)).toEqual({ "": "SERVING", "text.v1.Text": "SERVING" });
+  });
+
+  it("leaves the registry before it tells workers to stop, with what is left of the time", async () => {
+    const server = await serving({ drainTimeoutMs: 3000 });
+    const left = gate();
+    registry.onLeave = () => left.opened;
+    const closed = server.close();
+    expect(server.state).toBe("draining");
+    await clock.advance(1000);
+    expect(registry.events.slice(-2)).toEqual(["update draining", "leave"]);
+    expect(workers.of(1).received.at(-1)?.bowline).toBe("go");
+    left.open();
+    await settle();
+    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toEqual({ bowline: "stop", withinMs: 2000 });
+    expect(server.close()).toBe(closed);
+    endAll();
+    await closed;
+    expect(server.state).toBe("closed");
+    expect(released).toBe(1);
+    expect(server.health.get("")).toBe("NOT_SERVING");
+  });
+
+  it("does not wait for a registry that does not answer", async () => {
+    const server = await serving({ drainTimeoutMs: 30_000 });
+    registry.onUpdate = () => new Promise(() => {});
+    const closed = server.close();
+    await clock.advance(4999);
+    expect(workers.of(1).received.at(-1)?.bowline).toBe("go");
+    await clock.advance(1);
+    expect(workers.of(1).received.at(-1)).toEqual({ bowline: "stop", withinMs: 25_000 });
+    endAll();
+    await closed;
+    expect(log.lines.map(({ text }) => text)).toEqual(["the registry does not answer; the instance will expire there"]);
+  });
+
+  it("with ports of their own leaves the registry to the workers", async () => {
+    const server = make({ workers: { count: 2, ports: "own" } });
+    const started = server.start();
+    for (const id of [1, 2]) workers.of(id).asks();
+    for (const id of [1, 2]) workers.of(id).serves(`10.0.0.1:808${id}`);
+    await started;
+    expect(server.addresses).toEqual(["10.0.0.1:8081", "10.0.0.1:8082"]);
+    expect(registry.events).toEqual([]);
+  });
+
+  it("gives all up when the registry can't be used", async () => {
+    registry.onRegister = () => Promise.reject(new Error("no rights"));
+    const server = make();
+    const failed = expect(server.start()).rejects.toThrow(new Error("no rights"));
+    workers.allServe(ADDRESS);
+    await settle();
+    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toEqual({ bowline: "stop", withinMs: 0 });
+    endAll();
+    await failed;
+    expect(server.state).toBe("closed");
+    expect(released).toBe(1);
+  });
+
+  it("gives the start up when it is closed meanwhile", async () => {
+    const server = make();
+    const outcome = expect(server.start()).rejects.toThrow(
+      new Error("server.start(): close() was called before the server had started"),
+    );
+    workers.of(1).asks();
+    const closed = server.close();
+    await settle();
+    expect(workers.of(1).received).toEqual([{ bowline: "stop", withinMs: 0 }]);
+    expect(workers.of(2).wasKilled).toBe(true);
+    endAll();
+    await closed;
+    await outcome;
+    expect(registry.events).toEqual([]);
+  });
+
+  it("starts once, and takes services before that only", async () => {
+    const server = await serving();
+    await expect(server.start()).rejects.toThrow(new Error("server.start(): the server is serving already"));
+    expect(() => server.add(TextService, echo)).toThrow("server.add(text.v1.Text): add services before start()");
+    const unused = make();
+    await unused.close();
+    await expect(unused.start()).rejects.toThrow(new Error("server.start(): the server is closed already"));
+  });
+
+  it("keeps its address while a worker of a shared port is away", async () => {
+    const server = await serving();
+    endAll();
+    expect(server.address).toBe(ADDRESS);
+    expect(server.workers.map(({ address }) => address)).toEqual(["", ""]);
+  });
+});
+
+describe("what workers tell a primary", () => {
+  it("of health goes to all of them, and to the one that said it as an echo", async () => {
+    const server = await serving();
+    workers.of(1).says({ bowline: "health", service: "a", status: "NOT_SERVING" });
+    expect(server.health.get("a")).toBe("NOT_SERVING");
+    const change = { bowline: "health", service: "a", status: "NOT_SERVING" } as const;
+    expect(workers.of(1).received.at(-1)).toEqual({ ...change, isEcho: true });
+    expect(workers.of(2).received.at(-1)).toEqual({ ...change, isEcho: false });
+  });
+
+  it("of health before its start counts if nobody else has said anything about it", async () => {
+    const server = make();
+    server.health.set("a", "SERVING");
+    void server.start();
+    workers.of(1).says({ bowline: "asks", statuses: { a: "NOT_SERVING", b: "NOT_SERVING" } });
+    workers.of(2).says({ bowline: "asks", statuses: { b: "SERVING" } });
+    expect(workers.of(1).received.at(-1)).toMatchObject({ statuses: { a: "SERVING", b: "NOT_SERVING" } });
+    expect(Object.fromEntries(server.health.said)).toEqual({ a: "SERVING", b: "NOT_SERVING" });
+  });
+
+  it("of counts is summed up, and stays when it ends", async () => {
+    const server = await serving();
+    const counts = { method: "/a/A", started: 3, inFlight: 1, totalMs: 4, byCode: [0, 2], histogram: [7, 2] };
+    for (const id of [1, 2]) {
+      workers
+        .of(id)
+        .says({ bowline: "tally", report: { methods: [counts], misbehaved: { http1: 1 }, connections: 5 } });
+    }
+    expect(server.stats).toMatchObject([{ method: "/a/A", started: 6, inFlight: 2, totalMs: 8 }]);
+    expect(server.connectionCount).toBe(10);
+    workers.of(1).ends("was ended by SIGSEGV");
+    expect(server.stats).toMatchObject([{ started: 6, inFlight: 1 }]);
+    expect([server.connectionCount, [...server.misbehaved]]).toEqual([5, [["http1", 2]]]);
+  });
+});
