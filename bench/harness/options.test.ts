@@ -21,9 +21,20 @@ describe("readOptions", () => {
       "bowline,grpc-js",
       "--rounds",
       "3",
+      "--loads",
+      "open half,100 connections",
+      "--open-loop",
+      "5000",
       "--json",
     ]);
-    expect(options).toMatchObject({ concurrencies: [1, 100], peers: ["bowline", "grpc-js"], rounds: 3, json: true });
+    expect(options).toMatchObject({
+      concurrencies: [1, 100],
+      peers: ["bowline", "grpc-js"],
+      loads: ["open half", "100 connections"],
+      openLoop: 5000,
+      rounds: 3,
+      json: true,
+    });
   });
 
   it("names the option and the value that make no sense", () => {

@@ -1,26 +1,42 @@
-import { describeEnvironment, loadAverage } from "./environment.ts";
+import { closedLoop, type Load, openLoopAt } from "./load/load.ts";
+import type { FigureKey, Figures, Reading } from "./load/reading.ts";
+import type { Contestant } from "./measure/contestant.ts";
+import { measureRounds, type Progress } from "./measure/rounds.ts";
 import type { BenchOptions } from "./options.ts";
-import { type Comparison, compare, type Report, summarize } from "./report.ts";
-import { measureRounds, type Pair } from "./rounds.ts";
+import { describeEnvironment, loadAverage } from "./report/environment.ts";
+import { FIGURE_TITLES } from "./report/render.ts";
+import { type Bar, type Comparison, compare, judge, type Report, summarize } from "./report/report.ts";
+import { figure } from "./report/table.ts";
 
 /** Who can be measured here. */
 export interface Peers {
-  readonly pairs: readonly Pair[];
+  readonly contestants: readonly Contestant[];
   /** By name, the peers that can't be had here, and why. */
   readonly skipped: Readonly<Record<string, string>>;
 }
 
-/** A question that the bench answers by measuring pairs side by side in one run. */
+/** A question that the bench answers by measuring peers side by side in one run. */
 export interface Question {
   readonly name: string;
   /** One line for the list of questions. */
   readonly asks: string;
-  /** Calls in flight unless the command line names others. */
-  readonly concurrencies: readonly number[];
-  readonly quickConcurrencies: readonly number[];
+  /** What is shown of each reading; the spread is that of the first. */
+  readonly figures: readonly FigureKey[];
+  /** Unless the command line names others. */
+  readonly loads: readonly Load[];
+  /** Names of the loads of `--quick`. */
+  readonly quickLoads: readonly string[];
+  /** Before the first reading of each peer in each round. */
+  readonly warmups: readonly Load[];
   /** Prepares the peers. */
-  readonly pairs: () => Peers;
+  readonly peers: (options: BenchOptions) => Peers | Promise<Peers>;
   readonly comparisons: readonly Comparison[];
+  /** What the answer should be. */
+  readonly bars: readonly Bar[];
+  /** Server and client have a core of their own. Default true. */
+  readonly isPinned?: boolean;
+  /** How it was driven, when the tables do not tell: a sentence for the report. */
+  readonly notes?: readonly string[];
 }
 
 /** Measures all peers of a question, or those that were named. */
@@ -29,20 +45,54 @@ export async function answer(
   options: BenchOptions,
   progress: (text: string) => void,
 ): Promise<Report> {
-  const { pairs, skipped } = question.pairs();
-  const wanted = options.peers.length === 0 ? pairs : pairs.filter((pair) => options.peers.includes(pair.name));
-  const unknown = options.peers.filter((name) => !(name in skipped) && !pairs.some((pair) => pair.name === name));
-  if (unknown.length > 0) {
-    throw new Error(`no such peer: ${unknown.join(", ")}; there are ${pairs.map((pair) => pair.name).join(", ")}`);
-  }
-  const environment = describeEnvironment();
-  const readings = await measureRounds(wanted, concurrenciesOf(question, options), options, progress);
+  const { contestants, skipped } = await question.peers(options);
+  const wanted = pick("peer", contestants, options.peers, Object.keys(skipped));
+  const loads = loadsOf(question, options);
+  const environment = describeEnvironment(question.isPinned !== false);
+  const tell: Progress = (round, peer, load, reading) =>
+    progress(`round ${round}/${options.rounds} · ${peer} · ${load.name}: ${describe(question, reading)}`);
+  const readings = await measureRounds(wanted, loads, question.warmups, options, tell);
   environment.loadAfter = loadAverage();
-  const ratios = compare(readings, question.comparisons);
-  return { question: question.name, environment, rows: summarize(readings), ratios, skipped };
+  const rows = summarize(readings, question.figures);
+  const ratios = compare(readings, question.comparisons, question.figures);
+  const bars = judge(question.bars, rows, ratios);
+  const { figures, name, notes = [] } = question;
+  return { question: name, environment, figures, rows, ratios, bars, skipped, notes };
 }
 
-function concurrenciesOf(question: Question, options: BenchOptions): readonly number[] {
-  if (options.concurrencies.length > 0) return options.concurrencies;
-  return options.quick ? question.quickConcurrencies : question.concurrencies;
+/** Entries by name, all of them when no names are given. */
+function pick<T extends { readonly name: string }>(
+  what: string,
+  entries: readonly T[],
+  names: readonly string[],
+  missing: readonly string[] = [],
+): readonly T[] {
+  const unknown = names.filter((name) => !missing.includes(name) && !entries.some((entry) => entry.name === name));
+  if (unknown.length > 0) {
+    const known = entries.map((entry) => entry.name).join(", ");
+    throw new Error(`no such ${what}: ${unknown.join(", ")}; there are ${known}`);
+  }
+  return names.length === 0 ? entries : entries.filter((entry) => names.includes(entry.name));
+}
+
+function loadsOf(question: Question, options: BenchOptions): readonly Load[] {
+  const further = options.openLoop > 0 ? [openLoopAt(options.openLoop)] : [];
+  if (options.concurrencies.length > 0) {
+    const { method, messageBytes, messagesPerCall } = question.loads[0];
+    const like = { method, messageBytes, messagesPerCall };
+    return [...options.concurrencies.map((concurrency) => closedLoop(concurrency, like)), ...further];
+  }
+  if (options.loads.length === 0 && further.length > 0) return further;
+  const names = options.loads.length > 0 ? options.loads : options.quick ? question.quickLoads : [];
+  return [...pick("load", question.loads, names), ...further];
+}
+
+function describe(question: Question, { figures, errors, firstError }: Reading): string {
+  const failures = errors === 0 ? [] : [`${errors} ERRORS, first: ${firstError}`];
+  return [...question.figures.flatMap((key) => shown(key, figures)), `load ${loadAverage()}`, ...failures].join(" · ");
+}
+
+function shown(key: FigureKey, figures: Figures): string[] {
+  const value = figures[key];
+  return value === undefined ? [] : [`${FIGURE_TITLES[key]} ${figure(value)}`];
 }

@@ -1,8 +1,8 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { cpuMicroseconds } from "./cpu-time.ts";
 import { canPin } from "./pinning.ts";
+import { cpuMicroseconds, residentBytes } from "./process-usage.ts";
 
 /** A command line. */
 export interface Program {
@@ -10,6 +10,8 @@ export interface Program {
   readonly args: readonly string[];
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** False: it is not one of ours, what it prints on stdout is ignored. Default true. */
+  readonly printsLines?: boolean;
 }
 
 /** One line that a peer program printed: an object with whatever it has to say. */
@@ -46,7 +48,8 @@ export class Child {
     this.#process.stdin.on("error", () => {}); // it ended; `exit` says so
     this.#process.on("error", (error) => this.#ended(error.message));
     this.#process.on("exit", (code, signal) => this.#ended(`ended with ${signal ?? code}`));
-    createInterface({ input: this.#process.stdout }).on("line", (line) => this.#read(line));
+    if (program.printsLines === false) this.#process.stdout.resume();
+    else createInterface({ input: this.#process.stdout }).on("line", (line) => this.#read(line));
   }
 
   /** Waits for the next line that has `key`. One wait for each key at a time. Rejects when the program ends or stays silent. */
@@ -73,6 +76,15 @@ export class Child {
     const usage = this.next("cpu_seconds");
     this.#process.kill("SIGHUP");
     return Number((await usage).cpu_seconds) * 1e6;
+  }
+
+  /** Memory that it has now, in bytes, after it collected its garbage; NaN where it can't tell. */
+  async memory(): Promise<{ readonly rssBytes: number; readonly heapBytes: number }> {
+    const line = this.next("heap_bytes");
+    this.#process.kill("SIGHUP");
+    const usage = await line;
+    const rssBytes = residentBytes(this.#process.pid ?? 0) ?? Number(usage.rss_bytes ?? Number.NaN);
+    return { rssBytes, heapBytes: Number(usage.heap_bytes) };
   }
 
   /** Asks it to end and waits until it has; insists after 5 s. */

@@ -1,0 +1,80 @@
+import type { FigureKey } from "../load/reading.ts";
+import type { Environment } from "./environment.ts";
+import type { Report, Row, Verdict } from "./report.ts";
+import { type Column, figure, markdownTable, table } from "./table.ts";
+
+/** Headings of figures. CPU times are for one call, or one message of a stream. */
+export const FIGURE_TITLES: Readonly<Record<FigureKey, string>> = {
+  callsPerSecond: "calls/s",
+  messagesPerSecond: "messages/s",
+  megabytesPerSecond: "MB/s",
+  p50Ms: "p50 ms",
+  p99Ms: "p99 ms",
+  clientCpuUs: "client µs",
+  serverCpuUs: "server µs",
+  idleConnectionRssBytes: "connection RSS",
+  idleConnectionHeapBytes: "connection heap",
+  openCallServerHeapBytes: "open call, server",
+  openCallClientHeapBytes: "open call, client",
+};
+
+type RenderTable = (columns: readonly Column[], rows: readonly (readonly string[])[]) => string;
+
+/** The report as tables for people, or for a page in Markdown. */
+export function render(report: Report, asMarkdown = false): string {
+  const draw = asMarkdown ? markdownTable : table;
+  const rounds = Math.max(0, ...report.rows.map((row) => row.rounds));
+  const parts = [
+    `${rounds === 1 ? "One round" : `Medians of ${rounds} rounds`}; µs are CPU time of one call or message, memory is in bytes`,
+    rowsTable(report, draw),
+  ];
+  if (Object.keys(report.ratios).length > 0) parts.push(ratiosTable(report, draw));
+  if (report.bars.length > 0) parts.push(barsTable(report.bars, draw));
+  for (const note of report.notes) parts.push(note);
+  for (const [peer, reason] of Object.entries(report.skipped)) parts.push(`not measured: ${peer}, ${reason}`);
+  return [...parts, renderEnvironment(report.environment)].join("\n\n");
+}
+
+const left = (title: string): Column => ({ title, align: "left" });
+const right = (title: string): Column => ({ title, align: "right" });
+
+function rowsTable({ figures, rows }: Report, draw: RenderTable): string {
+  const [first, ...others] = figures.map((key) => right(FIGURE_TITLES[key]));
+  const columns = [left("peer"), right("load"), first, right("±"), ...others, right("errors")];
+  return draw(
+    columns,
+    rows.map((row) => [row.peer, row.load, ...rowFigures(row, figures), String(row.errors)]),
+  );
+}
+
+function rowFigures(row: Row, keys: readonly FigureKey[]): string[] {
+  const [first, ...others] = keys.map((key) => figure(row[key] ?? Number.NaN));
+  return [first, `${Math.round(row.spread * 100)} %`, ...others];
+}
+
+function ratiosTable({ figures, ratios }: Report, draw: RenderTable): string {
+  const columns = [left("bowline : peer"), right("load"), ...figures.map((key) => right(FIGURE_TITLES[key]))];
+  const rows = Object.entries(ratios).flatMap(([peer, byLoad]) =>
+    Object.entries(byLoad).map(([load, ratio]) => [
+      peer,
+      load,
+      ...figures.map((key) => figure(ratio[key] ?? Number.NaN)),
+    ]),
+  );
+  return draw(columns, rows);
+}
+
+function barsTable(bars: readonly Verdict[], draw: RenderTable): string {
+  const columns = [left("bar"), right("seen"), right("must"), right("goal"), left("")];
+  const rows = bars.map(({ what, value, kind, must, goal, isMet }) => {
+    const sign = kind === "floor" ? "≥" : "≤";
+    return [what, figure(value), `${sign} ${figure(must)}`, `${sign} ${figure(goal)}`, isMet ? "met" : "MISSED"];
+  });
+  return draw(columns, rows);
+}
+
+function renderEnvironment(environment: Environment): string {
+  const { node, cpu, cores, system, commit, placement, cpuTimeSource, loadBefore, loadAfter } = environment;
+  const build = commit === "" ? "" : ` · commit ${commit}`;
+  return `Node ${node} · ${cores} × ${cpu} · ${system}${build}\n${placement} · CPU time from ${cpuTimeSource} · load ${loadBefore} → ${loadAfter}`;
+}
