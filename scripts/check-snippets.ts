@@ -1,30 +1,43 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { type Finding, report } from "./findings.ts";
 import { run } from "./process.ts";
 import { exists, filesBelow, readText, root } from "./repository.ts";
+import { brokenLinks } from "./rules/links.ts";
 import { type Snippet, snippetsOf } from "./rules/snippets.ts";
 
 /**
- * Checks what README.md and docs/guide show.
+ * Checks what the READMEs and docs/guide show; with paths of pages as arguments, these alone.
  *
  * The blocks of one page are files of one folder and import each other by name. Blocks of .proto files are generated into
- * `gen/`, every `ts` block is type-checked, and `ts run` blocks must end with exit code 0 within 30 seconds.
+ * `gen/`, every `ts` block is type-checked, and `ts run` blocks must end with exit code 0 within 60 seconds.
  * A block that can't stand alone says `ts fragment`.
  */
-const RUN_TIMEOUT_MS = 30_000;
+const RUN_TIMEOUT_MS = 60_000;
 
-const pages = [
-  ...(exists("README.md") ? ["README.md"] : []),
-  ...filesBelow("docs/guide").filter((path) => path.endsWith(".md")),
-];
+/** What pages find as `certs/`: a page about TLS can't make certificates without tools that not every machine has. */
+const CERTIFICATES = "packages/bowline/test/certs";
+
+const asked = process.argv.slice(2);
+const pages = asked.length > 0 ? asked : [...["README.md", "README.zh-CN.md"].filter(exists), ...guidePages()];
 const counts = { checked: 0, run: 0, fragments: 0 };
-const findings: Finding[] = [];
 
-for (const page of pages) findings.push(...(await checkPage(page)));
+/** Pages that wait for their turn, as many at a time as there are cores; findings stand in the order of the pages. */
+const queue = pages.entries();
+const found: Finding[][] = [];
+async function checkNext(): Promise<void> {
+  for (const [index, page] of queue) found[index] = await checkPage(page);
+}
+await Promise.all(Array.from({ length: availableParallelism() }, checkNext));
+const findings = found.flat();
 
 const summary = `${pages.length} pages: ${counts.checked} blocks checked, ${counts.run} of them run, ${counts.fragments} fragments`;
 report(findings, pages.length === 0 ? "nothing to check: there is no README.md and no docs/guide/*.md" : summary);
+
+function guidePages(): string[] {
+  return filesBelow("docs/guide").filter((path) => path.endsWith(".md"));
+}
 
 async function checkPage(page: string): Promise<Finding[]> {
   let snippets: Snippet[];
@@ -33,9 +46,21 @@ async function checkPage(page: string): Promise<Finding[]> {
   } catch (error) {
     return [{ file: page, problem: (error as Error).message, fix: "see CONTRIBUTING.md, Documentation" }];
   }
+  const links = brokenLinks(page, readText(page), textAt).map(({ line, target, problem }) => {
+    return { file: page, line, problem: `the link ${target} leads nowhere: ${problem}`, fix: "correct the link" };
+  });
   const files = snippets.filter((each) => each.use !== "fragment");
   counts.fragments += snippets.length - files.length;
-  if (files.length === 0) return [];
+  return files.length === 0 ? links : [...links, ...(await checkBlocks(page, files))];
+}
+
+/** The text of a file, an empty one for a folder, undefined for nothing. */
+function textAt(path: string): string | undefined {
+  if (!exists(path)) return undefined;
+  return statSync(join(root, path)).isDirectory() ? "" : readText(path);
+}
+
+async function checkBlocks(page: string, files: readonly Snippet[]): Promise<Finding[]> {
   // In the repository, so that `bowline` resolves; not in node_modules, where Node refuses to run TypeScript.
   mkdirSync(join(root, ".cache"), { recursive: true });
   const folder = mkdtempSync(join(root, ".cache", "snippets-"));
@@ -47,6 +72,7 @@ async function checkPage(page: string): Promise<Finding[]> {
 }
 
 async function checkFiles(page: string, files: readonly Snippet[], folder: string): Promise<Finding[]> {
+  cpSync(join(root, CERTIFICATES), join(folder, "certs"), { recursive: true });
   for (const { file, text } of files) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     writeFileSync(join(folder, file), text);
@@ -62,12 +88,14 @@ async function checkFiles(page: string, files: readonly Snippet[], folder: strin
 
   const protos = files.filter((each) => each.file.endsWith(".proto")).map((each) => each.file);
   if (protos.length > 0) {
-    const args = [join(root, "packages/cli/src/bin.ts"), "generate", ...protos, "--out", "gen"];
+    // As a reader would: a folder proto/ needs no argument, and the code goes to src/gen where there is a src/.
+    const paths = protos.every((path) => path.startsWith("proto/")) ? [] : protos;
+    const args = [join(root, "packages/cli/src/bin.ts"), "generate", ...paths];
     const failed = failure(page, files[0], await run(process.execPath, args, { cwd: folder }), "bowline generate");
     if (failed !== undefined) return [failed];
   }
   counts.checked += files.filter((each) => each.language === "ts").length;
-  const failed = failure(page, files[0], await run("tsc", ["-p", "."], { cwd: folder }), "tsc");
+  const failed = failure(page, files[0], ofPage(await run("tsc", ["-p", "."], { cwd: folder })), "tsc");
   if (failed !== undefined) return [{ ...failed, problem: inPage(failed.problem, files) }];
   return runFiles(page, files, folder);
 }
@@ -92,6 +120,13 @@ function failure(
   if (ended.code === 0) return undefined;
   const problem = `${what} ended with ${ended.code}\n${ended.output.trimEnd()}`;
   return { file: page, line: snippet.line, problem, fix: "mend the page, or what it shows" };
+}
+
+/** What the compiler says of the page's own files; of what they import the step `types` tells, once. */
+function ofPage({ code, output }: { code: number; output: string }): { code: number; output: string } {
+  const messages = output.split(/\n(?! )/);
+  const own = messages.filter((message) => message !== "" && !message.startsWith("../"));
+  return { code: own.length === 0 && messages.length > 1 ? 0 : code, output: own.join("\n") };
 }
 
 /** Turns places in files, `main.ts(3,5)`, into lines of the page. */

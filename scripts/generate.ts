@@ -1,5 +1,7 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { run } from "./process.ts";
-import { exists, workspaceFolders } from "./repository.ts";
+import { exists, readText, root, workspaceFolders } from "./repository.ts";
 
 /** One run of the generator: folders of .proto files, where their import paths begin, and where the code goes. */
 interface Generated {
@@ -35,7 +37,7 @@ const table: readonly Generated[] = [
   ...["bench", "conformance", "sim", "test"].map(ofFolder),
 ];
 
-/** Regenerates all committed code that comes from .proto files; `--check` only compares. */
+/** Regenerates all committed code that comes from .proto files, and the page that comes from the limits; `--check` only compares. */
 const wanted = table.filter(({ include }) => exists(include));
 const flags = process.argv.includes("--check") ? ["--check"] : ["--clean"];
 
@@ -48,3 +50,14 @@ for (const { from, include, out } of wanted) {
   process.exitCode = 1;
 }
 if (wanted.length === 0) console.log("no folder has .proto files");
+
+// After the code: it imports the runtime, which imports what was just made.
+const { LIMITS_PAGE, limitsPage } = await import("./pages/limits-page.ts");
+const page = limitsPage();
+const isCurrent = exists(LIMITS_PAGE) && readText(LIMITS_PAGE) === page;
+const isWritten = !isCurrent && !process.argv.includes("--check");
+if (isWritten) writeFileSync(join(root, LIMITS_PAGE), page);
+console.log(
+  `limits and options → ${LIMITS_PAGE}: ${isCurrent || isWritten ? "up to date" : "failed\n  fix: npm run generate"}`,
+);
+if (!isCurrent && !isWritten) process.exitCode = 1;

@@ -22,7 +22,7 @@ export function generateCommand(terminal: Terminal): Command {
     .addOption(
       new Option(
         "--import-extension <extension>",
-        "of imports between generated files; default: ts if the tsconfig.json above allows it, else js",
+        "of imports between generated files; default: js if there is a tsconfig.json above that does not allow ts, else ts",
       ).choices(["ts", "js", "none"]),
     )
     .option("--check", "write nothing, fail when a generated file is missing or not up to date")

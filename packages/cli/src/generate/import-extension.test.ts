@@ -1,5 +1,7 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { workspaceFolder } from "../../test/workspace-folder.ts";
 import { importExtensionFor } from "./import-extension.ts";
 
@@ -23,6 +25,12 @@ describe("importExtensionFor", () => {
     const outer = '{ "compilerOptions": { "allowImportingTsExtensions": true } }';
     expect(await extension({ "tsconfig.json": outer, "src/tsconfig.json": "{}" })).toBe("js");
     expect(await extension({ "tsconfig.json": outer, "src/tsconfig.json": "{ broken" })).toBe("js");
+  });
+
+  it("is ts without a tsconfig.json: what runs the files then knows them by their real names", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "bowline-extension-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    expect(importExtensionFor(join(folder, "gen"))).toBe("ts");
   });
 
   it("follows extends: the last base wins, the file itself before all", async () => {

@@ -5,11 +5,12 @@ import type { ImportExtension } from "./emit/source-text.ts";
 
 /**
  * The extension that imports between generated files should have: `ts` if the nearest tsconfig.json above `folder` allows it
- * (allowImportingTsExtensions or rewriteRelativeImportExtensions, its own or of what it extends), else `js`.
+ * (allowImportingTsExtensions or rewriteRelativeImportExtensions, its own or of what it extends), else `js`. `ts` where there is no
+ * tsconfig.json: nothing is compiled there, and Node itself runs .ts files only under their real names.
  */
 export function importExtensionFor(folder: string): ImportExtension {
   const config = nearestConfig(folder);
-  if (config === undefined) return "js";
+  if (config === undefined) return "ts";
   const allows = (option: string): boolean => compilerOption(config, option, new Set()) === true;
   return allows("allowImportingTsExtensions") || allows("rewriteRelativeImportExtensions") ? "ts" : "js";
 }

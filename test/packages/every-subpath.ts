@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import {
+  after,
+  type Balancer,
+  before,
+  type CallOptions,
+  type Candidate,
+  type Channel,
+  type ChannelState,
+  type Client,
+  type ClientOptions,
+  Code,
+  type Codec,
+  type CodeName,
+  codeName,
+  createClient,
+  createServer,
+  type ErrorDetail,
+  HTTP2_LIMITS,
+  type Http2Limits,
+  type Idempotency,
+  type InterceptedCall,
+  type Interceptor,
+  type Logger,
+  Metadata,
+  type MetadataInit,
+  type Method,
+  type MethodKind,
+  type MethodStats,
+  quantileMs,
+  RpcError,
+  type RpcErrorReason,
+  type ServedCall,
+  type Server,
+  type ServerContext,
+  type ServerInterceptor,
+  type ServerOptions,
+  type ServerState,
+  type Service,
+  silentLogger,
+  type TlsSettings,
+  toCode,
+} from "bowline";
+import { fileDescriptors, type MessageInit, protobufCodec } from "bowline/codegen";
+import { debugInfo, errorInfo, findDetail, RetryInfoSchema, retryDelayMs, retryInfo } from "bowline/grpc/error-details";
+import { type LocalOptions, local } from "bowline/registry/local";
+import { memoryLinkPair, RawPeer, seededRandom, settle, VirtualClock } from "bowline/testing";
+import { file_packages_v1_knot, KnotSchema } from "../gen/packages/v1/knot_pb.ts";
+import { KnotService, type KnotServiceClient } from "../gen/packages/v1/knot_rpc.ts";
+import { callEverything } from "./knot-calls.ts";
+import { knotHandlers } from "./knot-handlers.ts";
+
+/**
+ * A program that uses every published subpath, and names what `bowline` exports: type-checked as its users' programs are, by
+ * several versions of TypeScript, and run.
+ */
+export interface Everything {
+  readonly balancer: Balancer<Candidate>;
+  readonly channel: readonly [Channel, ChannelState];
+  readonly options: readonly [
+    CallOptions,
+    ClientOptions,
+    ServerOptions,
+    LocalOptions,
+    TlsSettings,
+    Partial<Http2Limits>,
+  ];
+  readonly method: readonly [Method, MethodKind, Idempotency, Codec<Uint8Array>, Service];
+  readonly error: readonly [RpcError, RpcErrorReason, ErrorDetail, CodeName];
+  readonly server: readonly [Server, ServerState, ServerContext, MethodStats];
+  readonly metadata: MetadataInit;
+  readonly knot: MessageInit<typeof KnotSchema>;
+}
+
+const seen: string[] = [];
+const trace: Interceptor = (call: InterceptedCall, next) => {
+  seen.push(call.method.name);
+  return next(call);
+};
+const served: ServerInterceptor = (call: ServedCall, next) => next(call);
+const logger: Logger = silentLogger;
+const registry = local({ namespace: "every-subpath" });
+
+await using server = createServer({ listen: "127.0.0.1:0", interceptors: [served], drainAcceptMs: 0, logger });
+await server.add(KnotService, knotHandlers).start();
+const interceptors = [trace, before("retry", trace), after("trace", trace)];
+await using knots: Client<KnotServiceClient> = createClient(KnotService, server.address, { interceptors, registry });
+await callEverything(knots);
+assert.equal(seen.length, 15);
+assert.ok(server.stats.some((each: MethodStats) => quantileMs(each.histogram(), 0.5) >= 0));
+
+assert.equal(protobufCodec(KnotSchema).name, "proto");
+assert.ok(fileDescriptors(file_packages_v1_knot).length > 1);
+const error = new RpcError(Code.UNAVAILABLE, "later", {
+  details: [retryInfo({ delayMs: 20 }), errorInfo({}), debugInfo({})],
+});
+assert.equal(retryDelayMs(error), 20);
+assert.equal(findDetail(error, RetryInfoSchema)?.retryDelay?.nanos, 20_000_000);
+assert.equal(codeName(toCode(error.code)), "UNAVAILABLE");
+assert.equal(new Metadata({ tenant: "a" }).get("tenant"), "a");
+assert.ok(Object.keys(HTTP2_LIMITS).length > 0);
+await testingTools();
+
+async function testingTools(): Promise<void> {
+  const clock = new VirtualClock();
+  let fired = false;
+  clock.setTimeout(() => {
+    fired = true;
+  }, 1000);
+  await clock.advance(1000);
+  await settle();
+  assert.ok(fired);
+  assert.equal(seededRandom(1)(), seededRandom(1)());
+  assert.equal(memoryLinkPair().length, 2);
+  assert.equal(typeof RawPeer, "function");
+}
