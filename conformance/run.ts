@@ -3,12 +3,17 @@ import { writeFileSync } from "node:fs";
 import { judge, readKnownFailing } from "./harness/known-failing.ts";
 import { render, type SuiteSummary, skippedSuite, summarize } from "./harness/results.ts";
 import type { CaseResult, Programs, Suite } from "./harness/suite.ts";
+import { grpcurl, healthProbe } from "./suites/command-line.ts";
+import { connectClient, connectSelf, connectServer } from "./suites/connect.ts";
 import { goZeroChecks, grpcGoChecks } from "./suites/go-peers.ts";
 import { grpcGoClient, grpcGoServer, interopSelf } from "./suites/grpc-interop.ts";
 import { h2spec } from "./suites/h2spec.ts";
 import { h2specd } from "./suites/h2specd.ts";
+import { hpack } from "./suites/hpack.ts";
+import { soak, soakChannels, soakLarge } from "./suites/soak.ts";
 
 const SUITES: readonly Suite[] = [
+  hpack,
   h2spec(false),
   h2spec(true),
   h2specd(false),
@@ -21,19 +26,28 @@ const SUITES: readonly Suite[] = [
   interopSelf(true),
   grpcGoChecks,
   goZeroChecks,
+  connectServer,
+  connectClient,
+  connectSelf,
+  grpcurl,
+  healthProbe,
+  soak,
+  soakChannels,
+  soakLarge,
 ];
 
 const USAGE = `usage: npm run conformance [-- [--require-all] SUITE...]
-  SUITE          a name below, or its beginning: h2spec stands for h2spec and h2spec-tls; all without one
+  SUITE          a name below, or its beginning: h2spec stands for h2spec and h2spec-tls; without one, all but those marked *
   --require-all  a suite that can't be run here is a failure
 
-${SUITES.map((suite) => `  ${suite.name.padEnd(20)} ${suite.about}`).join("\n")}
+${SUITES.map((suite) => `  ${`${suite.name}${suite.isOptional === true ? " *" : ""}`.padEnd(20)} ${suite.about}`).join("\n")}
 `;
 
 function choose(wanted: readonly string[]): readonly Suite[] | undefined {
   const isNamed = (suite: Suite, name: string): boolean => suite.name === name || suite.name === `${name}-tls`;
   if (wanted.some((name) => !SUITES.some((suite) => isNamed(suite, name)))) return undefined;
-  return wanted.length === 0 ? SUITES : SUITES.filter((suite) => wanted.some((name) => isNamed(suite, name)));
+  if (wanted.length === 0) return SUITES.filter((suite) => suite.isOptional !== true);
+  return SUITES.filter((suite) => wanted.some((name) => isNamed(suite, name)));
 }
 
 /** One suite: its programs, its cases, its list. */

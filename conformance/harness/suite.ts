@@ -15,6 +15,8 @@ export interface Suite {
   readonly name: string;
   /** One line for people. */
   readonly about: string;
+  /** True: run only when it is named. */
+  readonly isOptional?: boolean;
   /** Finds or builds the programs that it needs, path by name. Rejects with the reason when they can't be had: it is skipped then. */
   prepare(): Promise<Programs>;
   /** Runs every case. Rejects when the suite broke down, which is a failure. */

@@ -3,7 +3,14 @@ import { fileURLToPath } from "node:url";
 import type { Programs } from "./suite.ts";
 
 /** Programs that conformance/tools/get knows. */
-export type ToolName = "h2spec" | "h2specd" | "grpc-go-server" | "grpc-go-client";
+export type ToolName =
+  | "h2spec"
+  | "h2specd"
+  | "grpc-go-server"
+  | "grpc-go-client"
+  | "connectconformance"
+  | "grpcurl"
+  | "grpc-health-probe";
 
 const GET = fileURLToPath(new URL("../tools/get", import.meta.url));
 

@@ -2,10 +2,17 @@
 import { parseArgs } from "node:util";
 import { type ClientOptions, createClient } from "bowline";
 import { TestService, UnimplementedService } from "../gen/grpc/testing/test_rpc.ts";
-import { INTEROP_CASES, type InteropCase } from "./interop-cases.ts";
+import { CountingRelay } from "./counting-relay.ts";
+import { type CountedClient, INTEROP_CASES, type InteropCase } from "./interop-cases.ts";
+import { COMPRESSION_CASES } from "./interop-compression.ts";
 import { channelSoak, rpcSoak } from "./interop-soak.ts";
 
-const CASES: Readonly<Record<string, InteropCase>> = { ...INTEROP_CASES, rpc_soak: rpcSoak, channel_soak: channelSoak };
+const CASES: Readonly<Record<string, InteropCase>> = {
+  ...INTEROP_CASES,
+  ...COMPRESSION_CASES,
+  rpc_soak: rpcSoak,
+  channel_soak: channelSoak,
+};
 
 const { values } = parseArgs({
   options: {
@@ -38,6 +45,20 @@ const options: ClientOptions = values.use_tls
 const test = createClient(TestService, target, options);
 const unimplemented = createClient(UnimplementedService, target, options);
 let channels = 0;
+
+async function connectCounted(): Promise<CountedClient> {
+  const relay = await CountingRelay.open(values.server_host, Number(values.server_port));
+  const counted = createClient(TestService, relay.address, options);
+  return {
+    test: counted,
+    receivedBytes: () => relay.receivedBytes,
+    close: () => {
+      counted.close();
+      relay.close();
+    },
+  };
+}
+
 try {
   await run({
     test,
@@ -47,6 +68,7 @@ try {
       const another = createClient(TestService, target, { ...options, maxWaitingCalls: 10_000 + ++channels });
       return { test: another, close: another.close };
     },
+    connectCounted,
     soak: {
       iterations: Number(values.soak_iterations),
       threads: Number(values.soak_num_threads),

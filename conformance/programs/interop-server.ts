@@ -9,7 +9,6 @@ import { announce } from "../../test/peers/peer-lines.ts";
 import {
   type EchoStatus,
   PayloadType,
-  type ResponseParameters,
   type SimpleRequest,
   type SimpleResponseSchema,
   type StreamingInputCallRequest,
@@ -21,6 +20,9 @@ import { TestService, type TestServiceHandlers } from "../gen/grpc/testing/test_
 /** Keys that the client wants back, one in the header and one in the trailer. */
 const ECHO_INITIAL = "x-grpc-test-echo-initial";
 const ECHO_TRAILING = "x-grpc-test-echo-trailing-bin";
+
+/** How answers are compressed when the client wants them so. */
+const COMPRESSION = "gzip";
 
 type Output = MessageInit<typeof StreamingOutputCallResponseSchema>;
 
@@ -41,14 +43,30 @@ function throwAsked(status: EchoStatus | undefined): void {
   if (status !== undefined && status.code !== Code.OK) throw new RpcError(status.code as Code, status.message);
 }
 
+/** Refuses a request that came otherwise than it says of itself. */
+function checkCompression(expected: { value: boolean } | undefined, context: ServerContext): void {
+  if (expected === undefined || expected.value === context.isCompressed) return;
+  const [wanted, seen] = expected.value ? ["compressed", "not"] : ["plain", "compressed"];
+  throw new RpcError(Code.INVALID_ARGUMENT, `a ${wanted} message was announced, but it was ${seen}`);
+}
+
+/** From now on each answer is compressed or not, as `isWanted` says when it is sent. */
+function compressEach(context: ServerContext): { isWanted: boolean } {
+  const decision = { isWanted: false };
+  context.compression = COMPRESSION;
+  context.compressIf = () => decision.isWanted;
+  return decision;
+}
+
 async function* outputs(
-  type: PayloadType,
-  parameters: readonly ResponseParameters[],
-  signal: AbortSignal,
+  { responseType, responseParameters }: StreamingOutputCallRequest,
+  context: ServerContext,
+  compression: { isWanted: boolean },
 ): AsyncIterable<Output> {
-  for (const { size, intervalUs } of parameters) {
-    if (intervalUs > 0) await delay(intervalUs / 1000, undefined, { signal });
-    yield { payload: payload(type, size) };
+  for (const { size, intervalUs, compressed } of responseParameters) {
+    if (intervalUs > 0) await delay(intervalUs / 1000, undefined, { signal: context.signal });
+    compression.isWanted = compressed?.value === true;
+    yield { payload: payload(responseType, size) };
   }
 }
 
@@ -57,9 +75,10 @@ async function* fullDuplex(
   context: ServerContext,
 ): AsyncIterable<Output> {
   echoMetadata(context);
+  const compression = compressEach(context);
   for await (const request of requests) {
     throwAsked(request.responseStatus);
-    yield* outputs(request.responseType, request.responseParameters, context.signal);
+    yield* outputs(request, context, compression);
   }
 }
 
@@ -67,20 +86,24 @@ async function* halfDuplex(
   requests: AsyncIterable<StreamingOutputCallRequest>,
   context: ServerContext,
 ): AsyncIterable<Output> {
-  for (const { responseType, responseParameters } of await collect(requests)) {
-    yield* outputs(responseType, responseParameters, context.signal);
-  }
+  const compression = compressEach(context);
+  for (const request of await collect(requests)) yield* outputs(request, context, compression);
 }
 
-async function sumOf(requests: AsyncIterable<StreamingInputCallRequest>): Promise<number> {
+async function sumOf(requests: AsyncIterable<StreamingInputCallRequest>, context: ServerContext): Promise<number> {
   let bytes = 0;
-  for await (const request of requests) bytes += request.payload?.body.length ?? 0;
+  for await (const request of requests) {
+    checkCompression(request.expectCompressed, context);
+    bytes += request.payload?.body.length ?? 0;
+  }
   return bytes;
 }
 
 function answer(request: SimpleRequest, context: ServerContext): MessageInit<typeof SimpleResponseSchema> {
+  checkCompression(request.expectCompressed, context);
   echoMetadata(context);
   throwAsked(request.responseStatus);
+  if (request.responseCompressed?.value === true) context.compression = COMPRESSION;
   const serverId = request.fillServerId ? `${hostname()}-${process.pid}` : "";
   return { payload: payload(request.responseType, request.responseSize), serverId, hostname: hostname() };
 }
@@ -104,8 +127,8 @@ server.add(served, {
     context.header.set("cache-control", "max-age=60, public");
     return answer(request, context);
   },
-  streamingOutputCall: (request, context) => outputs(request.responseType, request.responseParameters, context.signal),
-  streamingInputCall: async (requests) => ({ aggregatedPayloadSize: await sumOf(requests) }),
+  streamingOutputCall: (request, context) => outputs(request, context, compressEach(context)),
+  streamingInputCall: async (requests, context) => ({ aggregatedPayloadSize: await sumOf(requests, context) }),
   fullDuplexCall: fullDuplex,
   halfDuplexCall: halfDuplex,
 });

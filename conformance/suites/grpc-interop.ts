@@ -29,7 +29,13 @@ const CASES: readonly string[] = [
 ];
 
 /** Cases of the interop specification that grpc-go's programs lack: for our client and server together. */
-const OWN_CASES: readonly string[] = ["cacheable_unary", "concurrent_large_unary"];
+const OWN_CASES: readonly string[] = [
+  "concurrent_large_unary",
+  "client_compressed_unary",
+  "server_compressed_unary",
+  "client_compressed_streaming",
+  "server_compressed_streaming",
+];
 
 const CASE_TIMEOUT_MS = 30_000;
 
@@ -39,23 +45,11 @@ export function grpcGoClient(isTls: boolean): Suite {
     name: nameOf("grpc-go-client", isTls),
     about: `grpc-go's interop client on our server, ${wordFor(isTls)}`,
     prepare: () => installTools("grpc-go-client"),
-    run: async (programs) => {
-      const certificates = testCertificates(programs["grpc-go-client"]);
-      return withOwnServer(isTls, certificates, (port) => {
-        const tls = [
-          "-use_tls",
-          "-use_test_ca",
-          "-ca_file",
-          certificates.ca,
-          "-server_host_override",
-          certificates.serverName,
-        ];
-        const args = ["-server_host", "127.0.0.1", "-server_port", port, ...(isTls ? tls : [])];
-        return runCases(CASES, (name) => ({
-          command: programs["grpc-go-client"],
-          args: [...args, "-test_case", name],
-        }));
-      });
+    run: async ({ "grpc-go-client": program }) => {
+      const certificates = testCertificates(program);
+      return withOwnServer(isTls ? certificates : undefined, (port) =>
+        runCases(CASES, (name) => goClient(program, port, isTls ? certificates : undefined, name)),
+      );
     },
   };
 }
@@ -66,17 +60,11 @@ export function grpcGoServer(isTls: boolean): Suite {
     name: nameOf("grpc-go-server", isTls),
     about: `our interop client on grpc-go's server, ${wordFor(isTls)}`,
     prepare: () => installTools("grpc-go-server"),
-    run: async (programs) => {
-      const certificates = testCertificates(programs["grpc-go-server"]);
-      const port = String(await findFreePorts(1));
-      const tls = ["-use_tls", "-tls_cert_file", certificates.certificate, "-tls_key_file", certificates.key];
-      const server = new Child({ command: programs["grpc-go-server"], args: ["-port", port, ...(isTls ? tls : [])] });
-      try {
-        await untilOpen(Number(port));
-        return await runCases(CASES, (name) => ownClient(port, isTls, certificates, name));
-      } finally {
-        await server.stop();
-      }
+    run: async ({ "grpc-go-server": program }) => {
+      const certificates = isTls ? testCertificates(program) : undefined;
+      return withGoServer(program, certificates, (port) =>
+        runCases(CASES, (name) => ownClient(port, certificates, name)),
+      );
     },
   };
 }
@@ -88,9 +76,9 @@ export function interopSelf(isTls: boolean): Suite {
     about: `our interop client on our server, ${wordFor(isTls)}`,
     prepare: () => (isTls ? installTools("grpc-go-server") : installTools()),
     run: async (programs) => {
-      const certificates = testCertificates(programs["grpc-go-server"] ?? "");
-      return withOwnServer(isTls, certificates, (port) =>
-        runCases([...CASES, ...OWN_CASES], (name) => ownClient(port, isTls, certificates, name)),
+      const certificates = isTls ? testCertificates(programs["grpc-go-server"]) : undefined;
+      return withOwnServer(certificates, (port) =>
+        runCases([...CASES, ...OWN_CASES], (name) => ownClient(port, certificates, name)),
       );
     },
   };
@@ -104,24 +92,42 @@ function wordFor(isTls: boolean): string {
   return isTls ? "TLS" : "plaintext";
 }
 
-interface CommandLine {
+/** A program and its arguments. */
+export interface CommandLine {
   readonly command: string;
   readonly args: readonly string[];
 }
 
-function ownClient(port: string, isTls: boolean, certificates: TestCertificates, name: string): CommandLine {
-  const tls = ["--use_tls", "--ca_file", certificates.ca, "--server_host_override", certificates.serverName];
-  const args = ["--server_host=127.0.0.1", `--server_port=${port}`, `--test_case=${name}`, ...(isTls ? tls : [])];
+/** Our interop client with one case for the server on `port` of loopback; plaintext without certificates. */
+export function ownClient(port: string, certificates: TestCertificates | undefined, name: string): CommandLine {
+  const args = ["--server_host=127.0.0.1", `--server_port=${port}`, `--test_case=${name}`];
+  if (certificates !== undefined)
+    args.push("--use_tls", "--ca_file", certificates.ca, "--server_host_override", certificates.serverName);
   return ownProgram("interop-client", args);
 }
 
-async function withOwnServer(
-  isTls: boolean,
-  certificates: TestCertificates,
-  run: (port: string) => Promise<readonly CaseResult[]>,
-): Promise<readonly CaseResult[]> {
-  const tls = ["--cert", certificates.certificate, "--key", certificates.key];
-  const server = new Child(ownProgram("interop-server", isTls ? tls : []));
+/** The same with grpc-go's client. */
+export function goClient(
+  command: string,
+  port: string,
+  certificates: TestCertificates | undefined,
+  name: string,
+): CommandLine {
+  const args = ["-server_host", "127.0.0.1", "-server_port", port, "-test_case", name];
+  if (certificates !== undefined) {
+    args.push("-use_tls", "-use_test_ca", "-ca_file", certificates.ca);
+    args.push("-server_host_override", certificates.serverName);
+  }
+  return { command, args };
+}
+
+/** Runs something while our interop server listens; plaintext without certificates. */
+export async function withOwnServer<T>(
+  certificates: TestCertificates | undefined,
+  run: (port: string) => Promise<T>,
+): Promise<T> {
+  const tls = certificates === undefined ? [] : ["--cert", certificates.certificate, "--key", certificates.key];
+  const server = new Child(ownProgram("interop-server", tls));
   try {
     const { addr } = await server.next("ready");
     return await run(String(addr).split(":")[1]);
@@ -130,19 +136,38 @@ async function withOwnServer(
   }
 }
 
-/** One process a case, one after the other; it passes by ending with 0. */
-async function runCases(names: readonly string[], commandOf: (name: string) => CommandLine): Promise<CaseResult[]> {
+/** The same with grpc-go's server. */
+export async function withGoServer<T>(
+  command: string,
+  certificates: TestCertificates | undefined,
+  run: (port: string) => Promise<T>,
+): Promise<T> {
+  const port = String(await findFreePorts(1));
+  const args = ["-port", port];
+  if (certificates !== undefined)
+    args.push("-use_tls", "-tls_cert_file", certificates.certificate, "-tls_key_file", certificates.key);
+  const server = new Child({ command, args });
+  try {
+    await untilOpen(Number(port));
+    return await run(port);
+  } finally {
+    await server.stop();
+  }
+}
+
+/** One process a case, one after the other; it passes by ending with 0 in time. */
+export async function runCases(
+  names: readonly string[],
+  commandOf: (name: string) => CommandLine,
+  timeoutMs: number = CASE_TIMEOUT_MS,
+): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
   for (const id of names) {
     const { command, args } = commandOf(id);
-    const { code, stderr, stdout } = await runProgram(command, args, CASE_TIMEOUT_MS);
+    const { code, stderr, stdout } = await runProgram(command, args, timeoutMs);
+    const killed = code === null ? `killed after ${timeoutMs / 1000} s\n` : "";
     if (code === 0) results.push({ id, outcome: "passed" });
-    else
-      results.push({
-        id,
-        outcome: "failed",
-        detail: `${code === null ? "killed after 30 s\n" : ""}${tail(stdout + stderr)}`,
-      });
+    else results.push({ id, outcome: "failed", detail: `${killed}${tail(stdout + stderr)}` });
   }
   return results;
 }
