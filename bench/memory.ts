@@ -3,7 +3,7 @@ import { type MemoryAmounts, memoryContestant } from "./harness/memory/memory-co
 import type { Question } from "./harness/question.ts";
 import { go, grpcGoServer, type NodePeer, nodeProgram, nodeServer, peersOf } from "./peers/contestants.ts";
 
-const AMOUNTS: MemoryAmounts = { connections: 2000, openCalls: 5000 };
+const AMOUNTS: MemoryAmounts = { connections: 4000, openCalls: 5000 };
 const QUICK: MemoryAmounts = { connections: 100, openCalls: 100 };
 const GC = ["--expose-gc"];
 

@@ -23,7 +23,7 @@ export interface MemoryPair {
 /** Calls on one connection: no server's default allows fewer. */
 const CALLS_A_CONNECTION = 100;
 /** Connections and calls that come and go first, so that what is made once is there. */
-const WARMUP_CONNECTIONS = 100;
+const WARMUP_CONNECTIONS = 1000;
 /** Time for the last bytes to arrive and for timers of a connection's beginning, in ms. */
 const SETTLE_MS = 1000;
 /** Longer than any measurement. */

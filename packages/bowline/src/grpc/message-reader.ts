@@ -111,17 +111,40 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
   }
 
   next(): Promise<IteratorResult<T>> {
-    return new Promise((resolve, reject) => {
-      if (this.#waiting !== null) {
-        this.#line ??= [];
-        this.#line.push({ resolve, reject });
-        return;
-      }
-      if (this.#isEnded && this.#readAt < this.#writeAt) this.#heedWithdrawal();
-      this.#waiting = { resolve, reject };
-      this.#serve();
-      this.#hold();
-    });
+    if (this.#isEnded && this.#readAt < this.#writeAt && this.#waiting === null) this.#heedWithdrawal();
+    return this.#nextPlain() ?? new Promise((resolve, reject) => this.#wait({ resolve, reject }));
+  }
+
+  /** A message that is here as it was sent is given at once, without what waiting for one takes; null when there is none. */
+  #nextPlain(): Promise<IteratorResult<T>> | null {
+    const bytes = this.#backlog;
+    const at = this.#readAt;
+    if (this.#waiting !== null || this.#writeAt - at < PREFIX_BYTES || bytes[at] !== 0) return null;
+    const length = bytes.readUInt32BE(at + 1);
+    const start = at + PREFIX_BYTES;
+    if (start + length > this.#writeAt || length > this.#maxMessageBytes) return null;
+    let value: T;
+    try {
+      value = this.#codec.read(bytes, start, start + length);
+    } catch {
+      // Read again, and judged, by those who wait.
+      return null;
+    }
+    this.#readAt = start + length;
+    this.#wasCompressed = false;
+    this.#hold();
+    return Promise.resolve({ value, done: false });
+  }
+
+  #wait(waiting: Waiting<T>): void {
+    if (this.#waiting !== null) {
+      this.#line ??= [];
+      this.#line.push(waiting);
+      return;
+    }
+    this.#waiting = waiting;
+    this.#serve();
+    this.#hold();
   }
 
   /** The user left the loop: the call is cancelled unless it has ended. */

@@ -112,7 +112,7 @@ describe("broken blocks", () => {
     const decoder = newDecoder();
     // "0" to "00000000" end at each of the eight bits, 5 bits a symbol.
     for (let length = 1; length <= 8; length++) {
-      expect(decode(decoder, 0x04, text("0".repeat(length), true))).toBe(OK);
+      expect(decode(decoder, 0x01, text("0".repeat(length), true))).toBe(OK);
       expect(decoder.value(0)).toBe("0".repeat(length));
     }
   });
@@ -259,15 +259,64 @@ describe("the prefix", () => {
     }
   });
 
-  it("ends after 32 fields", () => {
+  it("holds a path in full, coded or not, as nghttp2 sends it", () => {
     const { options, derived } = counting();
     const decoder = newDecoder(options);
     decode(decoder, 0x82);
-    for (let round = 0; round < 5; round++) {
-      expect(decode(decoder, ...new Array<number>(100).fill(0x82))).toBe(OK);
-      expect([decoder.hasPrefix, decoder.count, decoder.totalFields]).toEqual([true, 68, 100]);
+    for (let round = 0; round < 3; round++) {
+      for (const path of ["/a.A/Long", "/b.B/Short"]) {
+        for (const isCoded of [false, true]) {
+          const expected = [
+            [":method", "GET"],
+            [":path", path],
+            [":scheme", "http"],
+          ];
+          expect(decode(decoder, 0x82, 0x04, text(path, isCoded), 0x86)).toBe(OK);
+          expect([decoder.hasPrefix, decoder.count, decoder.totalFields]).toEqual([true, 0, 3]);
+          expect(list(decoder)).toEqual(expected);
+          expect(decode(decoder, 0x82, 0x04, text(path, isCoded), 0x86, 0x00, text("k"), text("v"))).toBe(OK);
+          expect(list(decoder)).toEqual([...expected, ["k", "v"]]);
+          expect(decoder.listBytes).toBe(42 + 37 + path.length + 43 + 34);
+        }
+      }
     }
-    expect(new Set(derived)).toEqual(new Set([new Array<string>(32).fill(":method").join()]));
+    expect(derived).toEqual(new Array(4).fill(":method,:path,:scheme"));
+  });
+
+  it("ends before a path that is long, broken or cut off, which is judged as anywhere", () => {
+    const decoder = newDecoder();
+    decode(decoder, 0x82);
+    for (let round = 0; round < 2; round++) {
+      for (const length of [100, 124, 125, 126, 127, 128, 300]) {
+        const path = `/${"x".repeat(length - 1)}`;
+        expect(decode(decoder, 0x82, 0x04, text(path), 0x86)).toBe(OK);
+        expect(list(decoder)[1]).toEqual([":path", path]);
+        expect(decoder.totalFields).toBe(3);
+      }
+      // EOS in the value; a length beyond the block.
+      expect(decode(newDecoder(), 0x82, 0x04, 0x84, 0xff, 0xff, 0xff, 0xff)).toBe(COMPRESSION_ERROR);
+    }
+    const quiet = newDecoder();
+    decode(quiet, 0x82);
+    expect(decode(quiet, 0x82, 0x04, 0x84, 0xff, 0xff, 0xff, 0xff)).toBe(COMPRESSION_ERROR);
+    const cut = newDecoder();
+    decode(cut, 0x82);
+    expect(decode(cut, 0x82, 0x04, 0x05, 0x61)).toBe(COMPRESSION_ERROR);
+    const small = newDecoder({ maxListBytes: 100, maxFields: 2 });
+    decode(small, 0x82);
+    expect(decode(small, 0x82, 0x04, text(`/${"x".repeat(60)}`))).toBe(TOO_LARGE);
+    expect(decode(small, 0x82, 0x04, text("/"), 0x82)).toBe(TOO_LARGE);
+  });
+
+  it("ends after 128 octets", () => {
+    const { options, derived } = counting();
+    const decoder = newDecoder({ ...options, maxFields: 200 });
+    decode(decoder, 0x82);
+    for (let round = 0; round < 5; round++) {
+      expect(decode(decoder, ...new Array<number>(200).fill(0x82))).toBe(OK);
+      expect([decoder.hasPrefix, decoder.count, decoder.totalFields]).toEqual([true, 72, 200]);
+    }
+    expect(new Set(derived)).toEqual(new Set([new Array<string>(128).fill(":method").join()]));
   });
 
   it("is not used while blocks insert, and forgotten when they have", () => {
@@ -319,11 +368,15 @@ describe("the prefix", () => {
   it("an entry's derived value is not taken for a field that has its name alone, nor shared between decoders", () => {
     const one = newDecoder();
     const other = newDecoder();
-    decode(one, 0x84);
-    one.entry(0).derived = "route of /";
-    decode(one, 0x04, text("/elsewhere"));
-    expect([one.entry(0).derived, one.isIndexed(0), one.value(0)]).toEqual(["route of /", false, "/elsewhere"]);
-    decode(other, 0x04, text("/elsewhere"), 0x84);
+    decode(one, 0x85);
+    one.entry(0).derived = "route of /index.html";
+    decode(one, 0x05, text("/elsewhere"));
+    expect([one.entry(0).derived, one.isIndexed(0), one.value(0)]).toEqual([
+      "route of /index.html",
+      false,
+      "/elsewhere",
+    ]);
+    decode(other, 0x05, text("/elsewhere"), 0x85);
     expect([other.entry(0).derived, other.entry(1).derived]).toEqual([undefined, undefined]);
   });
 });

@@ -10,7 +10,7 @@ import {
   stringAt,
 } from "./header-block.ts";
 import { huffmanDecode, huffmanDecodedBytes, maxDecodedBytes } from "./huffman.ts";
-import { type CachedPrefix, endOfRun, PrefixCache } from "./prefix-cache.ts";
+import { type CachedPrefix, endOfRun, PATH_LITERAL, PrefixCache } from "./prefix-cache.ts";
 import { FIRST_DYNAMIC_INDEX, type Vocabulary, vocabularyOf } from "./static-table.ts";
 
 export { DecodeResult, type HeaderBlock, HeaderEntry } from "./header-block.ts";
@@ -251,7 +251,7 @@ export class HpackDecoder extends DecodedBlock {
     if (prefix === null) return start;
     this.hasPrefix = true;
     this.derived = prefix.derived;
-    this.totalFields = prefix.octets.length;
+    this.totalFields = prefix.count;
     this.listBytes = prefix.listBytes;
     return start + prefix.octets.length;
   }
@@ -259,20 +259,31 @@ export class HpackDecoder extends DecodedBlock {
   /** Null when there is no run, or one that is too large or broken: what is wrong is then found field by field. */
   #newPrefix(buffer: Buffer, start: number, blockEnd: number): CachedPrefix | null {
     const end = endOfRun(buffer, start, blockEnd);
-    if (end === start || end - start > this.#maxFields) return null;
+    if (end === start) return null;
     const entries: HeaderEntry[] = [];
     let listBytes = 0;
-    for (let at = start; at < end; at++) {
-      const entry = this.#entryAt(buffer[at] & 0x7f);
+    for (let at = start; at < end; ) {
+      const isPath = buffer[at] === PATH_LITERAL;
+      const entry = isPath ? this.#pathAt(buffer, at + 1, end) : this.#entryAt(buffer[at] & 0x7f);
       if (entry === null) return null;
       entries.push(entry);
       listBytes += entry.size;
+      at += isPath ? 2 + (buffer[at + 1] & 0x7f) : 1;
     }
-    if (listBytes > this.#maxListBytes) return null;
+    if (entries.length > this.#maxFields || listBytes > this.#maxListBytes) return null;
     const octets = new Uint8Array(buffer.subarray(start, end));
-    const prefix = { octets, derived: this.#derive(entries), listBytes };
+    const prefix = { octets, count: entries.length, derived: this.#derive(entries), listBytes };
     this.#cache?.add(prefix, this.#table.version);
     return prefix;
+  }
+
+  /** A `:path` whose value stands at `start`; null when that is broken. */
+  #pathAt(buffer: Buffer, start: number, end: number): HeaderEntry | null {
+    const name = this.#entryAt(PATH_LITERAL);
+    if (name === null || this.#string(buffer, start, end) < 0) return null;
+    const entry = new HeaderEntry(name.name, stringAt(this.#stringStart, this.#stringLength), name.token);
+    this.#scratchUsed = 0;
+    return entry;
   }
 
   /** Section 6.3: at most two, and the first not above the lowest bound since the last block. */
