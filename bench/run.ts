@@ -23,6 +23,10 @@ function list(): string {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv.includes("--help") || argv.includes("-h")) {
+    process.stdout.write(list());
+    return 0;
+  }
   let options: BenchOptions;
   try {
     options = readOptions(argv);

@@ -103,6 +103,43 @@ describe("a handler's context", () => {
   });
 });
 
+describe("a handler's header", () => {
+  it("reaches the client before the first answer when it is sent by itself, once", async () => {
+    const [answered, arrived] = [gate(), gate<string | undefined>()];
+    const scene = await scenes.start({
+      async say(text, context) {
+        context.header.set("a", "1");
+        context.sendHeader();
+        context.header.set("a", "2");
+        context.sendHeader();
+        await answered.opened;
+        return text;
+      },
+    });
+    const call = scene.client().say("x", { onHeader: (header) => arrived.open(header.get("a")) });
+    expect(await arrived.opened).toBe("1");
+    answered.open();
+    expect(await call).toBe("x");
+  });
+
+  it("that is more than the client accepts is refused, and the call can go on without", async () => {
+    const errors: unknown[] = [];
+    const scene = await scenes.start({
+      say(text, context) {
+        context.header.set("a", "x".repeat(100_000));
+        try {
+          context.sendHeader();
+        } catch (error) {
+          errors.push(error);
+        }
+        return text;
+      },
+    });
+    expect(await scene.client().say("x")).toBe("x");
+    expect(errors).toMatchObject([{ code: Code.INTERNAL, reason: "codec" }]);
+  });
+});
+
 describe("a handler's signal is aborted", () => {
   it("when the client cancels", async () => {
     const { scene, running } = await waiting();

@@ -6,6 +6,7 @@ import { CallContext } from "../rpc/call-context.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Metadata } from "../rpc/metadata.ts";
 import type { RpcError } from "../rpc/rpc-error.ts";
+import { dropExcess } from "./answer-metadata.ts";
 import type { MethodServer } from "./method-server.ts";
 import type { ServerContext } from "./server-context.ts";
 
@@ -64,6 +65,14 @@ export class ServerCall extends CallContext implements ServerContext {
   get trailer(): Metadata {
     this.stream.trailerMetadata ??= new Metadata();
     return this.stream.trailerMetadata;
+  }
+
+  sendHeader(): void {
+    const { stream } = this;
+    if (this.isOver || stream.hasBegun) return;
+    const excess = dropExcess(stream, null);
+    if (excess !== null) throw excess;
+    stream.sendHeaders();
   }
 
   get compression(): string {

@@ -18,6 +18,13 @@ export interface ServerContext {
   /** Metadata to send after the last message, beside the status. */
   readonly trailer: Metadata;
   /**
+   * Sends `header` now instead of with the first answer, so that a client need not wait for that. A second time, or after the first
+   * answer, it does nothing.
+   *
+   * @throws RpcError INTERNAL when they are more than the client accepts
+   */
+  sendHeader(): void;
+  /**
    * How the answers of this call are compressed: `gzip`, `deflate`, `br`, `zstd`, or `identity` for not at all. Default: the
    * server's option. It reads `identity` when the client does not take what was asked for: answers are sent as they are then, as
    * gRPC's compression.md demands. Set it before the first answer: the header that names it is sent with that.

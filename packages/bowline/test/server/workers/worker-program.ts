@@ -22,7 +22,7 @@ export interface ProgramOptions extends ServerOptions {
 }
 
 const { directory, broken, ...options } = JSON.parse(process.argv[2] ?? "{}") as ProgramOptions;
-const isBroken = broken !== undefined && process.env["BOWLINE_WORKER"]?.endsWith(":2") === true;
+const isBroken = broken !== undefined && process.env.BOWLINE_WORKER?.endsWith(":2") === true;
 
 /** Something that nobody closes: a process that ends by itself only would run for ever. */
 setInterval(() => {}, 60_000);
