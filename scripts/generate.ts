@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "./process.ts";
 import { exists, readText, root, workspaceFolders } from "./repository.ts";
+import { generateWellKnownTypes, WELL_KNOWN_TYPES } from "./well-known-types.ts";
 
 /** One run of the generator: folders of .proto files, where their import paths begin, and where the code goes. */
 interface Generated {
@@ -39,9 +40,11 @@ const table: readonly Generated[] = [
 
 /** Regenerates all committed code that comes from .proto files, and the page that comes from the limits; `--check` only compares. */
 const wanted = table.filter(({ include }) => exists(include));
-const flags = process.argv.includes("--check") ? ["--check"] : ["--clean"];
+const isCheck = process.argv.includes("--check");
 
 for (const { from, include, out } of wanted) {
+  // The codecs of the well-known types lie beside those of the runtime's own .proto files.
+  const flags = isCheck ? ["--check"] : out === WELL_KNOWN_TYPES ? [] : ["--clean"];
   const args = ["packages/cli/src/bin.ts", "generate", ...from, "--include", include, "--out", out, ...flags];
   const { code, output } = await run(process.execPath, args, { timeoutMs: 120_000 });
   console.log(`${include} → ${out}: ${code === 0 ? "up to date" : "failed"}`);
@@ -50,6 +53,14 @@ for (const { from, include, out } of wanted) {
   process.exitCode = 1;
 }
 if (wanted.length === 0) console.log("no folder has .proto files");
+
+const stale = await generateWellKnownTypes(isCheck);
+const isStale = isCheck && stale.length > 0;
+console.log(`google/protobuf → ${WELL_KNOWN_TYPES}: ${isStale ? `${stale.join(", ")} not up to date` : "up to date"}`);
+if (isStale) {
+  console.log("  fix: npm run generate");
+  process.exitCode = 1;
+}
 
 // After the code: it imports the runtime, which imports what was just made.
 const { LIMITS_PAGE, limitsPage } = await import("./pages/limits-page.ts");

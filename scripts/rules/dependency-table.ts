@@ -51,7 +51,7 @@ export const layers: readonly Layer[] = [
     path: "codec",
     layers: ["rpc"],
     node: ["zlib"],
-    nodeOf: { "codec/protobuf-codec.ts": ["worker_threads"] },
+    nodeOf: { "codec/wire/bytes.ts": ["worker_threads"] },
     packages: PROTOBUF,
     why: "messages and bytes are the same over any transport",
   },

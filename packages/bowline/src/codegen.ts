@@ -1,7 +1,41 @@
 /** What generated code imports, and nothing else: see `bowline generate`. */
 export type { MessageInitShape as MessageInit } from "@bufbuild/protobuf";
 export type { CallOptions } from "./client/call-options.ts";
+export type { Codec } from "./codec/codec.ts";
 export { fileDescriptors } from "./codec/file-descriptors.ts";
+export { messageCodec } from "./codec/generated-codec.ts";
 export { protobufCodec } from "./codec/protobuf-codec.ts";
+export { blankMessage } from "./codec/wire/blank-message.ts";
+export { boundJsonObject, decodeJsonObject, encodeJsonObject } from "./codec/wire/json-object.ts";
+export { booleanKey, countKeys, entryOf, putEntry, takeKeys, wholeKey } from "./codec/wire/map-entries.ts";
+export type { Reader } from "./codec/wire/reader.ts";
+export {
+  boundBytes,
+  boundBytesList,
+  boundText,
+  boundTexts,
+  boundUnknown,
+  boundVarints,
+  refuseOther,
+  unset,
+  writeUnknown,
+} from "./codec/wire/write-message.ts";
+export {
+  writeBool,
+  writeDouble,
+  writeFixed32,
+  writeFixed64,
+  writeFloat,
+  writeInt32,
+  writeInt64,
+  writeSfixed32,
+  writeSfixed64,
+  writeSint32,
+  writeSint64,
+  writeUint32,
+  writeUint64,
+  writeVarint,
+} from "./codec/wire/write-scalar.ts";
+export { endMessage, endPacked, varintBytes, writeBytes, writeText } from "./codec/wire/write-text.ts";
 export type { Service } from "./rpc/method.ts";
 export type { ServerContext } from "./server/server-context.ts";

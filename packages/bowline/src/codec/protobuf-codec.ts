@@ -1,9 +1,9 @@
-import { markAsUntransferable } from "node:worker_threads";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import type { Codec } from "./codec.ts";
 import { keepEncoded, takeEncoded } from "./kept-message.ts";
 import { protobufJsonCodec } from "./protobuf-json-codec.ts";
 import { decodeError, encodeError, messageOf } from "./protobuf-message.ts";
+import { copyBytes, viewBytes } from "./wire/bytes.ts";
 
 /** Messages within messages that are decoded before the input is refused; the default of every protobuf implementation. */
 const READ_OPTIONS = { recursionLimit: 100 };
@@ -55,12 +55,12 @@ class ProtobufCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc
   }
 
   read(source: Buffer, start: number, end: number): MessageShape<Desc> {
-    return decode(this.#schema, ownCopy(source, start, end));
+    // Fields of type bytes and unknown fields are views of what they were decoded from, and that is the connection's.
+    return decode(this.#schema, copyBytes(source, start, end));
   }
 
   own(bytes: Buffer): MessageShape<Desc> {
-    // As a Buffer its slices, and so fields of type bytes, would be Buffers.
-    return decode(this.#schema, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+    return decode(this.#schema, viewBytes(bytes, 0, bytes.length));
   }
 }
 
@@ -78,27 +78,4 @@ function encode<Desc extends DescMessage>(schema: Desc, message: MessageShape<De
   } catch (cause) {
     throw encodeError(schema, "", cause);
   }
-}
-
-/**
- * Fields of type bytes and unknown fields are views of what they were decoded from, and that is the connection's buffer.
- * Small messages are copied into slabs, as Buffer.from does: a fresh buffer a message costs 0.8 µs, twice the decoding.
- */
-const SLAB_BYTES = 16 * 1024;
-const MAX_BYTES_IN_SLAB = SLAB_BYTES >> 3;
-let slab = new ArrayBuffer(0);
-let slabUsed = 0;
-
-function ownCopy(source: Buffer, start: number, end: number): Uint8Array {
-  const length = end - start;
-  if (length > MAX_BYTES_IN_SLAB) return new Uint8Array(source.subarray(start, end));
-  if (slabUsed + length > slab.byteLength) {
-    slab = new ArrayBuffer(SLAB_BYTES);
-    markAsUntransferable(slab);
-    slabUsed = 0;
-  }
-  const copy = new Uint8Array(slab, slabUsed, length);
-  slabUsed += length;
-  for (let i = 0; i < length; i++) copy[i] = source[start + i];
-  return copy;
 }

@@ -84,7 +84,8 @@ export class ClientTransport {
   /**
    * Sends a unary request: HEADERS and DATA in one append. Only while `canSend`.
    *
-   * @throws RpcError if the message can't be encoded or the metadata are larger than the server takes; nothing was sent then
+   * @throws RpcError if the metadata are larger than the server takes, and nothing was sent then, or the message can't be encoded: if
+   *   that shows only while it is written, the stream was opened and is reset
    */
   sendUnary(stream: ClientStream, request: unknown): void {
     const codec = stream.method.input;
@@ -111,7 +112,12 @@ export class ClientTransport {
     // DATA
     at = to;
     const payloadAt = at + FRAME_HEADER_BYTES;
-    to = encode(codec, request, buffer, payloadAt + PREFIX_BYTES);
+    try {
+      to = encode(codec, request, buffer, payloadAt + PREFIX_BYTES);
+    } catch (error) {
+      stream.abandon(ErrorCode.CANCEL);
+      throw error;
+    }
     const length = to - payloadAt;
     writePrefix(buffer, payloadAt, false, length - PREFIX_BYTES);
     if (!connection.takeSendWindow(stream, length)) {
@@ -194,7 +200,13 @@ export class ClientTransport {
   #sendSlowly(stream: ClientStream, request: unknown, bound: number): void {
     this.open(stream);
     const id = stream.id;
-    const sent = stream.sendLast(request, bound);
+    let sent: void | Promise<void>;
+    try {
+      sent = stream.sendLast(request, bound);
+    } catch (error) {
+      stream.abandon(ErrorCode.CANCEL);
+      throw error;
+    }
     if (sent === undefined) return;
     sent.catch((error: unknown) => {
       if (stream.id === id && stream.transport === this) stream.unreadable(RpcError.from(error));

@@ -8,39 +8,51 @@ const RESERVED: ReadonlySet<string> = new Set(
     // Names of types in TypeScript.
     "any async bigint boolean declare never number object string symbol type undefined unknown " +
     // Globals of ECMAScript 2024 and the types of its library that generated code may name.
-    "AggregateError Array ArrayBuffer AsyncIterable AsyncIterator Atomics BigInt BigInt64Array BigUint64Array Boolean " +
-    "DataView Date Error EvalError FinalizationRegistry Float32Array Float64Array Function Infinity Int16Array Int32Array " +
+    "AggregateError Array ArrayBuffer AsyncIterable AsyncIterator Atomics BigInt BigInt64Array BigUint64Array Boolean Buffer " +
+    "DataView Date Error EvalError Extract FinalizationRegistry Float32Array Float64Array Function Infinity Int16Array Int32Array " +
     "Int8Array Intl Iterable Iterator JSON Map Math NaN Number Object Partial Promise Proxy RangeError Readonly Record " +
     "ReferenceError Reflect RegExp Set SharedArrayBuffer String Symbol SyntaxError TypeError URIError Uint16Array " +
     "Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakRef WeakSet globalThis isFinite isNaN parseFloat parseInt"
   ).split(" "),
 );
 
-/** Gives each thing in a file a name of its own: the one it should have, or that name with `$`, `$1`, `$2`… behind it. */
-export class CodeNames {
-  readonly #taken = new Set<string>();
-
-  /** The first name like `wanted` that is free; it is taken from then on. */
-  take(wanted: string): string {
-    let name = wanted;
-    for (let i = 0; RESERVED.has(name) || this.#taken.has(name); i++) name = `${wanted}$${i === 0 ? "" : i}`;
-    this.#taken.add(name);
-    return name;
-  }
-}
-
-/** What every object has already, and what turns an object into a promise for `await`. */
-const OBJECT_MEMBERS: ReadonlySet<string> = new Set(
+/** What every object has already. */
+export const OBJECT_MEMBERS: ReadonlySet<string> = new Set(
   (
-    "constructor hasOwnProperty isPrototypeOf propertyIsEnumerable toJSON toLocaleString toString valueOf then " +
+    "constructor hasOwnProperty isPrototypeOf propertyIsEnumerable toJSON toLocaleString toString valueOf " +
     "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__ __proto__"
   ).split(" "),
 );
 
+/** Gives each thing in a file a name of its own: the one it should have, or that name with `$`, `$1`, `$2`… behind it. */
+export class CodeNames {
+  readonly #taken = new Set<string>();
+  readonly #outer: CodeNames | undefined;
+
+  /** `outer` has the names around these, which must not be hidden. */
+  constructor(outer?: CodeNames) {
+    this.#outer = outer;
+  }
+
+  /** The first name like `wanted` that is free; it is taken from then on. */
+  take(wanted: string): string {
+    let name = wanted;
+    for (let i = 0; this.#isTaken(name); i++) name = `${wanted}$${i === 0 ? "" : i}`;
+    this.#taken.add(name);
+    return name;
+  }
+
+  #isTaken(name: string): boolean {
+    const isTakenHere = RESERVED.has(name) || OBJECT_MEMBERS.has(name) || this.#taken.has(name);
+    return isTakenHere || (this.#outer === undefined ? false : this.#outer.#isTaken(name));
+  }
+}
+
 /** Name of a method in TypeScript: that of the .proto with a small first letter, and a `$` behind it if objects have it already. */
 export function methodName(name: string): string {
   const plain = plainMethodName(name);
-  return OBJECT_MEMBERS.has(plain) ? `${plain}$` : plain;
+  // A client with a method `then` would be a promise to `await`.
+  return OBJECT_MEMBERS.has(plain) || plain === "then" ? `${plain}$` : plain;
 }
 
 /** The name that the method would have if JavaScript had not given it a meaning. */

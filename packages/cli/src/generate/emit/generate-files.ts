@@ -1,12 +1,12 @@
-import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import type { DescFile, DescMethod, DescService } from "@bufbuild/protobuf";
 import type { CodeGeneratorRequest, CodeGeneratorResponse } from "@bufbuild/protobuf/wkt";
 import type { GeneratedFile, Plugin } from "@bufbuild/protoplugin";
 import { CommandError } from "../../command-error.ts";
 import { generatedHead } from "./generated-head.ts";
 import { refuseNameClashes } from "./name-clash.ts";
 import type { PluginRuntime } from "./plugin-runtime.ts";
-import { type MessageNames, serviceFile, serviceFilePath } from "./service-file.ts";
-import type { ImportExtension } from "./source-text.ts";
+import { type MessageNames, rpcFile, rpcFilePath } from "./rpc-file.ts";
+import type { ImportExtension, ImportedName } from "./source-text.ts";
 
 /** A generated file; the same input gives the same text on every machine. */
 export interface GeneratedText {
@@ -26,12 +26,17 @@ export interface TargetFile {
 export interface GenerationRequest {
   /** An encoded google.protobuf.FileDescriptorSet with comments, imports first. */
   readonly descriptorSet: Uint8Array;
-  /** By import path the files whose services are wanted; messages are generated for what they import as well. */
+  /** By import path the files whose services are wanted; messages and their codecs are generated for what they import as well. */
   readonly targets: ReadonlyMap<string, TargetFile>;
   readonly importExtension: ImportExtension;
+  /** False leaves `*_pb.ts` to a protoc-gen-es of the user's own, which writes into the same folder. Default: true. */
+  readonly messages?: boolean;
 }
 
-/** Messages by protoc-gen-es, services by our own generator. Well-known types are imported from @bufbuild/protobuf instead. */
+/**
+ * Messages by protoc-gen-es, services and codecs by our own generator. Messages of google/protobuf are imported from
+ * @bufbuild/protobuf and their codecs from bowline, unless they are targets.
+ */
 export function generateFiles(request: GenerationRequest, runtime: PluginRuntime): GeneratedText[] {
   const { fromBinary, create } = runtime.protobuf;
   const { FileDescriptorSetSchema, CodeGeneratorRequestSchema } = runtime.wellKnownTypes;
@@ -42,7 +47,8 @@ export function generateFiles(request: GenerationRequest, runtime: PluginRuntime
     protoFile: files,
     sourceFileDescriptors: files,
   });
-  return [...messageFiles(input, request, runtime), ...serviceFiles(input, request, runtime)];
+  const messages = request.messages === false ? [] : messageFiles(input, request, runtime);
+  return [...messages, ...rpcFiles(input, request, runtime)];
 }
 
 function messageFiles(
@@ -67,23 +73,23 @@ function runMessagePlugin(input: CodeGeneratorRequest, plugin: Plugin): CodeGene
   }
 }
 
-function serviceFiles(
-  input: CodeGeneratorRequest,
-  request: GenerationRequest,
-  runtime: PluginRuntime,
-): GeneratedText[] {
+function rpcFiles(input: CodeGeneratorRequest, request: GenerationRequest, runtime: PluginRuntime): GeneratedText[] {
   const texts: GeneratedText[] = [];
   const plugin = runtime.protoplugin.createEcmaScriptPlugin({
     name: "bowline",
     version: "",
     generateTs(schema) {
+      const generated = new Set(schema.files);
       for (const file of schema.files) {
         const target = request.targets.get(file.proto.name);
-        if (file.services.length === 0 || target === undefined) continue;
-        refuseNameClashes(file, target);
-        const path = serviceFilePath(file);
+        const withServices = target !== undefined && file.services.length > 0;
+        if (!withServices && file.messages.length === 0) continue;
+        if (withServices) refuseNameClashes(file, target);
+        const path = rpcFilePath(file);
         const names = messageNames(schema.generateFile(path), runtime);
-        texts.push({ path, text: serviceFile(file, names, request.importExtension) });
+        const moduleOf = (other: DescFile): string => modulePath(other, generated);
+        const text = rpcFile({ file, names, extension: request.importExtension, withServices, moduleOf });
+        texts.push({ path, text });
       }
     },
   });
@@ -91,11 +97,16 @@ function serviceFiles(
   return texts;
 }
 
+/** Codecs of the well-known types come with bowline. */
+function modulePath(file: DescFile, generated: ReadonlySet<DescFile>): string {
+  return generated.has(file) || !isWellKnown(file.proto.name) ? `./${file.name}_rpc.js` : `bowline/${file.name}`;
+}
+
 /** The names that protoc-gen-es gave, as protoplugin's printer for one file knows them. */
 function messageNames(printer: GeneratedFile, runtime: PluginRuntime): MessageNames {
   return {
-    shape: (message) => printer.importShape(message),
-    schema: (desc) => printer.importSchema(desc),
+    shape: remembered((desc) => placed(printer.importShape(desc), desc.file)),
+    schema: remembered((desc) => placed(printer.importSchema(desc), desc.kind === "file" ? desc : desc.file)),
     comment: (desc: DescService | DescMethod) => {
       const { leading, trailing } = runtime.protoplugin.getComments(desc);
       return leading ?? trailing ?? "";
@@ -103,6 +114,32 @@ function messageNames(printer: GeneratedFile, runtime: PluginRuntime): MessageNa
   };
 }
 
+/** protoplugin walks the whole file for each name. */
+function remembered<T extends object>(find: (desc: T) => ImportedName): (desc: T) => ImportedName {
+  const known = new Map<T, ImportedName>();
+  return (desc) => {
+    let name = known.get(desc);
+    if (name === undefined) {
+      name = find(desc);
+      known.set(desc, name);
+    }
+    return name;
+  };
+}
+
+/** Messages of the well-known types are those of protobuf-es even when their codecs are generated. */
+function placed({ name, from }: ImportedName, file: DescFile): ImportedName {
+  return { name, from: isWellKnown(file.proto.name) && from.startsWith(".") ? "@bufbuild/protobuf/wkt" : from };
+}
+
+/** Others may put files of their own into google/protobuf. */
+export const WELL_KNOWN_FILES: readonly string[] = (
+  "any api compiler/plugin cpp_features descriptor duration empty field_mask go_features java_features source_context struct " +
+  "timestamp type wrappers"
+)
+  .split(" ")
+  .map((name) => `google/protobuf/${name}.proto`);
+
 function isWellKnown(importPath: string): boolean {
-  return importPath.startsWith("google/protobuf/");
+  return WELL_KNOWN_FILES.includes(importPath);
 }

@@ -40,7 +40,9 @@ export class SourceText {
   /** Gives what may be imported of a module its local names before others ask for them; unused ones are not imported. */
   reserve(from: string, names: readonly string[]): void {
     const module = this.#module(from);
-    for (const name of names) module.locals.set(name, this.names.take(name));
+    for (const name of names) {
+      if (!module.locals.has(name)) module.locals.set(name, this.names.take(name));
+    }
   }
 
   /** The local name of something that is used in types only. */
@@ -115,13 +117,18 @@ function distance(source: string): number {
   return source.split("/").filter((part) => part === "..").length;
 }
 
-/** The order of Biome's organizeImports: `_`, `$`, digits, letters of either case; the same on every machine. */
+/** The order of Biome's organizeImports: `_`, `$`, numbers by their size, `A`, `a`, `B`, `b`…; the same on every machine. */
 function compareNames(a: string, b: string): number {
   const [keyA, keyB] = [sortKey(a), sortKey(b)];
-  if (keyA !== keyB) return keyA < keyB ? -1 : 1;
-  return a < b ? -1 : a > b ? 1 : 0;
+  return keyA < keyB ? -1 : keyA > keyB ? 1 : 0;
 }
 
+/** Longer numbers in names are compared as text. */
+const MAX_DIGITS = 20;
+
+/** Each letter in lower case, followed by what tells it from the other case. */
 function sortKey(name: string): string {
-  return name.toLowerCase().replaceAll("_", "\u0000").replaceAll("$", "\u0001");
+  const letters = name.replace(/[A-Za-z]/g, (letter) => letter.toLowerCase() + (letter < "a" ? "\u0000" : "\u0001"));
+  const numbers = letters.replace(/\d+/g, (digits) => digits.padStart(MAX_DIGITS, "0"));
+  return numbers.replaceAll("_", "\u0000").replaceAll("$", "\u0001");
 }

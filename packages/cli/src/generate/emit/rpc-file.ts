@@ -1,21 +1,21 @@
-import type { DescFile, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
-import { methodName, plainMethodName } from "./code-names.ts";
+import type { DescEnum, DescFile, DescMessage, DescMethod, DescService } from "@bufbuild/protobuf";
+import { CodeNames, methodName, plainMethodName } from "./code-names.ts";
+import { type CodecNames, type CodecScope, nameCodecs, RUNTIME } from "./codec/codec-scope.ts";
+import { printCodecs, printFunctions, reserveForCodecs } from "./codec/message-codecs.ts";
+import { reserveRuntime } from "./codec/value-code.ts";
 import { docComment } from "./doc-comment.ts";
 import { generatedHead } from "./generated-head.ts";
 import { type ImportExtension, type ImportedName, MAX_WIDTH, SourceText } from "./source-text.ts";
 
-/** What other generators named the things that a file of services refers to. */
+/** What protoc-gen-es named the things that our own code refers to. */
 export interface MessageNames {
-  /** The type of a message. */
-  shape(message: DescMessage): ImportedName;
+  /** The type of a message or an enum. */
+  shape(desc: DescMessage | DescEnum): ImportedName;
   /** The descriptor of a message, file or service. */
   schema(desc: DescMessage | DescFile | DescService): ImportedName;
   /** The comment above, or behind, a declaration; empty without one. */
   comment(desc: DescService | DescMethod): string;
 }
-
-/** The module that holds all that generated code needs at run time. */
-const RUNTIME = "bowline/codegen";
 
 const KINDS = {
   unary: "unary",
@@ -28,28 +28,66 @@ const KINDS = {
 const IDEMPOTENCY = ["unknown", "none", "idempotent"] as const;
 
 /** Path of the generated file from the output folder. */
-export function serviceFilePath(file: DescFile): string {
+export function rpcFilePath(file: DescFile): string {
   return `${file.name}_rpc.ts`;
 }
 
-/** The text of `*_rpc.ts` for a file that declares services: of each, the client's type, the handlers' type, and the service itself. */
-export function serviceFile(file: DescFile, names: MessageNames, extension: ImportExtension): string {
-  const source = new SourceText(serviceFilePath(file), extension);
-  const services = file.services.map((service) => ({
-    service,
-    constant: source.names.take(names.schema(service).name),
-  }));
-  const exported = services.map((each) => ({
-    ...each,
-    client: source.names.take(`${each.service.name}Client`),
-    handlers: source.names.take(`${each.service.name}Handlers`),
-  }));
-  const printer = new ServicePrinter(source, names);
-  exported.forEach((each, index) => {
-    if (index > 0) source.print("");
-    printer.print(each);
-  });
+/** What to print of a file. */
+export interface RpcFile {
+  readonly file: DescFile;
+  readonly names: MessageNames;
+  readonly extension: ImportExtension;
+  /** False for files that are only imported: of those the messages are wanted, not the services. */
+  readonly withServices: boolean;
+  /** Module of the code for the messages of another file. */
+  moduleOf(file: DescFile): string;
+}
+
+/** The text of `*_rpc.ts`: of each service the client's type, the handlers' type, and the service itself; of each message its codec. */
+export function rpcFile(rpc: RpcFile): string {
+  const { file, names } = rpc;
+  const source = new SourceText(rpcFilePath(file), rpc.extension);
+  const { services, codecs } = nameExports(file, names, source.names);
+  const scope: CodecScope = { source, foreign: names, own: codecs, other: otherFiles(rpc) };
+  reserveRuntime(scope);
+  reserveForCodecs(scope);
+  const printer = new ServicePrinter(scope, names);
+  const printed = rpc.withServices ? services : [];
+  for (const each of printed) printer.printTypes(each);
+  printCodecs(scope);
+  for (const each of printed) printer.printService(each);
+  printFunctions(scope);
   return source.finish(generatedHead(file.proto.name));
+}
+
+/** What a file exports, and its names, which are the same whoever asks. */
+function nameExports(
+  file: DescFile,
+  names: MessageNames,
+  taken: CodeNames,
+): { readonly services: readonly ExportedService[]; readonly codecs: ReadonlyMap<DescMessage, CodecNames> } {
+  const constants = file.services.map((service) => ({ service, constant: taken.take(names.schema(service).name) }));
+  const services = constants.map((each) => ({
+    ...each,
+    client: taken.take(`${each.service.name}Client`),
+    handlers: taken.take(`${each.service.name}Handlers`),
+  }));
+  return { services, codecs: nameCodecs(file, taken, (message) => names.shape(message).name) };
+}
+
+function otherFiles(rpc: RpcFile): CodecScope["other"] {
+  const files = new Map<DescFile, ReadonlyMap<DescMessage, CodecNames>>();
+  return (message) => {
+    const { file } = message;
+    let codecs = files.get(file);
+    if (codecs === undefined) {
+      codecs = nameExports(file, rpc.names, new CodeNames()).codecs;
+      files.set(file, codecs);
+    }
+    const names = codecs.get(message);
+    if (names === undefined) throw new TypeError(`${message} is not among the messages of ${file}`);
+    return { from: rpc.moduleOf(file), names };
+  };
 }
 
 /** A service and the names of what is exported for it. */
@@ -61,28 +99,37 @@ interface ExportedService {
 }
 
 class ServicePrinter {
+  readonly #scope: CodecScope;
   readonly #source: SourceText;
   readonly #names: MessageNames;
 
-  constructor(source: SourceText, names: MessageNames) {
-    this.#source = source;
+  constructor(scope: CodecScope, names: MessageNames) {
+    this.#scope = scope;
+    this.#source = scope.source;
     this.#names = names;
-    source.reserve(RUNTIME, [
-      "CallOptions",
-      "MessageInit",
-      "ServerContext",
-      "Service",
-      "fileDescriptors",
-      "protobufCodec",
-    ]);
   }
 
-  print(exported: ExportedService): void {
+  /** What a client and a server see. */
+  printTypes(exported: ExportedService): void {
     this.#printClient(exported);
     this.#source.print("");
     this.#printHandlers(exported);
     this.#source.print("");
-    this.#printService(exported);
+  }
+
+  /** The service itself; behind the codecs, which it holds. */
+  printService({ service, constant, client, handlers }: ExportedService): void {
+    const file = this.#names.schema(service.file);
+    const comment = { text: "", fallback: `The service ${service.typeName}.`, isDeprecated: isDeprecated(service) };
+    this.#source.print(
+      ...docComment(comment, ""),
+      `export const ${constant}: ${this.#runtimeType("Service")}<${client}, ${handlers}> = {`,
+      `  typeName: ${JSON.stringify(service.typeName)},`,
+      ...(service.methods.length === 0 ? ["  methods: {},"] : ["  methods: {", ...this.#methods(service), "  },"]),
+      `  files: () => ${this.#runtimeValue("fileDescriptors")}(${this.#source.value(file)}),`,
+      "};",
+      "",
+    );
   }
 
   #printClient({ service, client }: ExportedService): void {
@@ -141,19 +188,6 @@ class ServicePrinter {
     return docComment(comment, "  ");
   }
 
-  #printService({ service, constant, client, handlers }: ExportedService): void {
-    const file = this.#names.schema(service.file);
-    const comment = { text: "", fallback: `The service ${service.typeName}.`, isDeprecated: isDeprecated(service) };
-    this.#source.print(
-      ...docComment(comment, ""),
-      `export const ${constant}: ${this.#runtimeType("Service")}<${client}, ${handlers}> = {`,
-      `  typeName: ${JSON.stringify(service.typeName)},`,
-      ...(service.methods.length === 0 ? ["  methods: {},"] : ["  methods: {", ...this.#methods(service), "  },"]),
-      `  files: () => ${this.#runtimeValue("fileDescriptors")}(${this.#source.value(file)}),`,
-      "};",
-    );
-  }
-
   #methods(service: DescService): string[] {
     return service.methods.flatMap((method) => [
       `    ${methodName(method.name)}: {`,
@@ -169,7 +203,10 @@ class ServicePrinter {
   }
 
   #codec(message: DescMessage): string {
-    return `${this.#runtimeValue("protobufCodec")}(${this.#source.value(this.#names.schema(message))})`;
+    const own = this.#scope.own.get(message);
+    if (own !== undefined) return own.codec;
+    const { from, names } = this.#scope.other(message);
+    return this.#source.value({ name: names.codec, from });
   }
 
   #runtimeType(name: string): string {
@@ -181,7 +218,7 @@ class ServicePrinter {
   }
 
   #init(message: DescMessage): string {
-    return `${this.#runtimeType("MessageInit")}<typeof ${this.#source.value(this.#names.schema(message))}>`;
+    return `${this.#runtimeType("MessageInit")}<typeof ${this.#source.type(this.#names.schema(message))}>`;
   }
 }
 

@@ -1,0 +1,42 @@
+import type { Codec } from "./codec.ts";
+
+/** Room for the next message; several small ones share it, as with Buffer.from. */
+const SLAB_BYTES = 64 * 1024;
+const MAX_BYTES_IN_SLAB = SLAB_BYTES >> 3;
+let slab: Buffer = Buffer.alloc(0);
+let used = 0;
+
+/**
+ * The message as bytes, for everything that is no call: a store, a queue, a file. They belong to the caller.
+ *
+ * @throws RpcError INTERNAL, reason `codec`, when the message can't be encoded
+ */
+export function toBytes<T>(codec: Codec<T>, message: T): Uint8Array<ArrayBuffer> {
+  const bound = codec.measure(message);
+  if (bound > MAX_BYTES_IN_SLAB) {
+    const whole = Buffer.allocUnsafeSlow(bound);
+    return plain(whole, 0, codec.write(message, whole, 0));
+  }
+  if (used + bound > slab.length) {
+    slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    used = 0;
+  }
+  const start = used;
+  used = codec.write(message, slab, start);
+  return plain(slab, start, used);
+}
+
+/**
+ * The message in these bytes, which it may keep: fields of type bytes show parts of them.
+ *
+ * @throws RpcError INTERNAL, reason `codec`, when they are no such message; RESOURCE_EXHAUSTED, reason `limit`, when its objects
+ *   would take far more memory than the bytes
+ */
+export function fromBytes<T>(codec: Codec<T>, bytes: Uint8Array): T {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return codec.own === undefined ? codec.read(buffer, 0, buffer.length) : codec.own(buffer);
+}
+
+function plain(buffer: Buffer, start: number, end: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer.buffer as ArrayBuffer, buffer.byteOffset + start, end - start);
+}

@@ -1,0 +1,150 @@
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import { putEntry } from "./map-entries.ts";
+import type { Reader } from "./reader.ts";
+import { boundText } from "./write-message.ts";
+import { notA, writeDouble } from "./write-scalar.ts";
+import { endMessage, writeText } from "./write-text.ts";
+
+/*
+ * google.protobuf.Struct as protobuf-es holds it in fields: a JSON object (protobuf.dev/reference/protobuf/google.protobuf).
+ * Struct { map<string, Value> fields = 1; }   ListValue { repeated Value values = 1; }
+ * Value { oneof kind { NullValue null_value = 1; double number_value = 2; string string_value = 3; bool bool_value = 4;
+ *                      Struct struct_value = 5; ListValue list_value = 6; } }
+ */
+
+/** The most bytes that `encodeJsonObject` writes. */
+export function boundJsonObject(object: JsonObject): number {
+  let bytes = 0;
+  for (const key of Object.keys(object)) bytes += 14 + boundText(key) + boundValue(object[key]);
+  return bytes;
+}
+
+function boundValue(value: JsonValue | undefined): number {
+  if (typeof value === "string") return 1 + boundText(value);
+  if (Array.isArray(value)) return value.reduce<number>((sum, each) => sum + 6 + boundValue(each), 6);
+  return typeof value === "object" && value !== null ? 6 + boundJsonObject(value) : 9;
+}
+
+/** Writes the content of a Struct. What JSON does not know (undefined, functions) becomes an empty Value. */
+export function encodeJsonObject(object: JsonObject, out: Buffer, at: number): number {
+  if (typeof object !== "object" || object === null) throw notA("JSON object", object);
+  let to = at;
+  for (const key of Object.keys(object)) {
+    out[to] = 10;
+    out[to + 2] = 10;
+    const valueAt = writeText(out, to + 3, key);
+    out[valueAt] = 18;
+    to = endMessage(out, to + 1, endMessage(out, valueAt + 1, encodeValue(object[key], out, valueAt + 2)));
+  }
+  return to;
+}
+
+function encodeValue(value: JsonValue | undefined, out: Buffer, at: number): number {
+  switch (typeof value) {
+    case "string":
+      out[at] = 26;
+      return writeText(out, at + 1, value);
+    case "number":
+      out[at] = 17;
+      return writeDouble(out, at + 1, value);
+    case "boolean":
+      out[at] = 32;
+      out[at + 1] = value ? 1 : 0;
+      return at + 2;
+    case "object":
+      return encodeObject(value, out, at);
+    default:
+      return at;
+  }
+}
+
+function encodeObject(value: JsonObject | readonly JsonValue[] | null, out: Buffer, at: number): number {
+  if (value === null) {
+    out[at] = 8;
+    out[at + 1] = 0;
+    return at + 2;
+  }
+  if (!Array.isArray(value)) {
+    out[at] = 42;
+    return endMessage(out, at + 1, encodeJsonObject(value as JsonObject, out, at + 2));
+  }
+  out[at] = 50;
+  let to = at + 2;
+  for (const each of value) {
+    out[to] = 10;
+    to = endMessage(out, to + 1, encodeValue(each, out, to + 2));
+  }
+  return endMessage(out, at + 1, to);
+}
+
+/**
+ * Reads the content of a Struct; one that comes again goes on with `into`. Unknown fields are dropped, for a JSON object has no place
+ * for them.
+ */
+export function decodeJsonObject(reader: Reader, end: number, into: JsonObject = {}): JsonObject {
+  return readFields(reader, end, into);
+}
+
+function readFields(reader: Reader, end: number, into: JsonObject): JsonObject {
+  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
+    if (tag === 10) readEntry(reader, reader.openEntry(), into);
+    else reader.skip(tag);
+  }
+  return into;
+}
+
+function readEntry(reader: Reader, end: number, into: JsonObject): void {
+  let key = "";
+  let value: JsonValue = null;
+  for (let tag = reader.entryTag(end); tag !== 0; tag = reader.entryTag(end)) {
+    if (tag === 10) key = reader.key();
+    else if (tag === 18) value = readValue(reader, reader.open(VALUE_BYTES), value);
+    else reader.skip(tag);
+  }
+  putEntry(into, key, value);
+}
+
+/** A property and what it holds, about. */
+const VALUE_BYTES = 32;
+
+function readValue(reader: Reader, end: number, before: JsonValue): JsonValue {
+  let value = before;
+  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
+    switch (tag) {
+      case 8:
+        reader.int32();
+        value = null;
+        break;
+      case 17:
+        value = reader.double();
+        break;
+      case 26:
+        value = reader.string();
+        break;
+      case 32:
+        value = reader.bool();
+        break;
+      case 42:
+        value = readFields(reader, reader.open(VALUE_BYTES), isObject(value) ? value : {});
+        break;
+      case 50:
+        value = readList(reader, reader.open(VALUE_BYTES), Array.isArray(value) ? value : []);
+        break;
+      default:
+        reader.skip(tag);
+    }
+  }
+  return value;
+}
+
+function readList(reader: Reader, end: number, into: JsonValue[]): JsonValue[] {
+  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
+    if (tag === 10) into.push(readValue(reader, reader.open(VALUE_BYTES), null));
+    else reader.skip(tag);
+  }
+  return into;
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

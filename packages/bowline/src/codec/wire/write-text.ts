@@ -1,0 +1,97 @@
+import { notA, writeVarint } from "./write-scalar.ts";
+
+/** Buffer's own UTF-8 writer without the checks around it; there on all lines of Node, yet undocumented. */
+type WriteUtf8 = (this: Buffer, text: string, at: number) => number;
+
+const native = Buffer.prototype as unknown as { readonly utf8Write?: WriteUtf8 };
+
+const writeUtf8: WriteUtf8 =
+  native.utf8Write ??
+  function writePlain(this: Buffer, text: string, at: number): number {
+    return this.write(text, at, "utf8");
+  };
+
+/** Up to this many UTF-16 units a loop is faster than the call into the runtime; their bytes are less than 128, whatever they are. */
+const SHORT = 16;
+
+/**
+ * Writes text as UTF-8 behind its length and returns the position behind it. Lone surrogates become U+FFFD, as in TextEncoder.
+ *
+ * @throws RangeError when it is no string
+ */
+export function writeText(out: Buffer, at: number, text: string): number {
+  if (typeof text !== "string") throw notA("string", text);
+  const units = text.length;
+  if (units > SHORT) return writeLongText(out, at, text);
+  let to = at + 1;
+  for (let i = 0; i < units; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) {
+      out[to++] = unit;
+    } else if (unit < 0x800) {
+      out[to++] = 0xc0 | (unit >> 6);
+      out[to++] = 0x80 | (unit & 0x3f);
+    } else if ((unit & 0xf800) !== 0xd800) {
+      out[to++] = 0xe0 | (unit >> 12);
+      out[to++] = 0x80 | ((unit >> 6) & 0x3f);
+      out[to++] = 0x80 | (unit & 0x3f);
+    } else {
+      // One half of a pair of surrogates, or a lone one.
+      return writeLongText(out, at, text);
+    }
+  }
+  out[at] = to - at - 1;
+  return to;
+}
+
+/** The length is guessed as if all were ASCII; other text may have to move by a byte. */
+function writeLongText(out: Buffer, at: number, text: string): number {
+  const reserved = varintBytes(text.length);
+  const written = writeUtf8.call(out, text, at + reserved);
+  return endPacked(out, at, reserved, at + reserved + written);
+}
+
+/**
+ * Writes bytes behind their length and returns the position behind them.
+ *
+ * @throws RangeError when they are no Uint8Array
+ */
+export function writeBytes(out: Buffer, at: number, bytes: Uint8Array): number {
+  if (!(bytes instanceof Uint8Array)) throw notA("bytes", bytes);
+  const to = writeVarint(out, at, bytes.length);
+  if (bytes.length > 32) {
+    out.set(bytes, to);
+    return to + bytes.length;
+  }
+  for (let i = 0; i < bytes.length; i++) out[to + i] = bytes[i];
+  return to + bytes.length;
+}
+
+/** How many bytes a varint takes. */
+export function varintBytes(value: number): number {
+  if (value < 0x80) return 1;
+  if (value < 0x4000) return 2;
+  if (value < 0x20_0000) return 3;
+  return value < 0x1000_0000 ? 4 : 5;
+}
+
+/**
+ * Puts the length at `at` in front of a message that was written behind one byte left free for it, and returns the position behind the
+ * message. A message of 128 bytes or more moves to make room.
+ */
+export function endMessage(out: Buffer, at: number, end: number): number {
+  const length = end - at - 1;
+  if (length > 127) return endPacked(out, at, 1, end);
+  out[at] = length;
+  return end;
+}
+
+/** `endMessage` for what was written behind `reserved` bytes. */
+export function endPacked(out: Buffer, at: number, reserved: number, end: number): number {
+  const start = at + reserved;
+  const length = end - start;
+  const needed = varintBytes(length);
+  if (needed !== reserved) out.copyWithin(at + needed, start, end);
+  writeVarint(out, at, length);
+  return at + needed + length;
+}

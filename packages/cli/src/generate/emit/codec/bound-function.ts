@@ -1,0 +1,136 @@
+import type { DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
+import { CodeNames } from "../code-names.ts";
+import { type CodecNames, type CodecScope, runtime } from "./codec-scope.ts";
+import { hasIntegerKeys, isDelimited, tagBytes, tagOf, wireTypeOf } from "./field-code.ts";
+import { scalarCode } from "./scalar-code.ts";
+import { boundMessage } from "./value-code.ts";
+
+/** What a field adds to the bound. */
+interface Share {
+  /** Whatever the message holds. */
+  readonly bytes: number;
+  /** Expressions to add. */
+  readonly terms: readonly string[];
+  /** Statements that add to `bytes`. */
+  readonly lines: readonly string[];
+}
+
+const MAX_LENGTH_BYTES = 5;
+
+/** Lines of the function that says how many bytes a message takes at most; `init` is the type of its parameter. */
+export function boundFunction(scope: CodecScope, message: DescMessage, names: CodecNames, init: string): string[] {
+  const scopeNames = new CodeNames(scope.source.names);
+  for (const name of ["message", "bytes", "item", "key"]) scopeNames.take(name);
+  const shares = message.members.map((member) => {
+    return member.kind === "oneof" ? oneofShare(scope, member) : fieldShare(scope, member, scopeNames);
+  });
+  const bytes = shares.reduce((sum, share) => sum + share.bytes, 0);
+  const terms = [...shares.flatMap((share) => share.terms), `${runtime(scope, "boundUnknown")}(message)`];
+  const lines = shares.flatMap((share) => share.lines);
+  const first = bytes === 0 ? terms.join(" + ") : [bytes, ...terms].join(" + ");
+  const body = lines.length === 0 ? [`return ${first};`] : [`let bytes = ${first};`, ...lines, "return bytes;"];
+  return [
+    `/** The most bytes that \`${names.encode}\` writes. */`,
+    `export function ${names.bound}(message: ${init}): number {`,
+    ...body.map((line) => `  ${line}`),
+    "}",
+  ];
+}
+
+function fieldShare(scope: CodecScope, field: DescField, names: CodeNames): Share {
+  if (field.fieldKind === "list") return listShare(scope, field, names);
+  if (field.fieldKind === "map") return mapShare(scope, field, names);
+  const property = `message.${field.localName}`;
+  if (field.message === undefined) return scalarShare(scope, field, property);
+  const local = names.take(field.localName);
+  const value = boundMessage(scope, field, local);
+  const line = `if (${local} != null) bytes += ${frameBytes(field)} + ${value};`;
+  return { bytes: 0, terms: [], lines: [`const ${local} = ${property};`, line] };
+}
+
+function scalarShare(scope: CodecScope, field: DescField, value: string): Share {
+  const { maxBytes, write } = scalarCode(field.scalar);
+  const bytes = tagBytes(tagOf(field, wireTypeOf(field))) + maxBytes;
+  const bound = write === "writeText" ? "boundText" : "boundBytes";
+  return { bytes, terms: maxBytes > 0 ? [] : [`${runtime(scope, bound)}(${value})`], lines: [] };
+}
+
+/** Tag and length of a message, or the tags around a group. */
+function frameBytes(field: DescField): number {
+  return isDelimited(field) ? 2 * tagBytes(tagOf(field, 4)) : tagBytes(tagOf(field, 2)) + MAX_LENGTH_BYTES;
+}
+
+function listShare(scope: CodecScope, field: DescField & { fieldKind: "list" }, names: CodeNames): Share {
+  const property = `message.${field.localName}`;
+  const { maxBytes, write, wireType } = scalarCode(field.scalar);
+  const tag = tagBytes(tagOf(field, wireTypeOf(field)));
+  if (field.listKind !== "message" && maxBytes === 0) {
+    const bound = runtime(scope, write === "writeText" ? "boundTexts" : "boundBytesList");
+    return { bytes: 0, terms: [`${bound}(${property}, ${tag})`], lines: [] };
+  }
+  const local = names.take(field.localName);
+  const lines = [`const ${local} = ${property};`];
+  if (field.listKind === "message") {
+    const value = boundMessage(scope, field, "item");
+    lines.push(`if (${local} != null) for (const item of ${local}) bytes += ${frameBytes(field)} + ${value};`);
+  } else if (field.packed && wireType === 0 && maxBytes > 1) {
+    const bound = runtime(scope, "boundVarints");
+    lines.push(`if (${local} != null) bytes += ${tag + MAX_LENGTH_BYTES} + ${bound}(${local}, ${maxBytes});`);
+  } else if (field.packed) {
+    lines.push(`if (${local} != null) bytes += ${tag + MAX_LENGTH_BYTES} + ${times(maxBytes)}${local}.length;`);
+  } else {
+    lines.push(`if (${local} != null) bytes += ${times(tag + maxBytes)}${local}.length;`);
+  }
+  return { bytes: 0, terms: [], lines };
+}
+
+function times(factor: number): string {
+  return factor === 1 ? "" : `${factor} * `;
+}
+
+function mapShare(scope: CodecScope, field: DescField & { fieldKind: "map" }, names: CodeNames): Share {
+  const local = names.take(field.localName);
+  const keyBytes = scalarCode(field.mapKey).maxBytes;
+  const terms = keyBytes > 0 ? [] : [`${runtime(scope, "boundText")}(key)`];
+  // Tags and lengths of the entry, then those of key and value.
+  let bytes = tagBytes(tagOf(field, 2)) + MAX_LENGTH_BYTES + 2 + keyBytes;
+  const value = `${runtime(scope, "entryOf")}(${local}, key)`;
+  if (field.message !== undefined) {
+    bytes += MAX_LENGTH_BYTES;
+    terms.push(boundMessage(scope, field, value));
+  } else {
+    const { maxBytes, write } = scalarCode(field.scalar);
+    bytes += maxBytes;
+    if (maxBytes === 0) terms.push(`${runtime(scope, write === "writeText" ? "boundText" : "boundBytes")}(${value})`);
+  }
+  const lines = [`const ${local} = message.${field.localName};`];
+  if (terms.length === 0) {
+    const count = hasIntegerKeys(field) ? `${runtime(scope, "countKeys")}(${local})` : `Object.keys(${local}).length`;
+    lines.push(`if (${local} != null) bytes += ${bytes} * ${count};`);
+  } else {
+    const sum = [bytes, ...terms].join(" + ");
+    lines.push(`if (${local} != null) for (const key of Object.keys(${local})) bytes += ${sum};`);
+  }
+  return { bytes: 0, terms: [], lines };
+}
+
+/** The largest of the members whose size is known, and what the others add when they are chosen. */
+function oneofShare(scope: CodecScope, oneof: DescOneof): Share {
+  let largest = 0;
+  const cases: string[] = [];
+  const chosen = `message.${oneof.localName}`;
+  for (const field of oneof.fields) {
+    const [bytes, term] =
+      field.message !== undefined
+        ? [frameBytes(field), boundMessage(scope, field, `${chosen}.value`)]
+        : oneofScalar(scope, field, `${chosen}.value`);
+    if (term === undefined) largest = Math.max(largest, bytes);
+    else cases.push(`if (${chosen}?.case === ${JSON.stringify(field.localName)}) bytes += ${bytes} + ${term};`);
+  }
+  return { bytes: largest, terms: [], lines: cases };
+}
+
+function oneofScalar(scope: CodecScope, field: DescField, value: string): [number, string | undefined] {
+  const { bytes, terms } = scalarShare(scope, field, value);
+  return [bytes, terms[0]];
+}

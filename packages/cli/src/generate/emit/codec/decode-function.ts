@@ -1,0 +1,277 @@
+import type { DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
+import { CodeNames, OBJECT_MEMBERS } from "../code-names.ts";
+import { MAX_WIDTH } from "../source-text.ts";
+import { type CodecNames, type CodecScope, RUNTIME, runtime, schemaOf } from "./codec-scope.ts";
+import { hasPrototype, isImplicit, messageForm, tagOf, wireTypeOf, zeroOf } from "./field-code.ts";
+import { SCALAR, scalarCode } from "./scalar-code.ts";
+import { createOf, readMessage, readScalar } from "./value-code.ts";
+
+/** Lines of the function that reads a message of the type `shape`, and of what it needs beside it. */
+export function decodeFunction(scope: CodecScope, message: DescMessage, names: CodecNames, shape: string): string[] {
+  const locals = new CodeNames(scope.source.names);
+  for (const name of ["reader", "end", "into", "tag", "message", "unknown", "value", "last", "key", "part"])
+    locals.take(name);
+  const reader = scope.source.type({ name: "Reader", from: RUNTIME });
+  const printer = new DecodePrinter(scope, message, locals, shape);
+  return [
+    ...printer.beside(),
+    `/** Reads a ${message.typeName} up to \`end\`, which is what the reader gave; one that comes again goes on with \`into\`. */`,
+    `export function ${names.decode}(reader: ${reader}, end: number, into?: ${shape}): ${shape} {`,
+    ...printer.body().map((line) => `  ${line}`),
+    "}",
+  ];
+}
+
+/** A case of the switch over tags: its statements without `break`. */
+interface Case {
+  readonly tag: number;
+  readonly lines: readonly string[];
+}
+
+class DecodePrinter {
+  readonly #scope: CodecScope;
+  readonly #message: DescMessage;
+  readonly #shape: string;
+  /** Where a member's value is while the message is read: a local variable, or a property of the message itself. */
+  readonly #places = new Map<DescField | DescOneof, string>();
+  /** The function that makes an empty message, for messages with defaults on a prototype. */
+  readonly #blank: string | undefined;
+
+  constructor(scope: CodecScope, message: DescMessage, locals: CodeNames, shape: string) {
+    this.#scope = scope;
+    this.#message = message;
+    this.#shape = shape;
+    this.#blank = hasPrototype(message) ? scope.source.names.take(`blank${shape}`) : undefined;
+    for (const member of message.members) {
+      const { localName } = member;
+      this.#places.set(member, this.#blank === undefined ? locals.take(localName) : `message.${localName}`);
+    }
+  }
+
+  beside(): string[] {
+    if (this.#blank === undefined) return [];
+    const blank = runtime(this.#scope, "blankMessage");
+    return [`const ${this.#blank} = /*@__PURE__*/ ${blank}(${schemaOf(this.#scope, this.#message)});`, ""];
+  }
+
+  body(): string[] {
+    return [...this.#declarations(), ...this.#loop(), ...this.#result()];
+  }
+
+  #place(member: DescField | DescOneof): string {
+    return this.#places.get(member) as string;
+  }
+
+  /** The member's type, however it is held. */
+  #type(member: { readonly localName: string }): string {
+    return `${this.#shape}[${JSON.stringify(member.localName)}]`;
+  }
+
+  #declarations(): string[] {
+    const unknown = `${this.#scope.source.type({ name: "UnknownField", from: "@bufbuild/protobuf" })}[] | undefined`;
+    const { members } = this.#message;
+    if (this.#blank !== undefined) return [...this.#blankDeclarations(), `let unknown: ${unknown} = message.$unknown;`];
+    const locals = members.map((member) => this.#local(member));
+    const again = members.map((member) => {
+      const place = this.#place(member);
+      return place === member.localName ? place : `${member.localName}: ${place}`;
+    });
+    const taken = wrapped("if (into !== undefined) ({ ", [...again, "$unknown: unknown"], " } = into);");
+    return [...locals, `let unknown: ${unknown};`, ...taken];
+  }
+
+  #blankDeclarations(): string[] {
+    const starts = this.#message.members.flatMap((member) => {
+      const value = this.#startOf(member);
+      return value === undefined ? [] : [`  ${this.#place(member)} = ${value};`];
+    });
+    const blank = `const message = into ?? ${this.#blank}();`;
+    return starts.length === 0 ? [blank] : [blank, "if (into === undefined) {", ...starts, "}"];
+  }
+
+  /** The declaration of the local variable that holds a member while the message is read. */
+  #local(member: DescField | DescOneof): string {
+    const place = this.#place(member);
+    const type = this.#type(member);
+    const value = this.#startOf(member);
+    const isLate = member.kind === "oneof" || member.scalar === SCALAR.bytes;
+    const isList = member.kind === "field" && (member.fieldKind === "list" || member.fieldKind === "map");
+    if (value === undefined || (isLate && !isList)) return `let ${place}: ${type} | undefined;`;
+    if (isList) return `let ${place}: ${type} = ${value};`;
+    return member.kind === "field" && member.enum !== undefined
+      ? `let ${place}: ${type} = ${zeroOf(member)};`
+      : `let ${place} = ${value};`;
+  }
+
+  /** What an empty message has as this member; undefined when it has none. */
+  #startOf(member: DescField | DescOneof): string | undefined {
+    if (member.kind === "oneof") return "{ case: undefined }";
+    if (member.fieldKind === "list") return "[]";
+    if (member.fieldKind === "map") return "{}";
+    if (member.fieldKind === "message" || !isImplicit(member)) return undefined;
+    return member.enum === undefined ? zeroOf(member) : `${zeroOf(member)} as ${this.#type(member)}`;
+  }
+
+  #loop(): string[] {
+    const head = "for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {";
+    const unknown = "unknown = reader.unknown(tag, unknown);";
+    const cases = this.#message.fields.flatMap((field) => this.#cases(field));
+    if (cases.length === 0) return [head, `  ${unknown}`, "}"];
+    const printed = cases.flatMap(({ tag, lines }) => {
+      const isBlock = lines.length > 1;
+      const body = lines.map((line) => `      ${line}`);
+      return isBlock
+        ? [`    case ${tag}: {`, ...body, "      break;", "    }"]
+        : [`    case ${tag}:`, ...body, "      break;"];
+    });
+    return [head, "  switch (tag) {", ...printed, "    default:", `      ${unknown}`, "  }", "}"];
+  }
+
+  /** A property that every object has already (`hasOwnProperty`) is not missing in a literal, but of another type. */
+  #literal(properties: readonly string[]): string[] {
+    const isOdd = this.#message.members.some((member) => OBJECT_MEMBERS.has(member.localName));
+    if (isOdd) return wrapped("const message = { ", properties, ` } as unknown as ${this.#shape};`);
+    return wrapped(`const message: ${this.#shape} = { `, properties, " };");
+  }
+
+  #cases(field: DescField): Case[] {
+    const tag = tagOf(field, wireTypeOf(field));
+    if (field.fieldKind === "map") return [{ tag, lines: this.#entry(field) }];
+    if (field.fieldKind === "list") return this.#listCases(field, tag);
+    const place = this.#place(field.oneof ?? field);
+    if (field.oneof !== undefined) return [{ tag, lines: this.#member(field, field.oneof, tag) }];
+    if (field.message !== undefined) {
+      return [{ tag, lines: [`${place} = ${readMessage(this.#scope, field, place)};`] }];
+    }
+    const type = this.#type(field);
+    if (field.enum !== undefined && !field.enum.open) {
+      return [{ tag, lines: closedEnum(field, tag, `${place} = value as ${type};`) }];
+    }
+    return [{ tag, lines: [`${place} = ${readScalar(field, type)};`] }];
+  }
+
+  #listCases(field: DescField & { fieldKind: "list" }, tag: number): Case[] {
+    const place = this.#place(field);
+    if (field.listKind === "message") return [{ tag, lines: [`${place}.push(${readMessage(this.#scope, field)});`] }];
+    const push = `${place}.push(${readScalar(field, `${this.#type(field)}[number]`)});`;
+    const single = { tag, lines: [push] };
+    if (scalarCode(field.scalar).wireType === 2) return [single];
+    const packed = ["const last = reader.openPacked();", `while (reader.hasMore(last)) ${push}`];
+    return [{ tag: tagOf(field, 2), lines: packed }, single];
+  }
+
+  #member(field: DescField, oneof: DescOneof, tag: number): string[] {
+    const place = this.#place(oneof);
+    const name = JSON.stringify(field.localName);
+    const set = (value: string): string => `${place} = { case: ${name}, value: ${value} };`;
+    if (field.enum !== undefined && !field.enum.open)
+      return closedEnum(field, tag, set(`value as ${memberType(this.#type(oneof), name)}`));
+    if (field.message === undefined) return [set(readScalar(field, memberType(this.#type(oneof), name)))];
+    const type = memberType(this.#type(oneof), name);
+    const before = `const value: ${type} | undefined = ${place}?.case === ${name} ? ${place}.value : undefined;`;
+    return [before, set(readMessage(this.#scope, field, "value"))];
+  }
+
+  #entry(field: DescField & { fieldKind: "map" }): string[] {
+    const place = this.#place(field);
+    const key = keyCode(field);
+    const type = `${this.#type(field)}[${key.zero === "0" ? "number" : "string"}]`;
+    const isMessage = field.message !== undefined;
+    const value = isMessage ? readMessage(this.#scope, field, "value") : readScalar(field, type);
+    const missing = isMessage ? this.#emptyMessage(field) : mapZero(field);
+    const isLate = isMessage || field.scalar === SCALAR.bytes;
+    return [
+      "const last = reader.openEntry();",
+      `let key = ${key.zero};`,
+      isLate
+        ? `let value: ${type} | undefined;`
+        : `let value${field.enum === undefined ? "" : `: ${type}`} = ${missing};`,
+      "for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {",
+      `  if (part === ${8 + scalarCode(field.mapKey).wireType}) key = ${key.read};`,
+      `  else if (part === ${16 + (isMessage ? 2 : scalarCode(field.scalar).wireType)}) value = ${value};`,
+      "  else reader.skip(part);",
+      "}",
+      `${runtime(this.#scope, "putEntry")}(${place}, key, value${isLate ? ` ?? ${missing}` : ""});`,
+    ];
+  }
+
+  #emptyMessage(field: DescField): string {
+    if (messageForm(field) === "json") return "{}";
+    return `${createOf(this.#scope)}(${schemaOf(this.#scope, field.message as DescMessage)})`;
+  }
+
+  #result(): string[] {
+    if (this.#blank !== undefined) return ["if (unknown !== undefined) message.$unknown = unknown;", "return message;"];
+    const always: string[] = [`$typeName: ${JSON.stringify(this.#message.typeName)}`];
+    const sometimes: string[] = [];
+    for (const member of this.#message.members) {
+      const place = this.#place(member);
+      const { localName } = member;
+      if (member.kind === "oneof") always.push(`${localName}: ${place} ?? { case: undefined }`);
+      else if (member.fieldKind === "message" || (isSingular(member) && !isImplicit(member))) {
+        sometimes.push(`if (${place} !== undefined) message.${localName} = ${place};`);
+      } else if (isSingular(member) && member.scalar === SCALAR.bytes) {
+        always.push(`${localName}: ${place} ?? new Uint8Array(0)`);
+      } else always.push(place === localName ? place : `${localName}: ${place}`);
+    }
+    return [
+      ...this.#literal(always),
+      ...sometimes,
+      "if (unknown !== undefined) message.$unknown = unknown;",
+      "return message;",
+    ];
+  }
+}
+
+function isSingular(field: DescField): boolean {
+  return field.fieldKind === "scalar" || field.fieldKind === "enum";
+}
+
+function memberType(oneof: string, name: string): string {
+  return `Extract<${oneof}, { case: ${name} }>["value"]`;
+}
+
+/** A value that the enum does not declare is an unknown field. */
+function closedEnum(field: DescField, tag: number, set: string): string[] {
+  return [
+    "const value = reader.int32();",
+    `if (${isDeclared(field.enum?.values.map((value) => value.number) ?? [])}) ${set}`,
+    `else unknown = reader.unknownEnum(${tag}, value, unknown);`,
+  ];
+}
+
+/** A condition that is true for the numbers of an enum, as few ranges as there are. */
+function isDeclared(numbers: readonly number[]): string {
+  const sorted = [...new Set(numbers)].sort((a, b) => a - b);
+  const ranges: [number, number][] = [];
+  for (const number of sorted) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  const tests = ranges.map(([from, to]) =>
+    from === to ? `value === ${from}` : `(value >= ${from} && value <= ${to})`,
+  );
+  return tests.length === 1 ? tests[0].replace(/^\((.*)\)$/, "$1") : tests.join(" || ");
+}
+
+/** Keys are property names: numbers as they are, everything else as text. */
+function keyCode(field: DescField & { fieldKind: "map" }): { readonly zero: string; readonly read: string } {
+  const { read, zero } = scalarCode(field.mapKey);
+  if (field.mapKey === SCALAR.string) {
+    return { zero: '""', read: field.utf8Validation ? "reader.key()" : "reader.lenientString()" };
+  }
+  if (zero === "0") return { zero, read: `reader.${read}()` };
+  return { zero: zero === "false" ? '"false"' : '"0"', read: `String(reader.${read}())` };
+}
+
+function mapZero(field: DescField & { fieldKind: "map" }): string {
+  return field.enum === undefined ? scalarCode(field.scalar).zero : String(field.enum.values[0].number);
+}
+
+/** A list in one line, or one item a line when it is too long. The lines stand two columns in. */
+function wrapped(head: string, items: readonly string[], tail: string): string[] {
+  const line = `${head}${items.join(", ")}${tail}`;
+  if (line.length + 2 <= MAX_WIDTH) return [line];
+  return [head.trimEnd(), ...items.map((each) => `  ${each},`), tail.trimStart()];
+}

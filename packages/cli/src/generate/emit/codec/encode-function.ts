@@ -1,0 +1,171 @@
+import type { DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
+import { CodeNames } from "../code-names.ts";
+import { type CodecNames, type CodecScope, runtime } from "./codec-scope.ts";
+import { hasIntegerKeys, hasPrototype, isImplicit, isRequired, shownDefault, tagOf, zeroOf } from "./field-code.ts";
+import { isLong, SCALAR, scalarCode } from "./scalar-code.ts";
+import { writeSized, writeTag, writeValue } from "./value-code.ts";
+
+/** Lines of the function that writes a message; `init` is the type of its parameter. */
+export function encodeFunction(scope: CodecScope, message: DescMessage, names: CodecNames, init: string): string[] {
+  const locals = new CodeNames(scope.source.names);
+  for (const name of ["message", "out", "at", "to", "end", "item", "key", "reserved"]) locals.take(name);
+  const printer = new EncodePrinter(scope, message, locals);
+  return [
+    `/** Writes a ${message.typeName} into \`out\` from \`at\` on and returns the position behind it. */`,
+    `export function ${names.encode}(message: ${init}, out: Buffer, at: number): number {`,
+    `  ${runtime(scope, "refuseOther")}(message, ${JSON.stringify(message.typeName)});`,
+    ...printer.body().map((line) => `  ${line}`),
+    "}",
+  ];
+}
+
+/** Fields in order of their numbers; members of a oneof that follow each other make one switch. */
+type Step = DescField | readonly DescField[];
+
+class EncodePrinter {
+  readonly #scope: CodecScope;
+  readonly #message: DescMessage;
+  readonly #locals: CodeNames;
+  readonly #oneofs = new Map<DescOneof, string>();
+
+  constructor(scope: CodecScope, message: DescMessage, locals: CodeNames) {
+    this.#scope = scope;
+    this.#message = message;
+    this.#locals = locals;
+  }
+
+  body(): string[] {
+    const unknown = `return ${runtime(this.#scope, "writeUnknown")}(message, out, `;
+    const steps = this.#steps();
+    if (steps.length === 0) return [`${unknown}at);`];
+    const lines = steps.flatMap((step) => (Array.isArray(step) ? this.#chosen(step) : this.#field(step as DescField)));
+    return ["let to = at;", ...lines, `${unknown}to);`];
+  }
+
+  #steps(): Step[] {
+    const steps: Step[] = [];
+    for (const field of this.#message.fields.toSorted((a, b) => a.number - b.number)) {
+      const last = steps.at(-1);
+      if (field.oneof === undefined) steps.push(field);
+      else if (Array.isArray(last) && last[0].oneof === field.oneof) last.push(field);
+      else steps.push([field]);
+    }
+    return steps;
+  }
+
+  #chosen(fields: readonly DescField[]): string[] {
+    const oneof = fields[0].oneof as DescOneof;
+    const lines: string[] = [];
+    let local = this.#oneofs.get(oneof);
+    if (local === undefined) {
+      local = this.#locals.take(oneof.localName);
+      this.#oneofs.set(oneof, local);
+      lines.push(`const ${local} = message.${oneof.localName};`);
+    }
+    const write = (field: DescField): string[] => writeValue(this.#scope, field, `${local}.value`);
+    if (fields.length === 1) {
+      const body = indented(write(fields[0]));
+      return [...lines, `if (${local}?.case === ${JSON.stringify(fields[0].localName)}) {`, ...body, "}"];
+    }
+    const cases = fields.flatMap((field) => [
+      `  case ${JSON.stringify(field.localName)}:`,
+      ...[...write(field), "break;"].map((line) => `    ${line}`),
+    ]);
+    return [...lines, `switch (${local}?.case) {`, ...cases, "}"];
+  }
+
+  #field(field: DescField): string[] {
+    const local = this.#locals.take(field.localName);
+    const declared = `const ${local} = message.${field.localName};`;
+    if (field.fieldKind === "list") return [declared, ...this.#list(field, local)];
+    if (field.fieldKind === "map") return [declared, ...this.#map(field, local)];
+    const body = writeValue(this.#scope, field, local);
+    if (isRequired(field)) {
+      const refuse = `if (!(${this.#isSet(field, local)})) throw ${runtime(this.#scope, "unset")}();`;
+      return [declared, refuse, ...body];
+    }
+    return [declared, `if (${this.#isSet(field, local)}) {`, ...indented(body), "}"];
+  }
+
+  #isSet(field: DescField, local: string): string {
+    const given = `${local} != null`;
+    if (field.message !== undefined) return given;
+    if (isImplicit(field)) return `${given} && ${differsFromZero(field, local)}`;
+    if (!hasPrototype(this.#message)) return given;
+    const own = `Object.hasOwn(message, ${JSON.stringify(field.localName)})`;
+    const shown = shownDefault(field);
+    return shown === undefined ? `${given} && ${own}` : `${given} && (${local} !== ${shown} || ${own})`;
+  }
+
+  #list(field: DescField & { fieldKind: "list" }, local: string): string[] {
+    if (field.listKind === "message" || !field.packed) {
+      const body = writeValue(this.#scope, field, "item");
+      return [`if (${local} != null) {`, `  for (const item of ${local}) {`, ...indented(indented(body)), "  }", "}"];
+    }
+    const { write, maxBytes, wireType } = scalarCode(field.scalar);
+    const length = wireType === 0 || maxBytes === 1 ? `${local}.length` : `${maxBytes} * ${local}.length`;
+    return [
+      `if (${local} != null && ${local}.length > 0) {`,
+      ...indented([
+        ...writeTag(this.#scope, tagOf(field, 2)),
+        `const reserved = ${runtime(this.#scope, "varintBytes")}(${length});`,
+        "let end = to + reserved;",
+        `for (const item of ${local}) end = ${runtime(this.#scope, write)}(out, end, item);`,
+        `to = ${runtime(this.#scope, "endPacked")}(out, to, reserved, end);`,
+      ]),
+      "}",
+    ];
+  }
+
+  #map(field: DescField & { fieldKind: "map" }, local: string): string[] {
+    const key = scalarCode(field.mapKey);
+    const keys = hasIntegerKeys(field) ? `${runtime(this.#scope, "takeKeys")}(${local})` : `Object.keys(${local})`;
+    const value = `${runtime(this.#scope, "entryOf")}(${local}, key)`;
+    const scalar = scalarCode(field.scalar);
+    const written =
+      field.message === undefined
+        ? `${runtime(this.#scope, scalar.write)}(out, end, ${value})`
+        : writeSized(this.#scope, field, value, "end");
+    return [
+      `if (${local} != null) {`,
+      `  for (const key of ${keys}) {`,
+      ...indented(
+        indented([
+          ...writeTag(this.#scope, tagOf(field, 2)),
+          `out[to + 1] = ${8 + key.wireType};`,
+          `let end = ${runtime(this.#scope, key.write)}(out, to + 2, ${this.#keyValue(field)});`,
+          `out[end++] = ${16 + (field.message === undefined ? scalar.wireType : 2)};`,
+          `end = ${written};`,
+          `to = ${runtime(this.#scope, "endMessage")}(out, to, end);`,
+        ]),
+      ),
+      "  }",
+      "}",
+    ];
+  }
+
+  #keyValue(field: DescField & { fieldKind: "map" }): string {
+    if (field.mapKey === SCALAR.string || isLong(field.mapKey)) return "key";
+    return field.mapKey === SCALAR.bool
+      ? `${runtime(this.#scope, "booleanKey")}(key)`
+      : `${runtime(this.#scope, "wholeKey")}(key)`;
+  }
+}
+
+/** A condition that is true for what a field without presence writes. */
+function differsFromZero(field: DescField, local: string): string {
+  switch (field.scalar) {
+    case SCALAR.bytes:
+      return `${local}.length > 0`;
+    case SCALAR.float:
+    case SCALAR.double:
+      // -0 is written.
+      return `!Object.is(${local}, 0)`;
+    default:
+      return `${local} !== ${zeroOf(field)}`;
+  }
+}
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `  ${line}`);
+}
