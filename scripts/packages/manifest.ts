@@ -34,15 +34,19 @@ export function publishedManifest(own: Manifest): Manifest {
   };
 }
 
-/** The subpaths that programs import, `.` and `./testing`: not package.json. */
+/** The subpaths that programs import, `.` and `./testing`: not package.json. Of a pattern one of those it stands for. */
 export function importedSubpaths(manifest: Manifest): string[] {
-  return Object.keys(manifest.exports ?? {}).filter((subpath) => subpath !== "./package.json");
+  const subpaths = Object.keys(manifest.exports ?? {}).filter((subpath) => subpath !== "./package.json");
+  return subpaths.map((subpath) => subpath.replace("*", ONE_OF_MANY));
 }
+
+/** The only pattern is that of the well-known types. */
+const ONE_OF_MANY = "timestamp";
 
 /** The declarations that users' imports lead to first, in a published manifest. */
 export function entryTypes(published: Manifest): string[] {
   return Object.values(published.exports ?? {}).flatMap((file) =>
-    typeof file === "object" && file !== null && "types" in file ? [String(file.types)] : [],
+    typeof file === "object" && file !== null && "types" in file ? [String(file.types).replace("*", ONE_OF_MANY)] : [],
   );
 }
 

@@ -16,6 +16,7 @@ import {
   createClient,
   createServer,
   type ErrorDetail,
+  fromBytes,
   HTTP2_LIMITS,
   type Http2Limits,
   type Idempotency,
@@ -39,9 +40,11 @@ import {
   type Service,
   silentLogger,
   type TlsSettings,
+  toBytes,
   toCode,
 } from "bowline";
 import { fileDescriptors, type MessageInit, protobufCodec } from "bowline/codegen";
+import { TimestampCodec } from "bowline/google/protobuf/timestamp";
 import { debugInfo, errorInfo, findDetail, RetryInfoSchema, retryDelayMs, retryInfo } from "bowline/grpc/error-details";
 import { type LocalOptions, local } from "bowline/registry/local";
 import { memoryLinkPair, RawPeer, seededRandom, settle, VirtualClock } from "bowline/testing";
@@ -90,6 +93,8 @@ assert.equal(seen.length, 15);
 assert.ok(server.stats.some((each: MethodStats) => quantileMs(each.histogram(), 0.5) >= 0));
 
 assert.equal(protobufCodec(KnotSchema).name, "proto");
+const second = { $typeName: "google.protobuf.Timestamp", seconds: 1n, nanos: 5 } as const;
+assert.deepEqual(fromBytes(TimestampCodec, toBytes(TimestampCodec, second)), second);
 assert.ok(fileDescriptors(file_packages_v1_knot).length > 1);
 const error = new RpcError(Code.UNAVAILABLE, "later", {
   details: [retryInfo({ delayMs: 20 }), errorInfo({}), debugInfo({})],

@@ -3,7 +3,7 @@ export type { MessageInitShape as MessageInit } from "@bufbuild/protobuf";
 export type { CallOptions } from "./client/call-options.ts";
 export type { Codec } from "./codec/codec.ts";
 export { fileDescriptors } from "./codec/file-descriptors.ts";
-export { messageCodec } from "./codec/generated-codec.ts";
+export { type Encodable, messageCodec } from "./codec/generated-codec.ts";
 export { protobufCodec } from "./codec/protobuf-codec.ts";
 export { blankMessage } from "./codec/wire/blank-message.ts";
 export { boundJsonObject, decodeJsonObject, encodeJsonObject } from "./codec/wire/json-object.ts";

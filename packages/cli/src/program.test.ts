@@ -1,15 +1,20 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { watch } from "node:fs";
+import { chmod, readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { workspaceFolder } from "../test/workspace-folder.ts";
+
+const bin = fileURLToPath(new URL("bin.ts", import.meta.url));
 
 /** Runs the command as a user would, in `cwd`. */
 async function bowline(
   args: readonly string[],
   cwd: string,
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const bin = fileURLToPath(new URL("bin.ts", import.meta.url));
   const options = { cwd, encoding: "utf8" } as const;
   return promisify(execFile)(process.execPath, [bin, ...args], options).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
@@ -41,6 +46,61 @@ describe("bowline", () => {
     expect(nothing.stderr).toMatch(
       /^nothing to generate from: .*\nPut \.proto files into proto\/, or name them: bowline generate /,
     );
+  });
+
+  it.each(["SIGINT", "SIGTERM"] as const)("watches until %s, then ends with 0", async (signal) => {
+    const cwd = await workspaceFolder({ "proto/a.proto": 'syntax = "proto3";\nmessage A {}\n' });
+    const child = spawn(process.execPath, [bin, "generate", "--watch"], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    const ended = once(child, "exit");
+    for await (const text of child.stderr) if (`${text}`.includes("watching proto")) break;
+    child.kill(signal);
+    expect(await ended).toEqual([0, null]);
+    expect(await readdir(join(cwd, "gen"))).toEqual(["a_pb.ts", "a_rpc.ts"]);
+  });
+
+  it("ends a run with 130 at SIGINT, before anything is written", async () => {
+    const cwd = await workspaceFolder({
+      "proto/a.proto": 'syntax = "proto3";\nmessage A {}\n',
+      // Says that it runs, and does not end by itself.
+      "bin/protoc": '#!/bin/sh\necho > "$STARTED"\nexec sleep 600\n',
+    });
+    await chmod(join(cwd, "bin/protoc"), 0o755);
+    const env = { ...process.env, PATH: `${join(cwd, "bin")}:${process.env.PATH}`, STARTED: join(cwd, "started") };
+    const watcher = watch(cwd);
+    const started = once(watcher, "change");
+    const child = spawn(process.execPath, [bin, "generate", "--compiler", "protoc"], { cwd, env });
+    const ended = once(child, "exit");
+    await started;
+    watcher.close();
+    child.kill("SIGINT");
+    expect(await ended).toEqual([130, null]);
+    expect((await readdir(cwd)).sort()).toEqual(["bin", "proto", "started"]);
+  });
+
+  it("refuses flags that contradict each other", async () => {
+    const cwd = await workspaceFolder();
+    for (const flag of ["--check", "--json"]) {
+      const { code, stderr } = await bowline(["generate", "--watch", flag], cwd);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`option '${flag}' cannot be used with option '-w, --watch'`);
+    }
+  });
+
+  it("takes include folders as protoc does", async () => {
+    const cwd = await workspaceFolder({
+      "a/x.proto": 'syntax = "proto3"; import "y.proto"; message X { Y y = 1; }',
+      "b/y.proto": 'syntax = "proto3"; message Y {}',
+    });
+    for (const include of [
+      ["-I", "a", "-I", "b"],
+      ["-Ia", "-I=b"],
+      ["--include", "a", "--include=b"],
+    ]) {
+      const { code, stdout, stderr } = await bowline(["generate", ...include, "a/x.proto"], cwd);
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout).toContain("in gen, ");
+    }
+    expect((await readdir(join(cwd, "gen"))).filter((file) => file.endsWith("_pb.ts"))).toEqual(["x_pb.ts", "y_pb.ts"]);
   });
 
   it("generates, and exits with 1 when a file does not compile", async () => {

@@ -4,7 +4,10 @@ import { CommandError } from "./command-error.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { type Terminal, terminal } from "./terminal.ts";
 
-/** Runs `bowline` with its arguments and returns the exit code: 0 done, 1 failed; what went wrong is on standard error. */
+/**
+ * Runs `bowline` with its arguments and returns the exit code: 0 done, 1 failed, 130 interrupted; what went wrong is on standard
+ * error.
+ */
 export async function main(argv: readonly string[], output: Terminal = terminal): Promise<number> {
   try {
     await program(output).parseAsync(argv, { from: "user" });
@@ -14,7 +17,7 @@ export async function main(argv: readonly string[], output: Terminal = terminal)
     if (error instanceof CommanderError) return error.exitCode;
     if (!(error instanceof CommandError)) throw error;
     output.error(error.message, error.hint);
-    return 1;
+    return error.exitCode;
   }
 }
 

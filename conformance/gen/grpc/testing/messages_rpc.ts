@@ -6,8 +6,8 @@ import {
   boundText,
   boundUnknown,
   type Codec,
+  type Encodable,
   endMessage,
-  type MessageInit,
   messageCodec,
   type Reader,
   refuseOther,
@@ -101,20 +101,22 @@ export const StreamingOutputCallResponseCodec: Codec<StreamingOutputCallResponse
 );
 
 /** The most bytes that `encodeBoolValue` writes. */
-export function boundBoolValue(message: MessageInit<typeof BoolValueSchema>): number {
-  return 2 + boundUnknown(message);
+export function boundBoolValue(message: Encodable<typeof BoolValueSchema>): number {
+  return 2 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.testing.BoolValue into `out` from `at` on and returns the position behind it. */
-export function encodeBoolValue(message: MessageInit<typeof BoolValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.BoolValue");
+export function encodeBoolValue(message: Encodable<typeof BoolValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.BoolValue") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && value !== false) {
     out[to++] = 8;
     to = writeBool(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.BoolValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -137,13 +139,15 @@ export function decodeBoolValue(reader: Reader, end: number, into?: BoolValue): 
 }
 
 /** The most bytes that `encodePayload` writes. */
-export function boundPayload(message: MessageInit<typeof PayloadSchema>): number {
-  return 12 + boundBytes(message.body) + boundUnknown(message);
+export function boundPayload(message: Encodable<typeof PayloadSchema>): number {
+  return 12 + boundBytes(message.body) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.testing.Payload into `out` from `at` on and returns the position behind it. */
-export function encodePayload(message: MessageInit<typeof PayloadSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.Payload");
+export function encodePayload(message: Encodable<typeof PayloadSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.Payload") {
+    refuseOther(message);
+  }
   let to = at;
   const type$ = message.type;
   if (type$ != null && type$ !== 0) {
@@ -155,7 +159,7 @@ export function encodePayload(message: MessageInit<typeof PayloadSchema>, out: B
     out[to++] = 18;
     to = writeBytes(out, to, body);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.Payload up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -182,13 +186,15 @@ export function decodePayload(reader: Reader, end: number, into?: Payload): Payl
 }
 
 /** The most bytes that `encodeEchoStatus` writes. */
-export function boundEchoStatus(message: MessageInit<typeof EchoStatusSchema>): number {
-  return 12 + boundText(message.message) + boundUnknown(message);
+export function boundEchoStatus(message: Encodable<typeof EchoStatusSchema>): number {
+  return 12 + boundText(message.message) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.testing.EchoStatus into `out` from `at` on and returns the position behind it. */
-export function encodeEchoStatus(message: MessageInit<typeof EchoStatusSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.EchoStatus");
+export function encodeEchoStatus(message: Encodable<typeof EchoStatusSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.EchoStatus") {
+    refuseOther(message);
+  }
   let to = at;
   const code = message.code;
   if (code != null && code !== 0) {
@@ -200,7 +206,7 @@ export function encodeEchoStatus(message: MessageInit<typeof EchoStatusSchema>, 
     out[to++] = 18;
     to = writeText(out, to, message$);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.EchoStatus up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -227,8 +233,8 @@ export function decodeEchoStatus(reader: Reader, end: number, into?: EchoStatus)
 }
 
 /** The most bytes that `encodeSimpleRequest` writes. */
-export function boundSimpleRequest(message: MessageInit<typeof SimpleRequestSchema>): number {
-  let bytes = 24 + boundUnknown(message);
+export function boundSimpleRequest(message: Encodable<typeof SimpleRequestSchema>): number {
+  let bytes = 24 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const payload = message.payload;
   if (payload != null) bytes += 6 + boundPayload(payload);
   const responseCompressed = message.responseCompressed;
@@ -241,8 +247,10 @@ export function boundSimpleRequest(message: MessageInit<typeof SimpleRequestSche
 }
 
 /** Writes a grpc.testing.SimpleRequest into `out` from `at` on and returns the position behind it. */
-export function encodeSimpleRequest(message: MessageInit<typeof SimpleRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.SimpleRequest");
+export function encodeSimpleRequest(message: Encodable<typeof SimpleRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.SimpleRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const responseType = message.responseType;
   if (responseType != null && responseType !== 0) {
@@ -279,7 +287,7 @@ export function encodeSimpleRequest(message: MessageInit<typeof SimpleRequestSch
     out[to++] = 72;
     to = writeBool(out, to, fillServerId);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.SimpleRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -311,7 +319,7 @@ export function decodeSimpleRequest(reader: Reader, end: number, into?: SimpleRe
         responseSize = reader.int32();
         break;
       case 26:
-        payload = decodePayload(reader, reader.open(48), payload);
+        payload = decodePayload(reader, reader.open(152), payload);
         break;
       case 50:
         responseCompressed = decodeBoolValue(reader, reader.open(40), responseCompressed);
@@ -339,16 +347,18 @@ export function decodeSimpleRequest(reader: Reader, end: number, into?: SimpleRe
 }
 
 /** The most bytes that `encodeSimpleResponse` writes. */
-export function boundSimpleResponse(message: MessageInit<typeof SimpleResponseSchema>): number {
-  let bytes = 2 + boundText(message.serverId) + boundText(message.hostname) + boundUnknown(message);
+export function boundSimpleResponse(message: Encodable<typeof SimpleResponseSchema>): number {
+  let bytes = 2 + boundText(message.serverId) + boundText(message.hostname) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const payload = message.payload;
   if (payload != null) bytes += 6 + boundPayload(payload);
   return bytes;
 }
 
 /** Writes a grpc.testing.SimpleResponse into `out` from `at` on and returns the position behind it. */
-export function encodeSimpleResponse(message: MessageInit<typeof SimpleResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.SimpleResponse");
+export function encodeSimpleResponse(message: Encodable<typeof SimpleResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.SimpleResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const payload = message.payload;
   if (payload != null) {
@@ -365,7 +375,7 @@ export function encodeSimpleResponse(message: MessageInit<typeof SimpleResponseS
     out[to++] = 50;
     to = writeText(out, to, hostname);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.SimpleResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -378,7 +388,7 @@ export function decodeSimpleResponse(reader: Reader, end: number, into?: SimpleR
   for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
     switch (tag) {
       case 10:
-        payload = decodePayload(reader, reader.open(48), payload);
+        payload = decodePayload(reader, reader.open(152), payload);
         break;
       case 34:
         serverId = reader.string();
@@ -397,8 +407,8 @@ export function decodeSimpleResponse(reader: Reader, end: number, into?: SimpleR
 }
 
 /** The most bytes that `encodeStreamingInputCallRequest` writes. */
-export function boundStreamingInputCallRequest(message: MessageInit<typeof StreamingInputCallRequestSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundStreamingInputCallRequest(message: Encodable<typeof StreamingInputCallRequestSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const payload = message.payload;
   if (payload != null) bytes += 6 + boundPayload(payload);
   const expectCompressed = message.expectCompressed;
@@ -407,8 +417,10 @@ export function boundStreamingInputCallRequest(message: MessageInit<typeof Strea
 }
 
 /** Writes a grpc.testing.StreamingInputCallRequest into `out` from `at` on and returns the position behind it. */
-export function encodeStreamingInputCallRequest(message: MessageInit<typeof StreamingInputCallRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.StreamingInputCallRequest");
+export function encodeStreamingInputCallRequest(message: Encodable<typeof StreamingInputCallRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.StreamingInputCallRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const payload = message.payload;
   if (payload != null) {
@@ -420,7 +432,7 @@ export function encodeStreamingInputCallRequest(message: MessageInit<typeof Stre
     out[to++] = 18;
     to = endMessage(out, to, encodeBoolValue(expectCompressed, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.StreamingInputCallRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -432,7 +444,7 @@ export function decodeStreamingInputCallRequest(reader: Reader, end: number, int
   for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
     switch (tag) {
       case 10:
-        payload = decodePayload(reader, reader.open(48), payload);
+        payload = decodePayload(reader, reader.open(152), payload);
         break;
       case 18:
         expectCompressed = decodeBoolValue(reader, reader.open(40), expectCompressed);
@@ -449,20 +461,22 @@ export function decodeStreamingInputCallRequest(reader: Reader, end: number, int
 }
 
 /** The most bytes that `encodeStreamingInputCallResponse` writes. */
-export function boundStreamingInputCallResponse(message: MessageInit<typeof StreamingInputCallResponseSchema>): number {
-  return 11 + boundUnknown(message);
+export function boundStreamingInputCallResponse(message: Encodable<typeof StreamingInputCallResponseSchema>): number {
+  return 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.testing.StreamingInputCallResponse into `out` from `at` on and returns the position behind it. */
-export function encodeStreamingInputCallResponse(message: MessageInit<typeof StreamingInputCallResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.StreamingInputCallResponse");
+export function encodeStreamingInputCallResponse(message: Encodable<typeof StreamingInputCallResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.StreamingInputCallResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const aggregatedPayloadSize = message.aggregatedPayloadSize;
   if (aggregatedPayloadSize != null && aggregatedPayloadSize !== 0) {
     out[to++] = 8;
     to = writeInt32(out, to, aggregatedPayloadSize);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.StreamingInputCallResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -488,16 +502,18 @@ export function decodeStreamingInputCallResponse(reader: Reader, end: number, in
 }
 
 /** The most bytes that `encodeResponseParameters` writes. */
-export function boundResponseParameters(message: MessageInit<typeof ResponseParametersSchema>): number {
-  let bytes = 22 + boundUnknown(message);
+export function boundResponseParameters(message: Encodable<typeof ResponseParametersSchema>): number {
+  let bytes = 22 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const compressed = message.compressed;
   if (compressed != null) bytes += 6 + boundBoolValue(compressed);
   return bytes;
 }
 
 /** Writes a grpc.testing.ResponseParameters into `out` from `at` on and returns the position behind it. */
-export function encodeResponseParameters(message: MessageInit<typeof ResponseParametersSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.ResponseParameters");
+export function encodeResponseParameters(message: Encodable<typeof ResponseParametersSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.ResponseParameters") {
+    refuseOther(message);
+  }
   let to = at;
   const size = message.size;
   if (size != null && size !== 0) {
@@ -514,7 +530,7 @@ export function encodeResponseParameters(message: MessageInit<typeof ResponsePar
     out[to++] = 26;
     to = endMessage(out, to, encodeBoolValue(compressed, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.ResponseParameters up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -546,8 +562,8 @@ export function decodeResponseParameters(reader: Reader, end: number, into?: Res
 }
 
 /** The most bytes that `encodeStreamingOutputCallRequest` writes. */
-export function boundStreamingOutputCallRequest(message: MessageInit<typeof StreamingOutputCallRequestSchema>): number {
-  let bytes = 11 + boundUnknown(message);
+export function boundStreamingOutputCallRequest(message: Encodable<typeof StreamingOutputCallRequestSchema>): number {
+  let bytes = 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseParameters = message.responseParameters;
   if (responseParameters != null) for (const item of responseParameters) bytes += 6 + boundResponseParameters(item);
   const payload = message.payload;
@@ -558,8 +574,10 @@ export function boundStreamingOutputCallRequest(message: MessageInit<typeof Stre
 }
 
 /** Writes a grpc.testing.StreamingOutputCallRequest into `out` from `at` on and returns the position behind it. */
-export function encodeStreamingOutputCallRequest(message: MessageInit<typeof StreamingOutputCallRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.StreamingOutputCallRequest");
+export function encodeStreamingOutputCallRequest(message: Encodable<typeof StreamingOutputCallRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.StreamingOutputCallRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const responseType = message.responseType;
   if (responseType != null && responseType !== 0) {
@@ -583,7 +601,7 @@ export function encodeStreamingOutputCallRequest(message: MessageInit<typeof Str
     out[to++] = 58;
     to = endMessage(out, to, encodeEchoStatus(responseStatus, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.StreamingOutputCallRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -603,7 +621,7 @@ export function decodeStreamingOutputCallRequest(reader: Reader, end: number, in
         responseParameters.push(decodeResponseParameters(reader, reader.open(56)));
         break;
       case 26:
-        payload = decodePayload(reader, reader.open(48), payload);
+        payload = decodePayload(reader, reader.open(152), payload);
         break;
       case 58:
         responseStatus = decodeEchoStatus(reader, reader.open(48), responseStatus);
@@ -624,23 +642,25 @@ export function decodeStreamingOutputCallRequest(reader: Reader, end: number, in
 }
 
 /** The most bytes that `encodeStreamingOutputCallResponse` writes. */
-export function boundStreamingOutputCallResponse(message: MessageInit<typeof StreamingOutputCallResponseSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundStreamingOutputCallResponse(message: Encodable<typeof StreamingOutputCallResponseSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const payload = message.payload;
   if (payload != null) bytes += 6 + boundPayload(payload);
   return bytes;
 }
 
 /** Writes a grpc.testing.StreamingOutputCallResponse into `out` from `at` on and returns the position behind it. */
-export function encodeStreamingOutputCallResponse(message: MessageInit<typeof StreamingOutputCallResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.testing.StreamingOutputCallResponse");
+export function encodeStreamingOutputCallResponse(message: Encodable<typeof StreamingOutputCallResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.StreamingOutputCallResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const payload = message.payload;
   if (payload != null) {
     out[to++] = 10;
     to = endMessage(out, to, encodePayload(payload, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.testing.StreamingOutputCallResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -651,7 +671,7 @@ export function decodeStreamingOutputCallResponse(reader: Reader, end: number, i
   for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
     switch (tag) {
       case 10:
-        payload = decodePayload(reader, reader.open(48), payload);
+        payload = decodePayload(reader, reader.open(152), payload);
         break;
       default:
         unknown = reader.unknown(tag, unknown);

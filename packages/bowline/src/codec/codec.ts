@@ -15,6 +15,12 @@ export interface Codec<T> {
   write(message: T, target: Buffer, at: number): number;
 
   /**
+   * Encodes like `write`, but nobody has measured the message: a position behind the end of `target` says that it did not fit, and
+   * what lies there then is of no use. For codecs to whom measuring costs as much as writing.
+   */
+  attempt?(message: T, target: Buffer, at: number): number;
+
+  /**
    * Decodes `source[start, end)`. The bytes belong to the connection and are overwritten later: what is kept must be copied.
    * Throws on malformed input; the call then ends with INTERNAL.
    */

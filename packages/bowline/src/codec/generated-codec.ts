@@ -1,4 +1,4 @@
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, MessageInitShape, MessageShape, UnknownField } from "@bufbuild/protobuf";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { Codec } from "./codec.ts";
@@ -6,6 +6,11 @@ import { protobufJsonCodec } from "./protobuf-json-codec.ts";
 import { decodeError, encodeError } from "./protobuf-message.ts";
 import { encodeFault } from "./wire/encode-fault.ts";
 import { DecodeBudgetError, Reader } from "./wire/reader.ts";
+
+/** A message, or an object with some of its fields; a message may have unknown fields. */
+export type Encodable<Desc extends DescMessage> = MessageInitShape<Desc> & {
+  readonly $unknown?: UnknownField[] | undefined;
+};
 
 /** What `bowline generate` writes for one message. */
 export interface MessageCode<Desc extends DescMessage> {
@@ -36,6 +41,9 @@ export function messageCodec<Desc extends DescMessage>(
   return new GeneratedCodec(schema, code);
 }
 
+/** Larger messages are measured; what is sent goes out in frames of its own then. */
+const MAX_ATTEMPT_BYTES = 8192;
+
 /** One for all messages: nothing that reads calls back into what a user wrote. */
 const reader = new Reader();
 
@@ -46,6 +54,8 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
   readonly #encode: MessageCode<Desc>["encode"];
   readonly #decode: MessageCode<Desc>["decode"];
   #json: Codec<MessageShape<Desc>> | undefined = undefined;
+  /** Size of the message encoded last. */
+  #lastBytes = 0;
 
   constructor(schema: Desc, code: MessageCode<Desc>) {
     this.#schema = schema;
@@ -78,9 +88,22 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
     } catch (cause) {
       throw this.#unencodable(message, cause);
     }
+    this.#lastBytes = end - at;
     // Writes beyond a Buffer are lost without a sound.
     if (end > target.length) throw this.#unencodable(message, new Error("it grew while it was encoded"));
     return end;
+  }
+
+  attempt(message: MessageShape<Desc>, target: Buffer, at: number): number {
+    // Where messages are large, an attempt that fails costs more than a measure.
+    if (this.#lastBytes > MAX_ATTEMPT_BYTES) return target.length + 1;
+    try {
+      const end = this.#encode(message, target, at);
+      this.#lastBytes = end - at;
+      return end;
+    } catch (cause) {
+      throw this.#unencodable(message, cause);
+    }
   }
 
   read(source: Buffer, start: number, end: number): MessageShape<Desc> {

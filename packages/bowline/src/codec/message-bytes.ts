@@ -2,9 +2,10 @@ import type { Codec } from "./codec.ts";
 
 /** Room for the next message; several small ones share it, as with Buffer.from. */
 const SLAB_BYTES = 64 * 1024;
-const MAX_BYTES_IN_SLAB = SLAB_BYTES >> 3;
+/** A slab with less room is not tried any more; messages that may be larger get memory of their own. */
+const ROOM_BYTES = SLAB_BYTES >> 3;
 let slab: Buffer = Buffer.alloc(0);
-let used = 0;
+let used: number = SLAB_BYTES;
 
 /**
  * The message as bytes, for everything that is no call: a store, a queue, a file. They belong to the caller.
@@ -12,18 +13,30 @@ let used = 0;
  * @throws RpcError INTERNAL, reason `codec`, when the message can't be encoded
  */
 export function toBytes<T>(codec: Codec<T>, message: T): Uint8Array<ArrayBuffer> {
+  if (codec.attempt === undefined) return measured(codec, message);
+  if (used > SLAB_BYTES - ROOM_BYTES) renewSlab();
+  const start = used;
+  const end = codec.attempt(message, slab, start);
+  if (end > slab.length) return measured(codec, message);
+  used = end;
+  return plain(slab, start, end);
+}
+
+function measured<T>(codec: Codec<T>, message: T): Uint8Array<ArrayBuffer> {
   const bound = codec.measure(message);
-  if (bound > MAX_BYTES_IN_SLAB) {
+  if (bound > ROOM_BYTES) {
     const whole = Buffer.allocUnsafeSlow(bound);
     return plain(whole, 0, codec.write(message, whole, 0));
   }
-  if (used + bound > slab.length) {
-    slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    used = 0;
-  }
+  if (used > SLAB_BYTES - bound) renewSlab();
   const start = used;
   used = codec.write(message, slab, start);
   return plain(slab, start, used);
+}
+
+function renewSlab(): void {
+  slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  used = 0;
 }
 
 /**

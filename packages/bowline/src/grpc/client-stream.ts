@@ -150,9 +150,9 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
     return this.writeMessage(this.method.input, request, false);
   }
 
-  /** Sends the only request; `bound` if it was measured already. */
-  sendLast(request: unknown, bound?: number): void | Promise<void> {
-    return this.writeMessage(this.method.input, request, true, bound);
+  /** Sends the only request; `room` if `roomFor` was asked already. */
+  sendLast(request: unknown, room?: number): void | Promise<void> {
+    return this.writeMessage(this.method.input, request, true, room);
   }
 
   /** No further requests. */

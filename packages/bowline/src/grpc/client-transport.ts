@@ -9,8 +9,8 @@ import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { ClientStream } from "./client-stream.ts";
 import { ConnectionKeeper } from "./connection-keeper.ts";
-import { ARENA_MESSAGE_BYTES, encode, measure } from "./grpc-stream.ts";
 import type { KeepaliveOptions } from "./keepalive.ts";
+import { ARENA_MESSAGE_BYTES, encodeUnmeasured, NO_ROOM, roomFor } from "./message-encoding.ts";
 import { readFields, TOKENS } from "./wire/header-fields.ts";
 import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
 import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./wire/method-headers.ts";
@@ -89,10 +89,11 @@ export class ClientTransport {
    */
   sendUnary(stream: ClientStream, request: unknown): void {
     const codec = stream.method.input;
-    const bound = measure(codec, request);
+    const room = roomFor(codec, request);
     const metadata = extraBound(stream);
-    if (bound > ARENA_MESSAGE_BYTES || stream.compression !== null || metadata > ARENA_MESSAGE_BYTES) {
-      this.#sendSlowly(stream, request, bound);
+    if (room > ARENA_MESSAGE_BYTES || stream.compression !== null || metadata > ARENA_MESSAGE_BYTES) {
+      this.open(stream);
+      this.#sendLast(stream, request, room);
       return;
     }
     this.#checkMetadata(stream, metadata);
@@ -101,7 +102,7 @@ export class ClientTransport {
     stream.transport = this;
     connection.open(stream);
     if (this.#keeper?.isDormant === true) this.#keeper.wake();
-    writer.reserve(stream.headers.maxBytes + metadata + bound + PREFIX_BYTES + 2 * FRAME_HEADER_BYTES);
+    writer.reserve(stream.headers.maxBytes + metadata + room + PREFIX_BYTES + 2 * FRAME_HEADER_BYTES);
     const { buffer } = writer;
     // HEADERS
     let at = writer.offset;
@@ -113,11 +114,12 @@ export class ClientTransport {
     at = to;
     const payloadAt = at + FRAME_HEADER_BYTES;
     try {
-      to = encode(codec, request, buffer, payloadAt + PREFIX_BYTES);
+      to = encodeUnmeasured(codec, request, buffer, payloadAt + PREFIX_BYTES, buffer.length);
     } catch (error) {
       stream.abandon(ErrorCode.CANCEL);
       throw error;
     }
+    if (to === NO_ROOM) return this.#sendLast(stream, request, room);
     const length = to - payloadAt;
     writePrefix(buffer, payloadAt, false, length - PREFIX_BYTES);
     if (!connection.takeSendWindow(stream, length)) {
@@ -197,12 +199,12 @@ export class ClientTransport {
 
   // --- in detail ---
 
-  #sendSlowly(stream: ClientStream, request: unknown, bound: number): void {
-    this.open(stream);
+  /** The request of a stream that is open; `room` is what `roomFor` gave. */
+  #sendLast(stream: ClientStream, request: unknown, room: number): void {
     const id = stream.id;
     let sent: void | Promise<void>;
     try {
-      sent = stream.sendLast(request, bound);
+      sent = stream.sendLast(request, room);
     } catch (error) {
       stream.abandon(ErrorCode.CANCEL);
       throw error;

@@ -3,11 +3,16 @@ import type { Compression } from "../codec/compression.ts";
 import { BY_REFERENCE_BYTES, type FrameWriter } from "../http2/frame-writer.ts";
 import { FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
 import { Http2Stream } from "../http2/stream.ts";
-import { RpcError } from "../rpc/rpc-error.ts";
+import {
+  ARENA_MESSAGE_BYTES,
+  encode,
+  encodeUnmeasured,
+  frameMessage,
+  measure,
+  NO_ROOM,
+  roomFor,
+} from "./message-encoding.ts";
 import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
-
-/** Messages that may need more than this are encoded into a buffer of their own instead of the arena. */
-export const ARENA_MESSAGE_BYTES = 8192;
 
 /** What a stream needs of its connection; `Connection` is one. */
 export interface StreamConnection {
@@ -70,13 +75,15 @@ export abstract class GrpcStream extends Http2Stream {
 
   /**
    * Sends a message; a promise only when it is compressed outside this thread, which the caller awaits before the next one.
-   * `measured` is what `measure` gave, right before.
+   * `room` is what `roomFor` gave, right before.
    *
    * @throws RpcError if the message can't be encoded, and what `compressIf` throws
    */
-  protected writeMessage<T>(codec: Codec<T>, message: T, end: boolean, measured?: number): void | Promise<void> {
+  protected writeMessage<T>(codec: Codec<T>, message: T, end: boolean, room?: number): void | Promise<void> {
     if (this.id === 0) return;
-    const bound = measured ?? measure(codec, message);
+    const isUnmeasured = codec.attempt !== undefined;
+    if (isUnmeasured && this.compression === null && this.#attempt(codec, message, end)) return;
+    const bound = isUnmeasured || room === undefined ? measure(codec, message) : room;
     if (this.compression !== null && this.#isWorthwhile(message, bound)) {
       const framed = this.#compressed(codec, message, bound, this.compression);
       if (!(framed instanceof Promise)) return this.#send(framed, end);
@@ -90,15 +97,30 @@ export abstract class GrpcStream extends Http2Stream {
       this.#sendLarge(codec, message, bound, end);
       return;
     }
+    const { writer } = this.connection;
+    writer.reserve(FRAME_HEADER_BYTES + PREFIX_BYTES + bound);
+    const payloadAt = writer.offset + FRAME_HEADER_BYTES;
+    this.#append(payloadAt, encode(codec, message, writer.buffer, payloadAt + PREFIX_BYTES), end);
+  }
+
+  /** Sends a message that was not measured; false when it did not fit and nothing was sent. */
+  #attempt<T>(codec: Codec<T>, message: T, end: boolean): boolean {
+    const { writer } = this.connection;
+    writer.reserve(FRAME_HEADER_BYTES + PREFIX_BYTES + roomFor(codec, message));
+    const payloadAt = writer.offset + FRAME_HEADER_BYTES;
+    const to = encodeUnmeasured(codec, message, writer.buffer, payloadAt + PREFIX_BYTES, writer.buffer.length);
+    if (to === NO_ROOM) return false;
+    this.#append(payloadAt, to, end);
+    return true;
+  }
+
+  /** Sends what lies in the arena from `payloadAt` on: room for the prefix, and a message. */
+  #append(payloadAt: number, to: number, end: boolean): void {
     const { connection } = this;
     const { writer } = connection;
-    writer.reserve(FRAME_HEADER_BYTES + PREFIX_BYTES + bound);
-    const at = writer.offset;
-    const payloadAt = at + FRAME_HEADER_BYTES;
-    const to = encode(codec, message, writer.buffer, payloadAt + PREFIX_BYTES);
     writePrefix(writer.buffer, payloadAt, false, to - payloadAt - PREFIX_BYTES);
     if (connection.takeSendWindow(this, to - payloadAt)) {
-      writer.header(at, to - payloadAt, FrameType.DATA, end ? 1 : 0, this.id);
+      writer.header(payloadAt - FRAME_HEADER_BYTES, to - payloadAt, FrameType.DATA, end ? 1 : 0, this.id);
       writer.offset = to;
       if (end) connection.localEnded(this);
     } else {
@@ -128,48 +150,16 @@ export abstract class GrpcStream extends Http2Stream {
   }
 
   #compressed<T>(codec: Codec<T>, message: T, bound: number, compression: Compression): Framed {
-    const plain = Buffer.allocUnsafeSlow(bound);
-    const to = encode(codec, message, plain, 0);
-    const compressed = compression.compress(plain.subarray(0, to), true);
+    const plain = Buffer.allocUnsafeSlow(PREFIX_BYTES + bound);
+    const to = encode(codec, message, plain, PREFIX_BYTES);
+    // What was measured may be three times what it takes.
+    if (this.compressIf === null && to - PREFIX_BYTES < this.compressFromBytes) {
+      writePrefix(plain, 0, false, to - PREFIX_BYTES);
+      return plain.subarray(0, to);
+    }
+    const compressed = compression.compress(plain.subarray(PREFIX_BYTES, to), true);
     return compressed instanceof Promise ? compressed.then(framedCompressed) : framedCompressed(compressed);
   }
-}
-
-/** The same octets as a Buffer. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** Message and prefix in a buffer of their own. */
-export function frameMessage<T>(codec: Codec<T>, message: T, bound: number): Buffer {
-  const buffer = Buffer.allocUnsafeSlow(bound + PREFIX_BYTES);
-  const to = encode(codec, message, buffer, PREFIX_BYTES);
-  writePrefix(buffer, 0, false, to - PREFIX_BYTES);
-  return buffer.subarray(0, to);
-}
-
-/** `codec.measure` with its error as an RpcError. */
-export function measure<T>(codec: Codec<T>, message: T): number {
-  try {
-    return codec.measure(message);
-  } catch (error) {
-    throw unencodable(error);
-  }
-}
-
-/** `codec.write` with its error as an RpcError. */
-export function encode<T>(codec: Codec<T>, message: T, target: Buffer, at: number): number {
-  try {
-    return codec.write(message, target, at);
-  } catch (error) {
-    throw unencodable(error);
-  }
-}
-
-function unencodable(cause: unknown): RpcError {
-  if (RpcError.is(cause)) return cause;
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return new RpcError(13, `the message can't be encoded: ${text}`, { cause, reason: "codec" });
 }
 
 function framedCompressed(bytes: Uint8Array): Uint8Array {

@@ -7,7 +7,8 @@ import { Code } from "../rpc/code.ts";
 import type { Metadata } from "../rpc/metadata.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { TraceContext } from "../rpc/trace-context.ts";
-import { ARENA_MESSAGE_BYTES, asBuffer, encode, GrpcStream, measure } from "./grpc-stream.ts";
+import { GrpcStream } from "./grpc-stream.ts";
+import { ARENA_MESSAGE_BYTES, asBuffer, encodeUnmeasured, NO_ROOM, roomFor } from "./message-encoding.ts";
 import { MessageReader } from "./message-reader.ts";
 import type { MethodFormat } from "./server-headers.ts";
 import type { ServerRoute, ServerTransport } from "./server-transport.ts";
@@ -189,17 +190,16 @@ export class ServerStream extends GrpcStream implements MessageSink {
   respond(message: unknown): void {
     if (this.id === 0 || this.#isFinished) return;
     const { output: codec, headers } = this.format as MethodFormat;
-    const bound = measure(codec, message);
-    if (bound > ARENA_MESSAGE_BYTES || this.compression !== null || this.hasBegun)
-      return this.#respondSlowly(message, bound);
+    const room = roomFor(codec, message);
+    if (room > ARENA_MESSAGE_BYTES || this.compression !== null || this.hasBegun)
+      return this.#respondSlowly(message, room);
     const { connection, transport } = this;
     const { writer } = connection;
     const metadata = metadataBound(this.headerMetadata) + metadataBound(this.trailerMetadata);
-    if (metadata > ARENA_MESSAGE_BYTES) return this.#respondSlowly(message, bound);
+    if (metadata > ARENA_MESSAGE_BYTES) return this.#respondSlowly(message, room);
     const { okTrailers, blocks } = transport;
-    writer.reserve(
-      headers.plain.maxBytes + okTrailers.maxBytes + metadata + bound + PREFIX_BYTES + 3 * FRAME_HEADER_BYTES,
-    );
+    const trailerBytes = okTrailers.maxBytes + metadata + FRAME_HEADER_BYTES;
+    writer.reserve(headers.plain.maxBytes + trailerBytes + metadata + room + PREFIX_BYTES + 2 * FRAME_HEADER_BYTES);
     const { buffer } = writer;
     let at = writer.offset;
     // HEADERS
@@ -211,7 +211,8 @@ export class ServerStream extends GrpcStream implements MessageSink {
     // DATA
     at = to;
     const payloadAt = at + FRAME_HEADER_BYTES;
-    to = encode(codec, message, buffer, payloadAt + PREFIX_BYTES);
+    to = encodeUnmeasured(codec, message, buffer, payloadAt + PREFIX_BYTES, buffer.length - trailerBytes);
+    if (to === NO_ROOM) return this.#respondSlowly(message, room);
     const length = to - payloadAt;
     writePrefix(buffer, payloadAt, false, length - PREFIX_BYTES);
     if (!connection.takeSendWindow(this, length)) {
@@ -286,9 +287,9 @@ export class ServerStream extends GrpcStream implements MessageSink {
 
   // --- in detail ---
 
-  #respondSlowly(message: unknown, measured: number): void {
+  #respondSlowly(message: unknown, room: number): void {
     this.sendHeaders();
-    const sent = this.writeMessage((this.format as MethodFormat).output, message, false, measured);
+    const sent = this.writeMessage((this.format as MethodFormat).output, message, false, room);
     if (sent === undefined) return this.finish(null);
     sent.then(
       () => this.finish(null),

@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
-import type { GeneratedText } from "./emit/generate-files.ts";
+import { CommandError } from "../command-error.ts";
+import { fileError } from "../file-error.ts";
 import { GENERATED_MARK } from "./emit/generated-head.ts";
+import type { OutputPlan } from "./plan-output.ts";
 
 /** How a file on disk relates to what was generated: `gone` means that its .proto is not generated from any more. */
 export type FileState = "new" | "changed" | "unchanged" | "gone";
@@ -16,28 +18,40 @@ export interface OutputFile {
   readonly text: string;
 }
 
-/** Compares what was generated with the folder, in order of paths. Left-over files are looked for only if `withGone`. */
-export async function compareOutput(
-  folder: string,
-  texts: readonly GeneratedText[],
-  withGone: boolean,
-): Promise<OutputFile[]> {
-  const files: OutputFile[] = [];
-  for (const { path, text } of texts) files.push({ path, text, state: await stateOf(join(folder, path), text) });
-  if (withGone) {
-    const generated = new Set(texts.map((each) => each.path));
-    for (const path of await generatedFiles(folder)) {
-      if (!generated.has(path)) files.push({ path, text: "", state: "gone" });
-    }
-  }
-  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+/** An output folder, and how the files in it relate to what was generated, in order of paths. */
+export interface OutputState {
+  /** Absolute. */
+  readonly folder: string;
+  readonly files: readonly OutputFile[];
 }
 
 /**
- * Makes the folder hold the files. Each is written beside its place and moved there, so that a reader sees the old text or
- * the new one; unchanged files keep their time stamp. Folders that become empty are removed with the last file.
+ * Compares what was generated with what is there. Left-over files are looked for in folders that are to be clean; what another
+ * output of the same run has put there is none. Throws a CommandError when two outputs have different texts for one file.
  */
-export async function writeOutput(folder: string, files: readonly OutputFile[]): Promise<void> {
+export async function compareOutputs(plans: readonly OutputPlan[]): Promise<OutputState[]> {
+  const texts = textsByFile(plans);
+  const folders = [...new Set(plans.map((plan) => plan.folder))];
+  return Promise.all(
+    folders.map(async (folder) => {
+      const own = plans.filter((plan) => plan.folder === folder);
+      const paths = new Set(own.flatMap((plan) => plan.texts.map(({ path }) => path)));
+      const files: OutputFile[] = [];
+      for (const path of paths) {
+        const text = texts.get(join(folder, path)) ?? "";
+        files.push({ path, text, state: await stateOf(join(folder, path), text) });
+      }
+      if (own.some((plan) => plan.clean)) files.push(...(await goneFiles(folder, texts)));
+      return { folder, files: files.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+    }),
+  );
+}
+
+/**
+ * Makes the folder hold the files. Each is written beside its place and moved there, so that a reader sees the old text or the
+ * new one, whoever else is writing; unchanged files keep their time stamp. Folders that become empty go with their last file.
+ */
+export async function writeOutput({ folder, files }: OutputState): Promise<void> {
   for (const file of files) {
     const path = join(folder, file.path);
     if (file.state === "gone") await removeFile(folder, path);
@@ -45,39 +59,123 @@ export async function writeOutput(folder: string, files: readonly OutputFile[]):
   }
 }
 
-async function stateOf(path: string, text: string): Promise<FileState> {
-  if (!existsSync(path)) return "new";
-  return (await readFile(path, "utf8")) === text ? "unchanged" : "changed";
+function textsByFile(plans: readonly OutputPlan[]): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const { folder, texts: own } of plans) {
+    for (const { path, text } of own) {
+      const file = join(folder, path);
+      if ((texts.get(file) ?? text) === text) texts.set(file, text);
+      else throw new CommandError(`two outputs would write ${file}`, "Give each output an out of its own.");
+    }
+  }
+  return texts;
 }
 
+async function stateOf(path: string, text: string): Promise<FileState> {
+  const before = await readFile(path, "utf8").catch((error) => {
+    if (error.code === "ENOENT") return undefined;
+    throw fileError("read", path, error);
+  });
+  if (before === undefined) return "new";
+  return before === text ? "unchanged" : "changed";
+}
+
+/** Drafts of one process have different names, those of several differ by the process. */
+let drafts = 0;
+const DRAFT = /_(?:pb|rpc)\.ts\.(\d+)-\d+\.tmp$/;
+
 async function writeWhole(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const draft = `${path}.${process.pid}.tmp`;
+  drafts += 1;
+  const draft = `${path}.${process.pid}-${drafts}.tmp`;
   try {
-    await writeFile(draft, text);
+    await writeDraft(draft, text);
     await rename(draft, path);
   } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
+    await rm(draft, { force: true }).catch(() => undefined);
+    throw fileError("write", path, error);
   }
+}
+
+/** Another run may remove the folder as empty just after it was made: then it is made again. */
+async function writeDraft(draft: string, text: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await makeFolder(dirname(draft));
+      return await writeFile(draft, text);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || attempt === 10) throw error;
+    }
+  }
+}
+
+/** Like mkdir with `recursive`, which in Node never ends below a folder such as /proc that takes no folders and says ENOENT. */
+async function makeFolder(folder: string): Promise<void> {
+  const made = await mkdir(folder).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "EEXIST") return true;
+      if (error.code === "ENOENT" && dirname(folder) !== folder) return false;
+      throw error;
+    },
+  );
+  if (made) return;
+  await makeFolder(dirname(folder));
+  await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
 }
 
 async function removeFile(folder: string, path: string): Promise<void> {
-  await rm(path);
+  await rm(path, { force: true }).catch((error) => {
+    throw fileError("remove", path, error);
+  });
   for (let at = dirname(path); at !== folder && at.startsWith(folder); at = dirname(at)) {
-    if ((await readdir(at)).length > 0) return;
-    await rm(at, { recursive: true });
+    // Fails for a folder that is not empty, which is just right.
+    const isRemoved = await rmdir(at).then(
+      () => true,
+      () => false,
+    );
+    if (!isRemoved) return;
   }
 }
 
-async function generatedFiles(folder: string): Promise<string[]> {
+async function goneFiles(folder: string, kept: ReadonlyMap<string, string>): Promise<OutputFile[]> {
   if (!existsSync(folder)) return [];
-  const found: string[] = [];
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile() || !/_(pb|rpc)\.ts$/.test(entry.name)) continue;
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch((error) => {
+    throw fileError("read", folder, error);
+  });
+  const gone: OutputFile[] = [];
+  for (const entry of entries) {
     const path = join(entry.parentPath, entry.name);
-    if ((await readFile(path, "utf8")).startsWith(GENERATED_MARK))
-      found.push(relative(folder, path).replaceAll(sep, "/"));
+    if (!entry.isFile() || kept.has(path) || !(isLeftDraft(entry.name) || (await isGenerated(path)))) continue;
+    gone.push({ path: relative(folder, path).replaceAll(sep, "/"), text: "", state: "gone" });
   }
-  return found;
+  return gone;
+}
+
+async function isGenerated(path: string): Promise<boolean> {
+  if (!/_(?:pb|rpc)\.ts$/.test(path)) return false;
+  // Another run may be faster.
+  const file = await open(path).catch(() => undefined);
+  if (file === undefined) return false;
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(GENERATED_MARK.length));
+    return buffer.toString("utf8", 0, bytesRead) === GENERATED_MARK;
+  } finally {
+    await file.close();
+  }
+}
+
+/** What a run has left that was killed in the middle of writing a file. */
+function isLeftDraft(name: string): boolean {
+  const writer = DRAFT.exec(name)?.[1];
+  return writer !== undefined && !isRunning(Number(writer));
+}
+
+function isRunning(processId: number): boolean {
+  try {
+    return process.kill(processId, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }

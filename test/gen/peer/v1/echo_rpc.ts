@@ -8,6 +8,7 @@ import {
   boundUnknown,
   type CallOptions,
   type Codec,
+  type Encodable,
   endMessage,
   entryOf,
   fileDescriptors,
@@ -250,13 +251,15 @@ export const Echo: Service<EchoClient, EchoHandlers> = {
 };
 
 /** The most bytes that `encodeEchoRequest` writes. */
-export function boundEchoRequest(message: MessageInit<typeof EchoRequestSchema>): number {
-  return 3 + boundBytes(message.payload) + boundUnknown(message);
+export function boundEchoRequest(message: Encodable<typeof EchoRequestSchema>): number {
+  return 3 + boundBytes(message.payload) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a peer.v1.EchoRequest into `out` from `at` on and returns the position behind it. */
-export function encodeEchoRequest(message: MessageInit<typeof EchoRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "peer.v1.EchoRequest");
+export function encodeEchoRequest(message: Encodable<typeof EchoRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.EchoRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const payload = message.payload;
   if (payload != null && payload.length > 0) {
@@ -268,7 +271,7 @@ export function encodeEchoRequest(message: MessageInit<typeof EchoRequestSchema>
     out[to++] = 16;
     to = writeBool(out, to, describe);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a peer.v1.EchoRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -295,16 +298,18 @@ export function decodeEchoRequest(reader: Reader, end: number, into?: EchoReques
 }
 
 /** The most bytes that `encodeEchoResponse` writes. */
-export function boundEchoResponse(message: MessageInit<typeof EchoResponseSchema>): number {
-  let bytes = 8 + boundBytes(message.payload) + boundText(message.serverId) + boundUnknown(message);
+export function boundEchoResponse(message: Encodable<typeof EchoResponseSchema>): number {
+  let bytes = 8 + boundBytes(message.payload) + boundText(message.serverId) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const call = message.call;
   if (call != null) bytes += 6 + boundCallInfo(call);
   return bytes;
 }
 
 /** Writes a peer.v1.EchoResponse into `out` from `at` on and returns the position behind it. */
-export function encodeEchoResponse(message: MessageInit<typeof EchoResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "peer.v1.EchoResponse");
+export function encodeEchoResponse(message: Encodable<typeof EchoResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.EchoResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const payload = message.payload;
   if (payload != null && payload.length > 0) {
@@ -326,7 +331,7 @@ export function encodeEchoResponse(message: MessageInit<typeof EchoResponseSchem
     out[to++] = 34;
     to = endMessage(out, to, encodeCallInfo(call, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a peer.v1.EchoResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -367,16 +372,18 @@ export function decodeEchoResponse(reader: Reader, end: number, into?: EchoRespo
 }
 
 /** The most bytes that `encodeCallInfo` writes. */
-export function boundCallInfo(message: MessageInit<typeof CallInfoSchema>): number {
-  let bytes = 12 + boundText(message.peerAddress) + boundUnknown(message);
+export function boundCallInfo(message: Encodable<typeof CallInfoSchema>): number {
+  let bytes = 12 + boundText(message.peerAddress) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const metadata = message.metadata;
   if (metadata != null) for (const key of Object.keys(metadata)) bytes += 13 + boundText(key) + boundHeaderValues(entryOf(metadata, key));
   return bytes;
 }
 
 /** Writes a peer.v1.CallInfo into `out` from `at` on and returns the position behind it. */
-export function encodeCallInfo(message: MessageInit<typeof CallInfoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "peer.v1.CallInfo");
+export function encodeCallInfo(message: Encodable<typeof CallInfoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.CallInfo") {
+    refuseOther(message);
+  }
   let to = at;
   const peerAddress = message.peerAddress;
   if (peerAddress != null && peerAddress !== "") {
@@ -399,7 +406,7 @@ export function encodeCallInfo(message: MessageInit<typeof CallInfoSchema>, out:
     out[to++] = 24;
     to = writeInt64(out, to, remainingDeadlineMs);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a peer.v1.CallInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -423,7 +430,12 @@ export function decodeCallInfo(reader: Reader, end: number, into?: CallInfo): Ca
           else if (part === 18) value = decodeHeaderValues(reader, reader.open(72), value);
           else reader.skip(part);
         }
-        putEntry(metadata, key, value ?? create(HeaderValuesSchema));
+        if (value === undefined) {
+          reader.spend(72);
+          value = create(HeaderValuesSchema);
+        }
+        if (key === "__proto__") putEntry(metadata, key, value);
+        else metadata[key] = value;
         break;
       }
       case 24:
@@ -440,13 +452,15 @@ export function decodeCallInfo(reader: Reader, end: number, into?: CallInfo): Ca
 }
 
 /** The most bytes that `encodeHeaderValues` writes. */
-export function boundHeaderValues(message: MessageInit<typeof HeaderValuesSchema>): number {
-  return boundBytesList(message.values, 1) + boundUnknown(message);
+export function boundHeaderValues(message: Encodable<typeof HeaderValuesSchema>): number {
+  return boundBytesList(message.values, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a peer.v1.HeaderValues into `out` from `at` on and returns the position behind it. */
-export function encodeHeaderValues(message: MessageInit<typeof HeaderValuesSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "peer.v1.HeaderValues");
+export function encodeHeaderValues(message: Encodable<typeof HeaderValuesSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.HeaderValues") {
+    refuseOther(message);
+  }
   let to = at;
   const values = message.values;
   if (values != null) {
@@ -455,7 +469,7 @@ export function encodeHeaderValues(message: MessageInit<typeof HeaderValuesSchem
       to = writeBytes(out, to, item);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a peer.v1.HeaderValues up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -478,16 +492,18 @@ export function decodeHeaderValues(reader: Reader, end: number, into?: HeaderVal
 }
 
 /** The most bytes that `encodeStreamRequest` writes. */
-export function boundStreamRequest(message: MessageInit<typeof StreamRequestSchema>): number {
-  let bytes = 18 + boundUnknown(message);
+export function boundStreamRequest(message: Encodable<typeof StreamRequestSchema>): number {
+  let bytes = 18 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const endWith = message.endWith;
   if (endWith != null) bytes += 6 + boundFailRequest(endWith);
   return bytes;
 }
 
 /** Writes a peer.v1.StreamRequest into `out` from `at` on and returns the position behind it. */
-export function encodeStreamRequest(message: MessageInit<typeof StreamRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "peer.v1.StreamRequest");
+export function encodeStreamRequest(message: Encodable<typeof StreamRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.StreamRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const count = message.count;
   if (count != null && count !== 0) {
@@ -509,7 +525,7 @@ export function encodeStreamRequest(message: MessageInit<typeof StreamRequestSch
     out[to++] = 34;
     to = endMessage(out, to, encodeFailRequest(endWith, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a peer.v1.StreamRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -545,16 +561,18 @@ export function decodeStreamRequest(reader: Reader, end: number, into?: StreamRe
 }
 
 /** The most bytes that `encodeFailRequest` writes. */
-export function boundFailRequest(message: MessageInit<typeof FailRequestSchema>): number {
-  let bytes = 23 + boundText(message.message) + boundUnknown(message);
+export function boundFailRequest(message: Encodable<typeof FailRequestSchema>): number {
+  let bytes = 23 + boundText(message.message) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const violations = message.violations;
   if (violations != null) for (const item of violations) bytes += 6 + boundFieldViolation(item);
   return bytes;
 }
 
 /** Writes a peer.v1.FailRequest into `out` from `at` on and returns the position behind it. */
-export function encodeFailRequest(message: MessageInit<typeof FailRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "peer.v1.FailRequest");
+export function encodeFailRequest(message: Encodable<typeof FailRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.FailRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const code = message.code;
   if (code != null && code !== 0) {
@@ -578,7 +596,7 @@ export function encodeFailRequest(message: MessageInit<typeof FailRequestSchema>
     out[to++] = 32;
     to = writeInt64(out, to, retryDelayMs);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a peer.v1.FailRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -614,13 +632,15 @@ export function decodeFailRequest(reader: Reader, end: number, into?: FailReques
 }
 
 /** The most bytes that `encodeFieldViolation` writes. */
-export function boundFieldViolation(message: MessageInit<typeof FieldViolationSchema>): number {
-  return 2 + boundText(message.field) + boundText(message.description) + boundUnknown(message);
+export function boundFieldViolation(message: Encodable<typeof FieldViolationSchema>): number {
+  return 2 + boundText(message.field) + boundText(message.description) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a peer.v1.FieldViolation into `out` from `at` on and returns the position behind it. */
-export function encodeFieldViolation(message: MessageInit<typeof FieldViolationSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "peer.v1.FieldViolation");
+export function encodeFieldViolation(message: Encodable<typeof FieldViolationSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.FieldViolation") {
+    refuseOther(message);
+  }
   let to = at;
   const field = message.field;
   if (field != null && field !== "") {
@@ -632,7 +652,7 @@ export function encodeFieldViolation(message: MessageInit<typeof FieldViolationS
     out[to++] = 18;
     to = writeText(out, to, description);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a peer.v1.FieldViolation up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -659,20 +679,22 @@ export function decodeFieldViolation(reader: Reader, end: number, into?: FieldVi
 }
 
 /** The most bytes that `encodeSlowRequest` writes. */
-export function boundSlowRequest(message: MessageInit<typeof SlowRequestSchema>): number {
-  return 6 + boundUnknown(message);
+export function boundSlowRequest(message: Encodable<typeof SlowRequestSchema>): number {
+  return 6 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a peer.v1.SlowRequest into `out` from `at` on and returns the position behind it. */
-export function encodeSlowRequest(message: MessageInit<typeof SlowRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "peer.v1.SlowRequest");
+export function encodeSlowRequest(message: Encodable<typeof SlowRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.SlowRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const sleepMs = message.sleepMs;
   if (sleepMs != null && sleepMs !== 0) {
     out[to++] = 8;
     to = writeUint32(out, to, sleepMs);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a peer.v1.SlowRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -695,8 +717,8 @@ export function decodeSlowRequest(reader: Reader, end: number, into?: SlowReques
 }
 
 /** The most bytes that `encodeHeadersRequest` writes. */
-export function boundHeadersRequest(message: MessageInit<typeof HeadersRequestSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundHeadersRequest(message: Encodable<typeof HeadersRequestSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) for (const key of Object.keys(responseHeaders)) bytes += 13 + boundText(key) + boundHeaderValues(entryOf(responseHeaders, key));
   const responseTrailers = message.responseTrailers;
@@ -705,8 +727,10 @@ export function boundHeadersRequest(message: MessageInit<typeof HeadersRequestSc
 }
 
 /** Writes a peer.v1.HeadersRequest into `out` from `at` on and returns the position behind it. */
-export function encodeHeadersRequest(message: MessageInit<typeof HeadersRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "peer.v1.HeadersRequest");
+export function encodeHeadersRequest(message: Encodable<typeof HeadersRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.HeadersRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) {
@@ -730,7 +754,7 @@ export function encodeHeadersRequest(message: MessageInit<typeof HeadersRequestS
       to = endMessage(out, to, end);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a peer.v1.HeadersRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -750,7 +774,12 @@ export function decodeHeadersRequest(reader: Reader, end: number, into?: Headers
           else if (part === 18) value = decodeHeaderValues(reader, reader.open(72), value);
           else reader.skip(part);
         }
-        putEntry(responseHeaders, key, value ?? create(HeaderValuesSchema));
+        if (value === undefined) {
+          reader.spend(72);
+          value = create(HeaderValuesSchema);
+        }
+        if (key === "__proto__") putEntry(responseHeaders, key, value);
+        else responseHeaders[key] = value;
         break;
       }
       case 18: {
@@ -762,7 +791,12 @@ export function decodeHeadersRequest(reader: Reader, end: number, into?: Headers
           else if (part === 18) value = decodeHeaderValues(reader, reader.open(72), value);
           else reader.skip(part);
         }
-        putEntry(responseTrailers, key, value ?? create(HeaderValuesSchema));
+        if (value === undefined) {
+          reader.spend(72);
+          value = create(HeaderValuesSchema);
+        }
+        if (key === "__proto__") putEntry(responseTrailers, key, value);
+        else responseTrailers[key] = value;
         break;
       }
       default:

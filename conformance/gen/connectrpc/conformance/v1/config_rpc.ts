@@ -6,9 +6,9 @@ import {
   boundUnknown,
   boundVarints,
   type Codec,
+  type Encodable,
   endMessage,
   endPacked,
-  type MessageInit,
   messageCodec,
   type Reader,
   refuseOther,
@@ -54,8 +54,8 @@ export const TLSCredsCodec: Codec<TLSCreds> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeConfig` writes. */
-export function boundConfig(message: MessageInit<typeof ConfigSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundConfig(message: Encodable<typeof ConfigSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const features = message.features;
   if (features != null) bytes += 6 + boundFeatures(features);
   const includeCases = message.includeCases;
@@ -66,8 +66,10 @@ export function boundConfig(message: MessageInit<typeof ConfigSchema>): number {
 }
 
 /** Writes a connectrpc.conformance.v1.Config into `out` from `at` on and returns the position behind it. */
-export function encodeConfig(message: MessageInit<typeof ConfigSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "connectrpc.conformance.v1.Config");
+export function encodeConfig(message: Encodable<typeof ConfigSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.Config") {
+    refuseOther(message);
+  }
   let to = at;
   const features = message.features;
   if (features != null) {
@@ -88,7 +90,7 @@ export function encodeConfig(message: MessageInit<typeof ConfigSchema>, out: Buf
       to = endMessage(out, to, encodeConfigCase(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a connectrpc.conformance.v1.Config up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -120,8 +122,8 @@ export function decodeConfig(reader: Reader, end: number, into?: Config): Config
 }
 
 /** The most bytes that `encodeFeatures` writes. */
-export function boundFeatures(message: MessageInit<typeof FeaturesSchema>): number {
-  let bytes = 14 + boundUnknown(message);
+export function boundFeatures(message: Encodable<typeof FeaturesSchema>): number {
+  let bytes = 14 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const versions = message.versions;
   if (versions != null) bytes += 6 + boundVarints(versions, 10);
   const protocols = message.protocols;
@@ -136,8 +138,10 @@ export function boundFeatures(message: MessageInit<typeof FeaturesSchema>): numb
 }
 
 /** Writes a connectrpc.conformance.v1.Features into `out` from `at` on and returns the position behind it. */
-export function encodeFeatures(message: MessageInit<typeof FeaturesSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "connectrpc.conformance.v1.Features");
+export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.Features") {
+    refuseOther(message);
+  }
   let to = at;
   const versions = message.versions;
   if (versions != null && versions.length > 0) {
@@ -214,7 +218,7 @@ export function encodeFeatures(message: MessageInit<typeof FeaturesSchema>, out:
     out[to++] = 96;
     to = writeBool(out, to, supportsMessageReceiveLimit);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a connectrpc.conformance.v1.Features up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -334,13 +338,15 @@ export function decodeFeatures(reader: Reader, end: number, into?: Features): Fe
 }
 
 /** The most bytes that `encodeConfigCase` writes. */
-export function boundConfigCase(message: MessageInit<typeof ConfigCaseSchema>): number {
-  return 61 + boundUnknown(message);
+export function boundConfigCase(message: Encodable<typeof ConfigCaseSchema>): number {
+  return 61 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a connectrpc.conformance.v1.ConfigCase into `out` from `at` on and returns the position behind it. */
-export function encodeConfigCase(message: MessageInit<typeof ConfigCaseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "connectrpc.conformance.v1.ConfigCase");
+export function encodeConfigCase(message: Encodable<typeof ConfigCaseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ConfigCase") {
+    refuseOther(message);
+  }
   let to = at;
   const version = message.version;
   if (version != null && version !== 0) {
@@ -382,7 +388,7 @@ export function encodeConfigCase(message: MessageInit<typeof ConfigCaseSchema>, 
     out[to++] = 64;
     to = writeBool(out, to, useMessageReceiveLimit);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a connectrpc.conformance.v1.ConfigCase up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -453,13 +459,15 @@ export function decodeConfigCase(reader: Reader, end: number, into?: ConfigCase)
 }
 
 /** The most bytes that `encodeTLSCreds` writes. */
-export function boundTLSCreds(message: MessageInit<typeof TLSCredsSchema>): number {
-  return 2 + boundBytes(message.cert) + boundBytes(message.key) + boundUnknown(message);
+export function boundTLSCreds(message: Encodable<typeof TLSCredsSchema>): number {
+  return 2 + boundBytes(message.cert) + boundBytes(message.key) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a connectrpc.conformance.v1.TLSCreds into `out` from `at` on and returns the position behind it. */
-export function encodeTLSCreds(message: MessageInit<typeof TLSCredsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "connectrpc.conformance.v1.TLSCreds");
+export function encodeTLSCreds(message: Encodable<typeof TLSCredsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.TLSCreds") {
+    refuseOther(message);
+  }
   let to = at;
   const cert = message.cert;
   if (cert != null && cert.length > 0) {
@@ -471,7 +479,7 @@ export function encodeTLSCreds(message: MessageInit<typeof TLSCredsSchema>, out:
     out[to++] = 18;
     to = writeBytes(out, to, key$);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a connectrpc.conformance.v1.TLSCreds up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -6,8 +6,8 @@ import {
   boundText,
   boundUnknown,
   type Codec,
+  type Encodable,
   endMessage,
-  type MessageInit,
   messageCodec,
   type Reader,
   refuseOther,
@@ -18,7 +18,6 @@ import {
   writeUint32,
   writeUnknown,
 } from "bowline/codegen";
-import type {  } from "./config_pb.ts";
 import { boundTLSCreds, decodeTLSCreds, encodeTLSCreds } from "./config_rpc.ts";
 import {
   type ServerCompatRequest,
@@ -40,16 +39,18 @@ export const ServerCompatResponseCodec: Codec<ServerCompatResponse> = /*@__PURE_
 );
 
 /** The most bytes that `encodeServerCompatRequest` writes. */
-export function boundServerCompatRequest(message: MessageInit<typeof ServerCompatRequestSchema>): number {
-  let bytes = 31 + boundBytes(message.clientTlsCert) + boundUnknown(message);
+export function boundServerCompatRequest(message: Encodable<typeof ServerCompatRequestSchema>): number {
+  let bytes = 31 + boundBytes(message.clientTlsCert) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const serverCreds = message.serverCreds;
   if (serverCreds != null) bytes += 6 + boundTLSCreds(serverCreds);
   return bytes;
 }
 
 /** Writes a connectrpc.conformance.v1.ServerCompatRequest into `out` from `at` on and returns the position behind it. */
-export function encodeServerCompatRequest(message: MessageInit<typeof ServerCompatRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "connectrpc.conformance.v1.ServerCompatRequest");
+export function encodeServerCompatRequest(message: Encodable<typeof ServerCompatRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ServerCompatRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const protocol = message.protocol;
   if (protocol != null && protocol !== 0) {
@@ -81,7 +82,7 @@ export function encodeServerCompatRequest(message: MessageInit<typeof ServerComp
     out[to++] = 58;
     to = endMessage(out, to, encodeTLSCreds(serverCreds, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a connectrpc.conformance.v1.ServerCompatRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -120,7 +121,7 @@ export function decodeServerCompatRequest(reader: Reader, end: number, into?: Se
         messageReceiveLimit = reader.uint32();
         break;
       case 58:
-        serverCreds = decodeTLSCreds(reader, reader.open(48), serverCreds);
+        serverCreds = decodeTLSCreds(reader, reader.open(256), serverCreds);
         break;
       default:
         unknown = reader.unknown(tag, unknown);
@@ -140,13 +141,15 @@ export function decodeServerCompatRequest(reader: Reader, end: number, into?: Se
 }
 
 /** The most bytes that `encodeServerCompatResponse` writes. */
-export function boundServerCompatResponse(message: MessageInit<typeof ServerCompatResponseSchema>): number {
-  return 8 + boundText(message.host) + boundBytes(message.pemCert) + boundUnknown(message);
+export function boundServerCompatResponse(message: Encodable<typeof ServerCompatResponseSchema>): number {
+  return 8 + boundText(message.host) + boundBytes(message.pemCert) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a connectrpc.conformance.v1.ServerCompatResponse into `out` from `at` on and returns the position behind it. */
-export function encodeServerCompatResponse(message: MessageInit<typeof ServerCompatResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "connectrpc.conformance.v1.ServerCompatResponse");
+export function encodeServerCompatResponse(message: Encodable<typeof ServerCompatResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ServerCompatResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const host = message.host;
   if (host != null && host !== "") {
@@ -163,7 +166,7 @@ export function encodeServerCompatResponse(message: MessageInit<typeof ServerCom
     out[to++] = 26;
     to = writeBytes(out, to, pemCert);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a connectrpc.conformance.v1.ServerCompatResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

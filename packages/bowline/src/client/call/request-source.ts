@@ -1,4 +1,4 @@
-import { measure } from "../../grpc/grpc-stream.ts";
+import { measure } from "../../grpc/message-encoding.ts";
 import { Code } from "../../rpc/code.ts";
 import type { Method } from "../../rpc/method.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";

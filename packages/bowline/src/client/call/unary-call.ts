@@ -1,5 +1,5 @@
 import { decode } from "../../codec/codec.ts";
-import { asBuffer } from "../../grpc/grpc-stream.ts";
+import { asBuffer } from "../../grpc/message-encoding.ts";
 import { undecodable, unnamedEncoding } from "../../grpc/wire/framing-errors.ts";
 import { Code } from "../../rpc/code.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";

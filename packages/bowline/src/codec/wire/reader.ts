@@ -68,9 +68,14 @@ export class Reader {
     const at = this.position;
     if (at >= end) return this.#end(end);
     const tag = this.#buffer[at];
-    if (tag > 127 || tag === 0) return this.#longTag();
-    this.position = at + 1;
-    return tag;
+    if (tag > 0 && tag < 128) {
+      this.position = at + 1;
+      return tag;
+    }
+    const next = this.#buffer[at + 1];
+    if (tag === 0 || next === 0 || next > 127 || at + 2 > this.#limit) return this.#longTag();
+    this.position = at + 2;
+    return (tag & 127) | (next << 7);
   }
 
   /** `tag` within an entry of a map, which is no level of its own. */
@@ -96,7 +101,7 @@ export class Reader {
   /** Enters an entry of a map and returns where it ends. */
   openEntry(): number {
     const end = this.#lengthEnd();
-    this.#spend(ENTRY_BYTES);
+    this.spend(ENTRY_BYTES);
     return end;
   }
 
@@ -176,7 +181,7 @@ export class Reader {
 
   /** Text of a 64-bit integer (`jstype = JS_STRING`). */
   decimal(value: bigint): string {
-    this.#spend(TEXT_BYTES);
+    this.spend(TEXT_BYTES);
     return String(value);
   }
 
@@ -214,7 +219,7 @@ export class Reader {
     const end = this.#lengthEnd();
     const start = this.position;
     this.position = end;
-    this.#spend(TEXT_BYTES + end - start);
+    this.spend(TEXT_BYTES + end - start);
     return readText(this.#buffer, start, end);
   }
 
@@ -223,7 +228,7 @@ export class Reader {
     const end = this.#lengthEnd();
     const start = this.position;
     this.position = end;
-    this.#spend(TEXT_BYTES + end - start);
+    this.spend(TEXT_BYTES + end - start);
     return readLenientText(this.#buffer, start, end);
   }
 
@@ -232,7 +237,7 @@ export class Reader {
     const end = this.#lengthEnd();
     const start = this.position;
     this.position = end;
-    this.#spend(TEXT_BYTES + end - start);
+    this.spend(TEXT_BYTES + end - start);
     return readKey(this.#buffer, start, end);
   }
 
@@ -241,7 +246,7 @@ export class Reader {
     const end = this.#lengthEnd();
     const start = this.position;
     this.position = end;
-    this.#spend(BYTES_BYTES + end - start);
+    this.spend(BYTES_BYTES + end - start);
     return this.#taken(start, end);
   }
 
@@ -250,7 +255,7 @@ export class Reader {
     const start = this.position;
     this.skip(tag);
     const end = this.position;
-    this.#spend(UNKNOWN_FIELD_BYTES + end - start);
+    this.spend(UNKNOWN_FIELD_BYTES + end - start);
     const kept = fields ?? [];
     kept.push({ no: tag >>> 3, wireType: tag & 7, data: this.#taken(start, end) });
     return kept;
@@ -258,11 +263,17 @@ export class Reader {
 
   /** Keeps a value that a closed enum does not declare (protobuf.dev/programming-guides/enum). */
   unknownEnum(tag: number, value: number, fields: UnknownField[] | undefined): UnknownField[] {
-    this.#spend(UNKNOWN_FIELD_BYTES);
+    this.spend(UNKNOWN_FIELD_BYTES);
     const kept = fields ?? [];
     const length = writeInt32(varint, 0, value);
     kept.push({ no: tag >>> 3, wireType: tag & 7, data: copyBytes(varint, 0, length) });
     return kept;
+  }
+
+  /** Counts what objects take in memory; called with what is made without a method of the reader. */
+  spend(bytes: number): void {
+    this.#budget -= bytes;
+    if (this.#budget < 0) throw new DecodeBudgetError();
   }
 
   /** Passes over the value behind a tag. */
@@ -294,12 +305,7 @@ export class Reader {
 
   #enter(bytes: number): void {
     if (++this.#depth > MAX_DEPTH) throw new Error(`more than ${MAX_DEPTH} levels of messages`);
-    this.#spend(bytes);
-  }
-
-  #spend(bytes: number): void {
-    this.#budget -= bytes;
-    if (this.#budget < 0) throw new DecodeBudgetError();
+    this.spend(bytes);
   }
 
   /** The end of a message was reached, or a group is read. */
@@ -390,7 +396,7 @@ export class Reader {
 
   #signed(low: number, high: number): bigint {
     if (high === 0 && low >= 0 && low < SMALL.length) return SMALL[low];
-    this.#spend(BIGINT_BYTES);
+    this.spend(BIGINT_BYTES);
     words[LOW] = low;
     words[HIGH] = high;
     return signed[0];
@@ -398,7 +404,7 @@ export class Reader {
 
   #unsigned(low: number, high: number): bigint {
     if (high === 0 && low >= 0 && low < SMALL.length) return SMALL[low];
-    this.#spend(BIGINT_BYTES);
+    this.spend(BIGINT_BYTES);
     words[LOW] = low;
     words[HIGH] = high;
     return unsigned[0];

@@ -1,37 +1,24 @@
 import type { UnknownField } from "@bufbuild/protobuf";
 import { writeVarint } from "./write-scalar.ts";
-import { varintBytes } from "./write-text.ts";
-
-/** A message or an init object, as far as these functions look at it. */
-interface Written {
-  readonly $typeName?: string | undefined;
-  readonly $unknown?: readonly UnknownField[] | undefined;
-}
+import { varintBytes, writeRaw } from "./write-text.ts";
 
 /** Refuses a message of another type: its fields might by chance have the names of this one's. */
-export function refuseOther(message: object, typeName: string): void {
-  const given = (message as Written).$typeName;
-  if (given !== undefined && given !== typeName) throw new TypeError(`it is a ${given}`);
+export function refuseOther(message: { readonly $typeName?: string | undefined }): never {
+  throw new TypeError(`it is a ${message.$typeName}`);
 }
 
 /** The most bytes that `writeUnknown` writes. */
-export function boundUnknown(message: object): number {
-  const fields = (message as Written).$unknown;
-  if (fields === undefined) return 0;
+export function boundUnknown(fields: readonly UnknownField[]): number {
   let bytes = 0;
   for (const field of fields) bytes += 5 + field.data.length;
   return bytes;
 }
 
 /** Writes the fields that a newer peer has sent, and extensions: byte for byte as they came, behind all others. */
-export function writeUnknown(message: object, out: Buffer, at: number): number {
-  const fields = (message as Written).$unknown;
-  if (fields === undefined) return at;
+export function writeUnknown(fields: readonly UnknownField[], out: Buffer, at: number): number {
   let to = at;
   for (const { no, wireType, data } of fields) {
-    to = writeVarint(out, to, ((no << 3) | wireType) >>> 0);
-    out.set(data, to);
-    to += data.length;
+    to = writeRaw(out, writeVarint(out, to, ((no << 3) | wireType) >>> 0), data);
   }
   return to;
 }

@@ -1,3 +1,7 @@
+/*
+ * Like all that writes, these may be given too little room: what falls behind the end of `out` is lost, and the position that they
+ * return says so.
+ */
 import { notA, writeVarint } from "./write-scalar.ts";
 
 /** Buffer's own UTF-8 writer without the checks around it; there on all lines of Node, yet undocumented. */
@@ -47,6 +51,11 @@ export function writeText(out: Buffer, at: number, text: string): number {
 /** The length is guessed as if all were ASCII; other text may have to move by a byte. */
 function writeLongText(out: Buffer, at: number, text: string): number {
   const reserved = varintBytes(text.length);
+  // What does not fit would be cut off without a word.
+  if (at + reserved + 3 * text.length > out.length) {
+    const end = at + reserved + Buffer.byteLength(text);
+    if (end > out.length) return end;
+  }
   const written = writeUtf8.call(out, text, at + reserved);
   return endPacked(out, at, reserved, at + reserved + written);
 }
@@ -58,13 +67,15 @@ function writeLongText(out: Buffer, at: number, text: string): number {
  */
 export function writeBytes(out: Buffer, at: number, bytes: Uint8Array): number {
   if (!(bytes instanceof Uint8Array)) throw notA("bytes", bytes);
-  const to = writeVarint(out, at, bytes.length);
-  if (bytes.length > 32) {
-    out.set(bytes, to);
-    return to + bytes.length;
-  }
-  for (let i = 0; i < bytes.length; i++) out[to + i] = bytes[i];
-  return to + bytes.length;
+  return writeRaw(out, writeVarint(out, at, bytes.length), bytes);
+}
+
+/** Writes bytes as they are and returns the position behind them. */
+export function writeRaw(out: Buffer, at: number, bytes: Uint8Array): number {
+  const end = at + bytes.length;
+  if (bytes.length <= 32) for (let i = 0; i < bytes.length; i++) out[at + i] = bytes[i];
+  else if (end <= out.length) out.set(bytes, at);
+  return end;
 }
 
 /** How many bytes a varint takes. */

@@ -50,6 +50,18 @@ export function renderDiagnostic(diagnostic: Diagnostic, source: string | undefi
   return `${lines.join("\n")}\n`;
 }
 
+/** The column in characters of one that was counted in bytes, with tabs up to the next multiple of `tabWidth`. */
+export function characterColumn(line: string, byteColumn: number, tabWidth: number): number {
+  let column = 1;
+  let at = 0;
+  for (const character of line) {
+    if (at >= byteColumn - 1) return column;
+    at += character === "\t" ? tabWidth - (at % tabWidth) : Buffer.byteLength(character);
+    column += 1;
+  }
+  return column;
+}
+
 function headline(diagnostic: Diagnostic): string {
   return `${diagnostic.file}:${diagnostic.line}:${diagnostic.column}: ${diagnostic.message}`;
 }

@@ -3,7 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { CommandError } from "../../command-error.ts";
-import { bufModuleFolders } from "./buf.ts";
+import { fileError } from "../../file-error.ts";
+import { type BufModules, bufModules, type ProtoRoot, plainRoot } from "./buf-modules.ts";
 import { readProtoHead } from "./proto-text.ts";
 
 /** A .proto file under the name that others import it by. */
@@ -23,6 +24,8 @@ export interface ProtoSelection {
   readonly cwd: string;
   readonly paths: readonly string[];
   readonly include: readonly string[];
+  /** The folder whose proto/ or buf.yaml is taken where nothing is named; default: `cwd`. */
+  readonly project?: string | undefined;
 }
 
 /** All files that a compilation needs. */
@@ -31,6 +34,8 @@ export interface ProtoSources {
   readonly sources: readonly ProtoSource[];
   /** Where imports were searched, first to last, absolute. */
   readonly searched: readonly string[];
+  /** A buf.yaml names dependencies, which nobody has fetched. */
+  readonly hasBufDependencies: boolean;
 }
 
 /** A target and the folder that its import path begins below. */
@@ -48,26 +53,30 @@ interface RootedFile {
  */
 export async function findProtoSources(selection: ProtoSelection): Promise<ProtoSources> {
   const include = selection.include.map((path) => folder(selection.cwd, path, "--include"));
-  const project = await projectRoots(selection.cwd);
-  const targets =
-    selection.paths.length === 0 ? await below(project) : await named(selection, [...include, ...project]);
-  if (targets.length === 0) throw nothingFound(selection, project);
-  const searched = [...new Set([...targets.map((target) => target.root), ...include, ...project, bundledProtos()])];
-  return { sources: await withImports(targets, searched), searched };
+  const project = await projectModules(resolve(selection.cwd, selection.project ?? "."));
+  const roots = [...include.map(plainRoot), ...innermostFirst(project.roots)];
+  const targets = selection.paths.length === 0 ? await below(project.roots) : await named(selection, roots);
+  if (targets.length === 0) throw nothingFound(selection, project.roots);
+  const folders = [...targets.map((target) => target.root), ...include, ...project.roots.map((root) => root.folder)];
+  const searched = [...new Set([...folders, bundledProtos()])];
+  return { sources: await withImports(targets, searched), searched, hasBufDependencies: project.hasDependencies };
 }
 
-async function projectRoots(cwd: string): Promise<string[]> {
-  if (hasBufConfig(cwd)) return bufModuleFolders(cwd);
-  const proto = join(cwd, "proto");
-  return existsSync(proto) ? rootsIn(proto) : [];
+/** Where the files of a project lie when nobody names any: the modules that buf's configuration lists, else proto/. */
+export async function projectModules(project: string): Promise<BufModules> {
+  const proto = join(project, "proto");
+  const configured = await bufModules(project);
+  if (configured !== undefined) return configured;
+  return existsSync(proto) ? modulesIn(proto) : { roots: [], hasDependencies: false };
 }
 
-async function rootsIn(path: string): Promise<string[]> {
-  return hasBufConfig(path) ? bufModuleFolders(path) : [path];
+async function modulesIn(path: string): Promise<BufModules> {
+  return (await bufModules(path)) ?? { roots: [plainRoot(path)], hasDependencies: false };
 }
 
-function hasBufConfig(path: string): boolean {
-  return existsSync(join(path, "buf.yaml")) || existsSync(join(path, "buf.work.yaml"));
+/** A module may lie within another one; a file belongs to the inner one then. */
+function innermostFirst(roots: readonly ProtoRoot[]): ProtoRoot[] {
+  return roots.toSorted((a, b) => b.folder.length - a.folder.length);
 }
 
 /** The protos that come with the package `bowline`: google/rpc, google/api, grpc. */
@@ -75,18 +84,18 @@ function bundledProtos(): string {
   return join(dirname(createRequire(import.meta.url).resolve("bowline/package.json")), "proto");
 }
 
-async function named(selection: ProtoSelection, roots: readonly string[]): Promise<RootedFile[]> {
+async function named(selection: ProtoSelection, roots: readonly ProtoRoot[]): Promise<RootedFile[]> {
   const targets: RootedFile[] = [];
   for (const path of selection.paths) {
     const absolute = resolve(selection.cwd, path);
-    const root = roots.find((each) => isWithin(each, absolute));
+    const root = roots.find((each) => isWithin(each.folder, absolute));
     if (!existsSync(absolute))
       throw new CommandError(`${path} does not exist`, "Name .proto files, or folders of them.");
     if (statSync(absolute).isDirectory()) {
-      if (root === undefined) targets.push(...(await below(await rootsIn(absolute))));
-      else targets.push(...(await protoFiles(absolute)).map((file) => ({ root, file })));
+      const found = root === undefined ? await below((await modulesIn(absolute)).roots) : await filesOf(root, absolute);
+      targets.push(...found);
     } else if (path.endsWith(".proto")) {
-      targets.push({ root: root ?? (await rootByPackage(absolute)), file: absolute });
+      targets.push({ root: root?.folder ?? (await rootByPackage(absolute)), file: absolute });
     } else {
       throw new CommandError(`${path} is no .proto file`, "Name .proto files, or folders of them.");
     }
@@ -94,25 +103,45 @@ async function named(selection: ProtoSelection, roots: readonly string[]): Promi
   return targets;
 }
 
-async function below(roots: readonly string[]): Promise<RootedFile[]> {
+async function below(roots: readonly ProtoRoot[]): Promise<RootedFile[]> {
   const found: RootedFile[] = [];
   for (const root of roots) {
-    for (const file of await protoFiles(root)) found.push({ root, file });
+    const inner = roots.filter((each) => each.folder !== root.folder && isWithin(root.folder, each.folder));
+    const excludes = [...root.excludes, ...inner.map((each) => each.folder)];
+    found.push(...(await filesOf({ ...root, excludes }, root.folder)));
   }
   return found;
 }
 
+/** The files in a folder of a module, without those that the module leaves out; naming what is left out takes it in. */
+async function filesOf(root: ProtoRoot, path: string): Promise<RootedFile[]> {
+  if (!existsSync(path)) {
+    throw new CommandError(`buf's configuration names the folder ${path}, which does not exist`, "Correct buf.yaml.");
+  }
+  const files = await protoFiles(path);
+  const taken = isLeftOut(root, path) ? files : files.filter((file) => !isLeftOut(root, file));
+  return taken.map((file) => ({ root: root.folder, file }));
+}
+
+function isLeftOut({ includes, excludes }: ProtoRoot, path: string): boolean {
+  if (excludes.some((each) => isWithin(each, path))) return true;
+  return includes.length > 0 && !includes.some((each) => isWithin(each, path) || isWithin(path, each));
+}
+
 /** Package `user.v1` in `…/api/user/v1/user.proto` says that import paths begin below `…/api`. */
-async function rootByPackage(file: string): Promise<string> {
+export async function rootByPackage(file: string): Promise<string> {
   const folderOfFile = dirname(file);
-  const packagePath = readProtoHead(await readFile(file, "utf8")).package.replaceAll(".", sep);
+  const packagePath = readProtoHead(await readText(file)).package.replaceAll(".", sep);
   if (packagePath === "" || !folderOfFile.endsWith(sep + packagePath)) return folderOfFile;
   return folderOfFile.slice(0, -packagePath.length - 1) || sep;
 }
 
 async function protoFiles(path: string): Promise<string[]> {
   const found: string[] = [];
-  for (const entry of await readdir(path, { withFileTypes: true })) {
+  const entries = await readdir(path, { withFileTypes: true }).catch((error) => {
+    throw fileError("read", path, error);
+  });
+  for (const entry of entries) {
     if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
     const child = join(path, entry.name);
     if (entry.name.endsWith(".proto") && !entry.isDirectory()) found.push(child);
@@ -131,24 +160,30 @@ async function withImports(targets: readonly RootedFile[], searched: readonly st
     sources.set(importPath, {
       importPath,
       file: target.file,
-      text: await readFile(target.file, "utf8"),
+      text: await readText(target.file),
       isTarget: true,
     });
   }
   // A Map's iteration meets what is added while it runs.
   for (const source of sources.values()) {
     for (const importPath of readProtoHead(source.text).imports) {
-      if (sources.has(importPath) || !isPlain(importPath)) continue;
+      if (sources.has(importPath) || !isPlainImportPath(importPath)) continue;
       const file = searched.map((root) => join(root, importPath)).find((each) => existsSync(each));
       if (file === undefined) continue;
-      sources.set(importPath, { importPath, file, text: await readFile(file, "utf8"), isTarget: false });
+      sources.set(importPath, { importPath, file, text: await readText(file), isTarget: false });
     }
   }
   return Array.from(sources.values()).sort((a, b) => (a.importPath < b.importPath ? -1 : 1));
 }
 
+function readText(file: string): Promise<string> {
+  return readFile(file, "utf8").catch((error) => {
+    throw fileError("read", file, error);
+  });
+}
+
 /** False for paths that would leave the folder they are searched in. */
-function isPlain(importPath: string): boolean {
+export function isPlainImportPath(importPath: string): boolean {
   return importPath.split("/").every((part) => part !== "" && part !== "." && part !== ".." && !part.includes("\\"));
 }
 
@@ -172,12 +207,12 @@ function samePath(importPath: string, first: string, second: string): CommandErr
   );
 }
 
-function nothingFound(selection: ProtoSelection, project: readonly string[]): CommandError {
+function nothingFound(selection: ProtoSelection, project: readonly ProtoRoot[]): CommandError {
   const where =
-    selection.paths.length > 0 ? selection.paths : project.map((root) => relative(selection.cwd, root) || ".");
+    selection.paths.length > 0 ? selection.paths : project.map((root) => relative(selection.cwd, root.folder) || ".");
   if (where.length === 0) {
     return new CommandError(
-      `nothing to generate from: ${selection.cwd} has neither a folder proto nor a buf.yaml`,
+      `nothing to generate from: ${resolve(selection.cwd, selection.project ?? ".")} has neither a folder proto nor a buf.yaml`,
       "Put .proto files into proto/, or name them: bowline generate path/to/protos",
     );
   }

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { DescFile, DescMethod, DescService } from "@bufbuild/protobuf";
 import type { CodeGeneratorRequest, CodeGeneratorResponse } from "@bufbuild/protobuf/wkt";
 import type { GeneratedFile, Plugin } from "@bufbuild/protoplugin";
@@ -29,8 +30,10 @@ export interface GenerationRequest {
   /** By import path the files whose services are wanted; messages and their codecs are generated for what they import as well. */
   readonly targets: ReadonlyMap<string, TargetFile>;
   readonly importExtension: ImportExtension;
-  /** False leaves `*_pb.ts` to a protoc-gen-es of the user's own, which writes into the same folder. Default: true. */
-  readonly messages?: boolean;
+  /** False leaves `*_pb.ts` to a protoc-gen-es of the user's own. Default: true. */
+  readonly messages?: boolean | undefined;
+  /** Where that writes: path from the output folder, with `/`. Default: the output folder. */
+  readonly messagesFrom?: string | undefined;
 }
 
 /**
@@ -86,7 +89,7 @@ function rpcFiles(input: CodeGeneratorRequest, request: GenerationRequest, runti
         if (!withServices && file.messages.length === 0) continue;
         if (withServices) refuseNameClashes(file, target);
         const path = rpcFilePath(file);
-        const names = messageNames(schema.generateFile(path), runtime);
+        const names = messageNames(schema.generateFile(path), runtime, request.messagesFrom);
         const moduleOf = (other: DescFile): string => modulePath(other, generated);
         const text = rpcFile({ file, names, extension: request.importExtension, withServices, moduleOf });
         texts.push({ path, text });
@@ -103,10 +106,16 @@ function modulePath(file: DescFile, generated: ReadonlySet<DescFile>): string {
 }
 
 /** The names that protoc-gen-es gave, as protoplugin's printer for one file knows them. */
-function messageNames(printer: GeneratedFile, runtime: PluginRuntime): MessageNames {
+function messageNames(printer: GeneratedFile, runtime: PluginRuntime, messagesFrom: string | undefined): MessageNames {
+  const place = ({ name, from }: ImportedName, file: DescFile): ImportedName => {
+    if (!from.startsWith("./")) return { name, from };
+    // Messages of the well-known types are those of protobuf-es even when their codecs are generated.
+    if (isWellKnown(file.proto.name)) return { name, from: "@bufbuild/protobuf/wkt" };
+    return { name, from: messagesFrom === undefined ? from : `./${posix.join(messagesFrom, from)}` };
+  };
   return {
-    shape: remembered((desc) => placed(printer.importShape(desc), desc.file)),
-    schema: remembered((desc) => placed(printer.importSchema(desc), desc.kind === "file" ? desc : desc.file)),
+    shape: remembered((desc) => place(printer.importShape(desc), desc.file)),
+    schema: remembered((desc) => place(printer.importSchema(desc), desc.kind === "file" ? desc : desc.file)),
     comment: (desc: DescService | DescMethod) => {
       const { leading, trailing } = runtime.protoplugin.getComments(desc);
       return leading ?? trailing ?? "";
@@ -125,11 +134,6 @@ function remembered<T extends object>(find: (desc: T) => ImportedName): (desc: T
     }
     return name;
   };
-}
-
-/** Messages of the well-known types are those of protobuf-es even when their codecs are generated. */
-function placed({ name, from }: ImportedName, file: DescFile): ImportedName {
-  return { name, from: isWellKnown(file.proto.name) && from.startsWith(".") ? "@bufbuild/protobuf/wkt" : from };
 }
 
 /** Others may put files of their own into google/protobuf. */

@@ -94,6 +94,7 @@ export class SourceText {
 }
 
 function importStatement(from: string, module: ModuleImports): string[] {
+  if (module.used.size === 0) return [];
   const allTypes = module.usedAsValue.size === 0;
   const names = Array.from(module.used, (name) => ({ name, local: module.locals.get(name) ?? name }))
     .sort((a, b) => compareNames(a.local, b.local))

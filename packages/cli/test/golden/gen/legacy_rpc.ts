@@ -7,6 +7,7 @@ import {
   boundUnknown,
   type CallOptions,
   type Codec,
+  type Encodable,
   fileDescriptors,
   type MessageInit,
   messageCodec,
@@ -67,16 +68,18 @@ export const LegacyService: Service<LegacyServiceClient, LegacyServiceHandlers> 
 };
 
 /** The most bytes that `encodeLegacy` writes. */
-export function boundLegacy(message: MessageInit<typeof LegacySchema>): number {
-  let bytes = 12 + boundText(message.name) + boundUnknown(message);
+export function boundLegacy(message: Encodable<typeof LegacySchema>): number {
+  let bytes = 12 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const inner = message.inner;
   if (inner != null) bytes += 2 + boundLegacy_Inner(inner);
   return bytes;
 }
 
 /** Writes a Legacy into `out` from `at` on and returns the position behind it. */
-export function encodeLegacy(message: MessageInit<typeof LegacySchema>, out: Buffer, at: number): number {
-  refuseOther(message, "Legacy");
+export function encodeLegacy(message: Encodable<typeof LegacySchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "Legacy") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (!(name != null && (name !== "" || Object.hasOwn(message, "name")))) throw unset();
@@ -93,7 +96,7 @@ export function encodeLegacy(message: MessageInit<typeof LegacySchema>, out: Buf
     to = encodeLegacy_Inner(inner, out, to);
     out[to++] = 28;
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankLegacy = /*@__PURE__*/ blankMessage(LegacySchema);
@@ -122,20 +125,22 @@ export function decodeLegacy(reader: Reader, end: number, into?: Legacy): Legacy
 }
 
 /** The most bytes that `encodeLegacy_Inner` writes. */
-export function boundLegacy_Inner(message: MessageInit<typeof Legacy_InnerSchema>): number {
-  return 2 + boundUnknown(message);
+export function boundLegacy_Inner(message: Encodable<typeof Legacy_InnerSchema>): number {
+  return 2 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a Legacy.Inner into `out` from `at` on and returns the position behind it. */
-export function encodeLegacy_Inner(message: MessageInit<typeof Legacy_InnerSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "Legacy.Inner");
+export function encodeLegacy_Inner(message: Encodable<typeof Legacy_InnerSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "Legacy.Inner") {
+    refuseOther(message);
+  }
   let to = at;
   const on = message.on;
   if (on != null && (on !== false || Object.hasOwn(message, "on"))) {
     out[to++] = 8;
     to = writeBool(out, to, on);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankLegacy_Inner = /*@__PURE__*/ blankMessage(Legacy_InnerSchema);

@@ -7,7 +7,7 @@ import {
   boundText,
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -23,13 +23,15 @@ export const AnyCodec: Codec<Any> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeAny` writes. */
-export function boundAny(message: MessageInit<typeof AnySchema>): number {
-  return 2 + boundText(message.typeUrl) + boundBytes(message.value) + boundUnknown(message);
+export function boundAny(message: Encodable<typeof AnySchema>): number {
+  return 2 + boundText(message.typeUrl) + boundBytes(message.value) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.Any into `out` from `at` on and returns the position behind it. */
-export function encodeAny(message: MessageInit<typeof AnySchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Any");
+export function encodeAny(message: Encodable<typeof AnySchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Any") {
+    refuseOther(message);
+  }
   let to = at;
   const typeUrl = message.typeUrl;
   if (typeUrl != null && typeUrl !== "") {
@@ -41,7 +43,7 @@ export function encodeAny(message: MessageInit<typeof AnySchema>, out: Buffer, a
     out[to++] = 18;
     to = writeBytes(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Any up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

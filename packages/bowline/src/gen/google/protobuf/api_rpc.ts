@@ -6,8 +6,8 @@ import {
   boundText,
   boundUnknown,
   type Codec,
+  type Encodable,
   endMessage,
-  type MessageInit,
   messageCodec,
   type Reader,
   refuseOther,
@@ -38,8 +38,8 @@ export const MixinCodec: Codec<Mixin> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeApi` writes. */
-export function boundApi(message: MessageInit<typeof ApiSchema>): number {
-  let bytes = 14 + boundText(message.name) + boundText(message.version) + boundText(message.edition) + boundUnknown(message);
+export function boundApi(message: Encodable<typeof ApiSchema>): number {
+  let bytes = 14 + boundText(message.name) + boundText(message.version) + boundText(message.edition) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const methods = message.methods;
   if (methods != null) for (const item of methods) bytes += 6 + boundMethod(item);
   const options = message.options;
@@ -52,8 +52,10 @@ export function boundApi(message: MessageInit<typeof ApiSchema>): number {
 }
 
 /** Writes a google.protobuf.Api into `out` from `at` on and returns the position behind it. */
-export function encodeApi(message: MessageInit<typeof ApiSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Api");
+export function encodeApi(message: Encodable<typeof ApiSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Api") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -101,7 +103,7 @@ export function encodeApi(message: MessageInit<typeof ApiSchema>, out: Buffer, a
     out[to++] = 66;
     to = writeText(out, to, edition);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Api up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -163,16 +165,18 @@ export function decodeApi(reader: Reader, end: number, into?: Api): Api {
 }
 
 /** The most bytes that `encodeMethod` writes. */
-export function boundMethod(message: MessageInit<typeof MethodSchema>): number {
-  let bytes = 19 + boundText(message.name) + boundText(message.requestTypeUrl) + boundText(message.responseTypeUrl) + boundText(message.edition) + boundUnknown(message);
+export function boundMethod(message: Encodable<typeof MethodSchema>): number {
+  let bytes = 19 + boundText(message.name) + boundText(message.requestTypeUrl) + boundText(message.responseTypeUrl) + boundText(message.edition) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) for (const item of options) bytes += 6 + boundOption(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.Method into `out` from `at` on and returns the position behind it. */
-export function encodeMethod(message: MessageInit<typeof MethodSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Method");
+export function encodeMethod(message: Encodable<typeof MethodSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Method") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -216,7 +220,7 @@ export function encodeMethod(message: MessageInit<typeof MethodSchema>, out: Buf
     out[to++] = 66;
     to = writeText(out, to, edition);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Method up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -287,13 +291,15 @@ export function decodeMethod(reader: Reader, end: number, into?: Method): Method
 }
 
 /** The most bytes that `encodeMixin` writes. */
-export function boundMixin(message: MessageInit<typeof MixinSchema>): number {
-  return 2 + boundText(message.name) + boundText(message.root) + boundUnknown(message);
+export function boundMixin(message: Encodable<typeof MixinSchema>): number {
+  return 2 + boundText(message.name) + boundText(message.root) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.Mixin into `out` from `at` on and returns the position behind it. */
-export function encodeMixin(message: MessageInit<typeof MixinSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Mixin");
+export function encodeMixin(message: Encodable<typeof MixinSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Mixin") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -305,7 +311,7 @@ export function encodeMixin(message: MessageInit<typeof MixinSchema>, out: Buffe
     out[to++] = 18;
     to = writeText(out, to, root);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Mixin up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

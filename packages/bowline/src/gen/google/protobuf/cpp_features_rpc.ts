@@ -6,7 +6,7 @@ import {
   blankMessage,
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -22,13 +22,15 @@ export const CppFeaturesCodec: Codec<CppFeatures> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeCppFeatures` writes. */
-export function boundCppFeatures(message: MessageInit<typeof CppFeaturesSchema>): number {
-  return 26 + boundUnknown(message);
+export function boundCppFeatures(message: Encodable<typeof CppFeaturesSchema>): number {
+  return 26 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a pb.CppFeatures into `out` from `at` on and returns the position behind it. */
-export function encodeCppFeatures(message: MessageInit<typeof CppFeaturesSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "pb.CppFeatures");
+export function encodeCppFeatures(message: Encodable<typeof CppFeaturesSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "pb.CppFeatures") {
+    refuseOther(message);
+  }
   let to = at;
   const legacyClosedEnum = message.legacyClosedEnum;
   if (legacyClosedEnum != null && (legacyClosedEnum !== false || Object.hasOwn(message, "legacyClosedEnum"))) {
@@ -50,7 +52,7 @@ export function encodeCppFeatures(message: MessageInit<typeof CppFeaturesSchema>
     out[to++] = 32;
     to = writeInt32(out, to, repeatedType);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankCppFeatures = /*@__PURE__*/ blankMessage(CppFeaturesSchema);

@@ -81,9 +81,9 @@ import {
   boundUnknown,
   boundVarints,
   type Codec,
+  type Encodable,
   endMessage,
   endPacked,
-  type MessageInit,
   messageCodec,
   type Reader,
   refuseOther,
@@ -310,16 +310,18 @@ export const GeneratedCodeInfo_AnnotationCodec: Codec<GeneratedCodeInfo_Annotati
 );
 
 /** The most bytes that `encodeFileDescriptorSet` writes. */
-export function boundFileDescriptorSet(message: MessageInit<typeof FileDescriptorSetSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundFileDescriptorSet(message: Encodable<typeof FileDescriptorSetSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const file = message.file;
   if (file != null) for (const item of file) bytes += 6 + boundFileDescriptorProto(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.FileDescriptorSet into `out` from `at` on and returns the position behind it. */
-export function encodeFileDescriptorSet(message: MessageInit<typeof FileDescriptorSetSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FileDescriptorSet");
+export function encodeFileDescriptorSet(message: Encodable<typeof FileDescriptorSetSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FileDescriptorSet") {
+    refuseOther(message);
+  }
   let to = at;
   const file = message.file;
   if (file != null) {
@@ -328,7 +330,7 @@ export function encodeFileDescriptorSet(message: MessageInit<typeof FileDescript
       to = endMessage(out, to, encodeFileDescriptorProto(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFileDescriptorSet = /*@__PURE__*/ blankMessage(FileDescriptorSetSchema);
@@ -354,8 +356,8 @@ export function decodeFileDescriptorSet(reader: Reader, end: number, into?: File
 }
 
 /** The most bytes that `encodeFileDescriptorProto` writes. */
-export function boundFileDescriptorProto(message: MessageInit<typeof FileDescriptorProtoSchema>): number {
-  let bytes = 14 + boundText(message.name) + boundText(message.package) + boundTexts(message.dependency, 1) + boundTexts(message.optionDependency, 1) + boundText(message.syntax) + boundUnknown(message);
+export function boundFileDescriptorProto(message: Encodable<typeof FileDescriptorProtoSchema>): number {
+  let bytes = 14 + boundText(message.name) + boundText(message.package) + boundTexts(message.dependency, 1) + boundTexts(message.optionDependency, 1) + boundText(message.syntax) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const publicDependency = message.publicDependency;
   if (publicDependency != null) bytes += 11 * publicDependency.length;
   const weakDependency = message.weakDependency;
@@ -376,8 +378,10 @@ export function boundFileDescriptorProto(message: MessageInit<typeof FileDescrip
 }
 
 /** Writes a google.protobuf.FileDescriptorProto into `out` from `at` on and returns the position behind it. */
-export function encodeFileDescriptorProto(message: MessageInit<typeof FileDescriptorProtoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FileDescriptorProto");
+export function encodeFileDescriptorProto(message: Encodable<typeof FileDescriptorProtoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FileDescriptorProto") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -465,7 +469,7 @@ export function encodeFileDescriptorProto(message: MessageInit<typeof FileDescri
       to = writeText(out, to, item);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFileDescriptorProto = /*@__PURE__*/ blankMessage(FileDescriptorProtoSchema);
@@ -550,8 +554,8 @@ export function decodeFileDescriptorProto(reader: Reader, end: number, into?: Fi
 }
 
 /** The most bytes that `encodeDescriptorProto` writes. */
-export function boundDescriptorProto(message: MessageInit<typeof DescriptorProtoSchema>): number {
-  let bytes = 12 + boundText(message.name) + boundTexts(message.reservedName, 1) + boundUnknown(message);
+export function boundDescriptorProto(message: Encodable<typeof DescriptorProtoSchema>): number {
+  let bytes = 12 + boundText(message.name) + boundTexts(message.reservedName, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const field = message.field;
   if (field != null) for (const item of field) bytes += 6 + boundFieldDescriptorProto(item);
   const extension = message.extension;
@@ -572,8 +576,10 @@ export function boundDescriptorProto(message: MessageInit<typeof DescriptorProto
 }
 
 /** Writes a google.protobuf.DescriptorProto into `out` from `at` on and returns the position behind it. */
-export function encodeDescriptorProto(message: MessageInit<typeof DescriptorProtoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.DescriptorProto");
+export function encodeDescriptorProto(message: Encodable<typeof DescriptorProtoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.DescriptorProto") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -646,7 +652,7 @@ export function encodeDescriptorProto(message: MessageInit<typeof DescriptorProt
     out[to++] = 88;
     to = writeInt32(out, to, visibility);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankDescriptorProto = /*@__PURE__*/ blankMessage(DescriptorProtoSchema);
@@ -712,16 +718,18 @@ export function decodeDescriptorProto(reader: Reader, end: number, into?: Descri
 }
 
 /** The most bytes that `encodeDescriptorProto_ExtensionRange` writes. */
-export function boundDescriptorProto_ExtensionRange(message: MessageInit<typeof DescriptorProto_ExtensionRangeSchema>): number {
-  let bytes = 22 + boundUnknown(message);
+export function boundDescriptorProto_ExtensionRange(message: Encodable<typeof DescriptorProto_ExtensionRangeSchema>): number {
+  let bytes = 22 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) bytes += 6 + boundExtensionRangeOptions(options);
   return bytes;
 }
 
 /** Writes a google.protobuf.DescriptorProto.ExtensionRange into `out` from `at` on and returns the position behind it. */
-export function encodeDescriptorProto_ExtensionRange(message: MessageInit<typeof DescriptorProto_ExtensionRangeSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.DescriptorProto.ExtensionRange");
+export function encodeDescriptorProto_ExtensionRange(message: Encodable<typeof DescriptorProto_ExtensionRangeSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.DescriptorProto.ExtensionRange") {
+    refuseOther(message);
+  }
   let to = at;
   const start = message.start;
   if (start != null && (start !== 0 || Object.hasOwn(message, "start"))) {
@@ -738,7 +746,7 @@ export function encodeDescriptorProto_ExtensionRange(message: MessageInit<typeof
     out[to++] = 26;
     to = endMessage(out, to, encodeExtensionRangeOptions(options, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankDescriptorProto_ExtensionRange = /*@__PURE__*/ blankMessage(DescriptorProto_ExtensionRangeSchema);
@@ -767,13 +775,15 @@ export function decodeDescriptorProto_ExtensionRange(reader: Reader, end: number
 }
 
 /** The most bytes that `encodeDescriptorProto_ReservedRange` writes. */
-export function boundDescriptorProto_ReservedRange(message: MessageInit<typeof DescriptorProto_ReservedRangeSchema>): number {
-  return 22 + boundUnknown(message);
+export function boundDescriptorProto_ReservedRange(message: Encodable<typeof DescriptorProto_ReservedRangeSchema>): number {
+  return 22 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.DescriptorProto.ReservedRange into `out` from `at` on and returns the position behind it. */
-export function encodeDescriptorProto_ReservedRange(message: MessageInit<typeof DescriptorProto_ReservedRangeSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.DescriptorProto.ReservedRange");
+export function encodeDescriptorProto_ReservedRange(message: Encodable<typeof DescriptorProto_ReservedRangeSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.DescriptorProto.ReservedRange") {
+    refuseOther(message);
+  }
   let to = at;
   const start = message.start;
   if (start != null && (start !== 0 || Object.hasOwn(message, "start"))) {
@@ -785,7 +795,7 @@ export function encodeDescriptorProto_ReservedRange(message: MessageInit<typeof 
     out[to++] = 16;
     to = writeInt32(out, to, end$);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankDescriptorProto_ReservedRange = /*@__PURE__*/ blankMessage(DescriptorProto_ReservedRangeSchema);
@@ -811,8 +821,8 @@ export function decodeDescriptorProto_ReservedRange(reader: Reader, end: number,
 }
 
 /** The most bytes that `encodeExtensionRangeOptions` writes. */
-export function boundExtensionRangeOptions(message: MessageInit<typeof ExtensionRangeOptionsSchema>): number {
-  let bytes = 11 + boundUnknown(message);
+export function boundExtensionRangeOptions(message: Encodable<typeof ExtensionRangeOptionsSchema>): number {
+  let bytes = 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
   const declaration = message.declaration;
@@ -823,8 +833,10 @@ export function boundExtensionRangeOptions(message: MessageInit<typeof Extension
 }
 
 /** Writes a google.protobuf.ExtensionRangeOptions into `out` from `at` on and returns the position behind it. */
-export function encodeExtensionRangeOptions(message: MessageInit<typeof ExtensionRangeOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.ExtensionRangeOptions");
+export function encodeExtensionRangeOptions(message: Encodable<typeof ExtensionRangeOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.ExtensionRangeOptions") {
+    refuseOther(message);
+  }
   let to = at;
   const declaration = message.declaration;
   if (declaration != null) {
@@ -852,7 +864,7 @@ export function encodeExtensionRangeOptions(message: MessageInit<typeof Extensio
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankExtensionRangeOptions = /*@__PURE__*/ blankMessage(ExtensionRangeOptionsSchema);
@@ -891,13 +903,15 @@ export function decodeExtensionRangeOptions(reader: Reader, end: number, into?: 
 }
 
 /** The most bytes that `encodeExtensionRangeOptions_Declaration` writes. */
-export function boundExtensionRangeOptions_Declaration(message: MessageInit<typeof ExtensionRangeOptions_DeclarationSchema>): number {
-  return 17 + boundText(message.fullName) + boundText(message.type) + boundUnknown(message);
+export function boundExtensionRangeOptions_Declaration(message: Encodable<typeof ExtensionRangeOptions_DeclarationSchema>): number {
+  return 17 + boundText(message.fullName) + boundText(message.type) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.ExtensionRangeOptions.Declaration into `out` from `at` on and returns the position behind it. */
-export function encodeExtensionRangeOptions_Declaration(message: MessageInit<typeof ExtensionRangeOptions_DeclarationSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.ExtensionRangeOptions.Declaration");
+export function encodeExtensionRangeOptions_Declaration(message: Encodable<typeof ExtensionRangeOptions_DeclarationSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.ExtensionRangeOptions.Declaration") {
+    refuseOther(message);
+  }
   let to = at;
   const number$ = message.number;
   if (number$ != null && (number$ !== 0 || Object.hasOwn(message, "number"))) {
@@ -924,7 +938,7 @@ export function encodeExtensionRangeOptions_Declaration(message: MessageInit<typ
     out[to++] = 48;
     to = writeBool(out, to, repeated);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankExtensionRangeOptions_Declaration = /*@__PURE__*/ blankMessage(ExtensionRangeOptions_DeclarationSchema);
@@ -959,16 +973,18 @@ export function decodeExtensionRangeOptions_Declaration(reader: Reader, end: num
 }
 
 /** The most bytes that `encodeFieldDescriptorProto` writes. */
-export function boundFieldDescriptorProto(message: MessageInit<typeof FieldDescriptorProtoSchema>): number {
-  let bytes = 52 + boundText(message.name) + boundText(message.typeName) + boundText(message.extendee) + boundText(message.defaultValue) + boundText(message.jsonName) + boundUnknown(message);
+export function boundFieldDescriptorProto(message: Encodable<typeof FieldDescriptorProtoSchema>): number {
+  let bytes = 52 + boundText(message.name) + boundText(message.typeName) + boundText(message.extendee) + boundText(message.defaultValue) + boundText(message.jsonName) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) bytes += 6 + boundFieldOptions(options);
   return bytes;
 }
 
 /** Writes a google.protobuf.FieldDescriptorProto into `out` from `at` on and returns the position behind it. */
-export function encodeFieldDescriptorProto(message: MessageInit<typeof FieldDescriptorProtoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FieldDescriptorProto");
+export function encodeFieldDescriptorProto(message: Encodable<typeof FieldDescriptorProtoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldDescriptorProto") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1026,7 +1042,7 @@ export function encodeFieldDescriptorProto(message: MessageInit<typeof FieldDesc
     out[to++] = 1;
     to = writeBool(out, to, proto3Optional);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFieldDescriptorProto = /*@__PURE__*/ blankMessage(FieldDescriptorProtoSchema);
@@ -1085,16 +1101,18 @@ export function decodeFieldDescriptorProto(reader: Reader, end: number, into?: F
 }
 
 /** The most bytes that `encodeOneofDescriptorProto` writes. */
-export function boundOneofDescriptorProto(message: MessageInit<typeof OneofDescriptorProtoSchema>): number {
-  let bytes = 1 + boundText(message.name) + boundUnknown(message);
+export function boundOneofDescriptorProto(message: Encodable<typeof OneofDescriptorProtoSchema>): number {
+  let bytes = 1 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) bytes += 6 + boundOneofOptions(options);
   return bytes;
 }
 
 /** Writes a google.protobuf.OneofDescriptorProto into `out` from `at` on and returns the position behind it. */
-export function encodeOneofDescriptorProto(message: MessageInit<typeof OneofDescriptorProtoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.OneofDescriptorProto");
+export function encodeOneofDescriptorProto(message: Encodable<typeof OneofDescriptorProtoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.OneofDescriptorProto") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1106,7 +1124,7 @@ export function encodeOneofDescriptorProto(message: MessageInit<typeof OneofDesc
     out[to++] = 18;
     to = endMessage(out, to, encodeOneofOptions(options, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankOneofDescriptorProto = /*@__PURE__*/ blankMessage(OneofDescriptorProtoSchema);
@@ -1132,8 +1150,8 @@ export function decodeOneofDescriptorProto(reader: Reader, end: number, into?: O
 }
 
 /** The most bytes that `encodeEnumDescriptorProto` writes. */
-export function boundEnumDescriptorProto(message: MessageInit<typeof EnumDescriptorProtoSchema>): number {
-  let bytes = 12 + boundText(message.name) + boundTexts(message.reservedName, 1) + boundUnknown(message);
+export function boundEnumDescriptorProto(message: Encodable<typeof EnumDescriptorProtoSchema>): number {
+  let bytes = 12 + boundText(message.name) + boundTexts(message.reservedName, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const value = message.value;
   if (value != null) for (const item of value) bytes += 6 + boundEnumValueDescriptorProto(item);
   const options = message.options;
@@ -1144,8 +1162,10 @@ export function boundEnumDescriptorProto(message: MessageInit<typeof EnumDescrip
 }
 
 /** Writes a google.protobuf.EnumDescriptorProto into `out` from `at` on and returns the position behind it. */
-export function encodeEnumDescriptorProto(message: MessageInit<typeof EnumDescriptorProtoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.EnumDescriptorProto");
+export function encodeEnumDescriptorProto(message: Encodable<typeof EnumDescriptorProtoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumDescriptorProto") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1183,7 +1203,7 @@ export function encodeEnumDescriptorProto(message: MessageInit<typeof EnumDescri
     out[to++] = 48;
     to = writeInt32(out, to, visibility);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankEnumDescriptorProto = /*@__PURE__*/ blankMessage(EnumDescriptorProtoSchema);
@@ -1229,13 +1249,15 @@ export function decodeEnumDescriptorProto(reader: Reader, end: number, into?: En
 }
 
 /** The most bytes that `encodeEnumDescriptorProto_EnumReservedRange` writes. */
-export function boundEnumDescriptorProto_EnumReservedRange(message: MessageInit<typeof EnumDescriptorProto_EnumReservedRangeSchema>): number {
-  return 22 + boundUnknown(message);
+export function boundEnumDescriptorProto_EnumReservedRange(message: Encodable<typeof EnumDescriptorProto_EnumReservedRangeSchema>): number {
+  return 22 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.EnumDescriptorProto.EnumReservedRange into `out` from `at` on and returns the position behind it. */
-export function encodeEnumDescriptorProto_EnumReservedRange(message: MessageInit<typeof EnumDescriptorProto_EnumReservedRangeSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.EnumDescriptorProto.EnumReservedRange");
+export function encodeEnumDescriptorProto_EnumReservedRange(message: Encodable<typeof EnumDescriptorProto_EnumReservedRangeSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumDescriptorProto.EnumReservedRange") {
+    refuseOther(message);
+  }
   let to = at;
   const start = message.start;
   if (start != null && (start !== 0 || Object.hasOwn(message, "start"))) {
@@ -1247,7 +1269,7 @@ export function encodeEnumDescriptorProto_EnumReservedRange(message: MessageInit
     out[to++] = 16;
     to = writeInt32(out, to, end$);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankEnumDescriptorProto_EnumReservedRange = /*@__PURE__*/ blankMessage(EnumDescriptorProto_EnumReservedRangeSchema);
@@ -1273,16 +1295,18 @@ export function decodeEnumDescriptorProto_EnumReservedRange(reader: Reader, end:
 }
 
 /** The most bytes that `encodeEnumValueDescriptorProto` writes. */
-export function boundEnumValueDescriptorProto(message: MessageInit<typeof EnumValueDescriptorProtoSchema>): number {
-  let bytes = 12 + boundText(message.name) + boundUnknown(message);
+export function boundEnumValueDescriptorProto(message: Encodable<typeof EnumValueDescriptorProtoSchema>): number {
+  let bytes = 12 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) bytes += 6 + boundEnumValueOptions(options);
   return bytes;
 }
 
 /** Writes a google.protobuf.EnumValueDescriptorProto into `out` from `at` on and returns the position behind it. */
-export function encodeEnumValueDescriptorProto(message: MessageInit<typeof EnumValueDescriptorProtoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.EnumValueDescriptorProto");
+export function encodeEnumValueDescriptorProto(message: Encodable<typeof EnumValueDescriptorProtoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumValueDescriptorProto") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1299,7 +1323,7 @@ export function encodeEnumValueDescriptorProto(message: MessageInit<typeof EnumV
     out[to++] = 26;
     to = endMessage(out, to, encodeEnumValueOptions(options, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankEnumValueDescriptorProto = /*@__PURE__*/ blankMessage(EnumValueDescriptorProtoSchema);
@@ -1328,8 +1352,8 @@ export function decodeEnumValueDescriptorProto(reader: Reader, end: number, into
 }
 
 /** The most bytes that `encodeServiceDescriptorProto` writes. */
-export function boundServiceDescriptorProto(message: MessageInit<typeof ServiceDescriptorProtoSchema>): number {
-  let bytes = 1 + boundText(message.name) + boundUnknown(message);
+export function boundServiceDescriptorProto(message: Encodable<typeof ServiceDescriptorProtoSchema>): number {
+  let bytes = 1 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const method = message.method;
   if (method != null) for (const item of method) bytes += 6 + boundMethodDescriptorProto(item);
   const options = message.options;
@@ -1338,8 +1362,10 @@ export function boundServiceDescriptorProto(message: MessageInit<typeof ServiceD
 }
 
 /** Writes a google.protobuf.ServiceDescriptorProto into `out` from `at` on and returns the position behind it. */
-export function encodeServiceDescriptorProto(message: MessageInit<typeof ServiceDescriptorProtoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.ServiceDescriptorProto");
+export function encodeServiceDescriptorProto(message: Encodable<typeof ServiceDescriptorProtoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.ServiceDescriptorProto") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1358,7 +1384,7 @@ export function encodeServiceDescriptorProto(message: MessageInit<typeof Service
     out[to++] = 26;
     to = endMessage(out, to, encodeServiceOptions(options, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankServiceDescriptorProto = /*@__PURE__*/ blankMessage(ServiceDescriptorProtoSchema);
@@ -1390,16 +1416,18 @@ export function decodeServiceDescriptorProto(reader: Reader, end: number, into?:
 }
 
 /** The most bytes that `encodeMethodDescriptorProto` writes. */
-export function boundMethodDescriptorProto(message: MessageInit<typeof MethodDescriptorProtoSchema>): number {
-  let bytes = 7 + boundText(message.name) + boundText(message.inputType) + boundText(message.outputType) + boundUnknown(message);
+export function boundMethodDescriptorProto(message: Encodable<typeof MethodDescriptorProtoSchema>): number {
+  let bytes = 7 + boundText(message.name) + boundText(message.inputType) + boundText(message.outputType) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) bytes += 6 + boundMethodOptions(options);
   return bytes;
 }
 
 /** Writes a google.protobuf.MethodDescriptorProto into `out` from `at` on and returns the position behind it. */
-export function encodeMethodDescriptorProto(message: MessageInit<typeof MethodDescriptorProtoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.MethodDescriptorProto");
+export function encodeMethodDescriptorProto(message: Encodable<typeof MethodDescriptorProtoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.MethodDescriptorProto") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1431,7 +1459,7 @@ export function encodeMethodDescriptorProto(message: MessageInit<typeof MethodDe
     out[to++] = 48;
     to = writeBool(out, to, serverStreaming);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankMethodDescriptorProto = /*@__PURE__*/ blankMessage(MethodDescriptorProtoSchema);
@@ -1469,8 +1497,8 @@ export function decodeMethodDescriptorProto(reader: Reader, end: number, into?: 
 }
 
 /** The most bytes that `encodeFileOptions` writes. */
-export function boundFileOptions(message: MessageInit<typeof FileOptionsSchema>): number {
-  let bytes = 51 + boundText(message.javaPackage) + boundText(message.javaOuterClassname) + boundText(message.goPackage) + boundText(message.objcClassPrefix) + boundText(message.csharpNamespace) + boundText(message.swiftPrefix) + boundText(message.phpClassPrefix) + boundText(message.phpNamespace) + boundText(message.phpMetadataNamespace) + boundText(message.rubyPackage) + boundUnknown(message);
+export function boundFileOptions(message: Encodable<typeof FileOptionsSchema>): number {
+  let bytes = 51 + boundText(message.javaPackage) + boundText(message.javaOuterClassname) + boundText(message.goPackage) + boundText(message.objcClassPrefix) + boundText(message.csharpNamespace) + boundText(message.swiftPrefix) + boundText(message.phpClassPrefix) + boundText(message.phpNamespace) + boundText(message.phpMetadataNamespace) + boundText(message.rubyPackage) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const features = message.features;
   if (features != null) bytes += 7 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
@@ -1479,8 +1507,10 @@ export function boundFileOptions(message: MessageInit<typeof FileOptionsSchema>)
 }
 
 /** Writes a google.protobuf.FileOptions into `out` from `at` on and returns the position behind it. */
-export function encodeFileOptions(message: MessageInit<typeof FileOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FileOptions");
+export function encodeFileOptions(message: Encodable<typeof FileOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FileOptions") {
+    refuseOther(message);
+  }
   let to = at;
   const javaPackage = message.javaPackage;
   if (javaPackage != null && (javaPackage !== "" || Object.hasOwn(message, "javaPackage"))) {
@@ -1605,7 +1635,7 @@ export function encodeFileOptions(message: MessageInit<typeof FileOptionsSchema>
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFileOptions = /*@__PURE__*/ blankMessage(FileOptionsSchema);
@@ -1694,8 +1724,8 @@ export function decodeFileOptions(reader: Reader, end: number, into?: FileOption
 }
 
 /** The most bytes that `encodeMessageOptions` writes. */
-export function boundMessageOptions(message: MessageInit<typeof MessageOptionsSchema>): number {
-  let bytes = 10 + boundUnknown(message);
+export function boundMessageOptions(message: Encodable<typeof MessageOptionsSchema>): number {
+  let bytes = 10 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const features = message.features;
   if (features != null) bytes += 6 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
@@ -1704,8 +1734,10 @@ export function boundMessageOptions(message: MessageInit<typeof MessageOptionsSc
 }
 
 /** Writes a google.protobuf.MessageOptions into `out` from `at` on and returns the position behind it. */
-export function encodeMessageOptions(message: MessageInit<typeof MessageOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.MessageOptions");
+export function encodeMessageOptions(message: Encodable<typeof MessageOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.MessageOptions") {
+    refuseOther(message);
+  }
   let to = at;
   const messageSetWireFormat = message.messageSetWireFormat;
   if (messageSetWireFormat != null && (messageSetWireFormat !== false || Object.hasOwn(message, "messageSetWireFormat"))) {
@@ -1745,7 +1777,7 @@ export function encodeMessageOptions(message: MessageInit<typeof MessageOptionsS
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankMessageOptions = /*@__PURE__*/ blankMessage(MessageOptionsSchema);
@@ -1789,8 +1821,8 @@ export function decodeMessageOptions(reader: Reader, end: number, into?: Message
 }
 
 /** The most bytes that `encodeFieldOptions` writes. */
-export function boundFieldOptions(message: MessageInit<typeof FieldOptionsSchema>): number {
-  let bytes = 47 + boundUnknown(message);
+export function boundFieldOptions(message: Encodable<typeof FieldOptionsSchema>): number {
+  let bytes = 47 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const targets = message.targets;
   if (targets != null) bytes += 12 * targets.length;
   const editionDefaults = message.editionDefaults;
@@ -1805,8 +1837,10 @@ export function boundFieldOptions(message: MessageInit<typeof FieldOptionsSchema
 }
 
 /** Writes a google.protobuf.FieldOptions into `out` from `at` on and returns the position behind it. */
-export function encodeFieldOptions(message: MessageInit<typeof FieldOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FieldOptions");
+export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldOptions") {
+    refuseOther(message);
+  }
   let to = at;
   const ctype = message.ctype;
   if (ctype != null && (ctype !== 0 || Object.hasOwn(message, "ctype"))) {
@@ -1891,7 +1925,7 @@ export function encodeFieldOptions(message: MessageInit<typeof FieldOptionsSchem
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFieldOptions = /*@__PURE__*/ blankMessage(FieldOptionsSchema);
@@ -1972,13 +2006,15 @@ export function decodeFieldOptions(reader: Reader, end: number, into?: FieldOpti
 }
 
 /** The most bytes that `encodeFieldOptions_EditionDefault` writes. */
-export function boundFieldOptions_EditionDefault(message: MessageInit<typeof FieldOptions_EditionDefaultSchema>): number {
-  return 12 + boundText(message.value) + boundUnknown(message);
+export function boundFieldOptions_EditionDefault(message: Encodable<typeof FieldOptions_EditionDefaultSchema>): number {
+  return 12 + boundText(message.value) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.FieldOptions.EditionDefault into `out` from `at` on and returns the position behind it. */
-export function encodeFieldOptions_EditionDefault(message: MessageInit<typeof FieldOptions_EditionDefaultSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FieldOptions.EditionDefault");
+export function encodeFieldOptions_EditionDefault(message: Encodable<typeof FieldOptions_EditionDefaultSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldOptions.EditionDefault") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && (value !== "" || Object.hasOwn(message, "value"))) {
@@ -1990,7 +2026,7 @@ export function encodeFieldOptions_EditionDefault(message: MessageInit<typeof Fi
     out[to++] = 24;
     to = writeInt32(out, to, edition);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFieldOptions_EditionDefault = /*@__PURE__*/ blankMessage(FieldOptions_EditionDefaultSchema);
@@ -2019,13 +2055,15 @@ export function decodeFieldOptions_EditionDefault(reader: Reader, end: number, i
 }
 
 /** The most bytes that `encodeFieldOptions_FeatureSupport` writes. */
-export function boundFieldOptions_FeatureSupport(message: MessageInit<typeof FieldOptions_FeatureSupportSchema>): number {
-  return 35 + boundText(message.deprecationWarning) + boundText(message.removalError) + boundUnknown(message);
+export function boundFieldOptions_FeatureSupport(message: Encodable<typeof FieldOptions_FeatureSupportSchema>): number {
+  return 35 + boundText(message.deprecationWarning) + boundText(message.removalError) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.FieldOptions.FeatureSupport into `out` from `at` on and returns the position behind it. */
-export function encodeFieldOptions_FeatureSupport(message: MessageInit<typeof FieldOptions_FeatureSupportSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FieldOptions.FeatureSupport");
+export function encodeFieldOptions_FeatureSupport(message: Encodable<typeof FieldOptions_FeatureSupportSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldOptions.FeatureSupport") {
+    refuseOther(message);
+  }
   let to = at;
   const editionIntroduced = message.editionIntroduced;
   if (editionIntroduced != null && (editionIntroduced !== 0 || Object.hasOwn(message, "editionIntroduced"))) {
@@ -2052,7 +2090,7 @@ export function encodeFieldOptions_FeatureSupport(message: MessageInit<typeof Fi
     out[to++] = 42;
     to = writeText(out, to, removalError);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFieldOptions_FeatureSupport = /*@__PURE__*/ blankMessage(FieldOptions_FeatureSupportSchema);
@@ -2096,8 +2134,8 @@ export function decodeFieldOptions_FeatureSupport(reader: Reader, end: number, i
 }
 
 /** The most bytes that `encodeOneofOptions` writes. */
-export function boundOneofOptions(message: MessageInit<typeof OneofOptionsSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundOneofOptions(message: Encodable<typeof OneofOptionsSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const features = message.features;
   if (features != null) bytes += 6 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
@@ -2106,8 +2144,10 @@ export function boundOneofOptions(message: MessageInit<typeof OneofOptionsSchema
 }
 
 /** Writes a google.protobuf.OneofOptions into `out` from `at` on and returns the position behind it. */
-export function encodeOneofOptions(message: MessageInit<typeof OneofOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.OneofOptions");
+export function encodeOneofOptions(message: Encodable<typeof OneofOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.OneofOptions") {
+    refuseOther(message);
+  }
   let to = at;
   const features = message.features;
   if (features != null) {
@@ -2122,7 +2162,7 @@ export function encodeOneofOptions(message: MessageInit<typeof OneofOptionsSchem
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankOneofOptions = /*@__PURE__*/ blankMessage(OneofOptionsSchema);
@@ -2151,8 +2191,8 @@ export function decodeOneofOptions(reader: Reader, end: number, into?: OneofOpti
 }
 
 /** The most bytes that `encodeEnumOptions` writes. */
-export function boundEnumOptions(message: MessageInit<typeof EnumOptionsSchema>): number {
-  let bytes = 6 + boundUnknown(message);
+export function boundEnumOptions(message: Encodable<typeof EnumOptionsSchema>): number {
+  let bytes = 6 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const features = message.features;
   if (features != null) bytes += 6 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
@@ -2161,8 +2201,10 @@ export function boundEnumOptions(message: MessageInit<typeof EnumOptionsSchema>)
 }
 
 /** Writes a google.protobuf.EnumOptions into `out` from `at` on and returns the position behind it. */
-export function encodeEnumOptions(message: MessageInit<typeof EnumOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.EnumOptions");
+export function encodeEnumOptions(message: Encodable<typeof EnumOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumOptions") {
+    refuseOther(message);
+  }
   let to = at;
   const allowAlias = message.allowAlias;
   if (allowAlias != null && (allowAlias !== false || Object.hasOwn(message, "allowAlias"))) {
@@ -2192,7 +2234,7 @@ export function encodeEnumOptions(message: MessageInit<typeof EnumOptionsSchema>
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankEnumOptions = /*@__PURE__*/ blankMessage(EnumOptionsSchema);
@@ -2230,8 +2272,8 @@ export function decodeEnumOptions(reader: Reader, end: number, into?: EnumOption
 }
 
 /** The most bytes that `encodeEnumValueOptions` writes. */
-export function boundEnumValueOptions(message: MessageInit<typeof EnumValueOptionsSchema>): number {
-  let bytes = 4 + boundUnknown(message);
+export function boundEnumValueOptions(message: Encodable<typeof EnumValueOptionsSchema>): number {
+  let bytes = 4 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const features = message.features;
   if (features != null) bytes += 6 + boundFeatureSet(features);
   const featureSupport = message.featureSupport;
@@ -2242,8 +2284,10 @@ export function boundEnumValueOptions(message: MessageInit<typeof EnumValueOptio
 }
 
 /** Writes a google.protobuf.EnumValueOptions into `out` from `at` on and returns the position behind it. */
-export function encodeEnumValueOptions(message: MessageInit<typeof EnumValueOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.EnumValueOptions");
+export function encodeEnumValueOptions(message: Encodable<typeof EnumValueOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumValueOptions") {
+    refuseOther(message);
+  }
   let to = at;
   const deprecated = message.deprecated;
   if (deprecated != null && (deprecated !== false || Object.hasOwn(message, "deprecated"))) {
@@ -2273,7 +2317,7 @@ export function encodeEnumValueOptions(message: MessageInit<typeof EnumValueOpti
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankEnumValueOptions = /*@__PURE__*/ blankMessage(EnumValueOptionsSchema);
@@ -2311,8 +2355,8 @@ export function decodeEnumValueOptions(reader: Reader, end: number, into?: EnumV
 }
 
 /** The most bytes that `encodeServiceOptions` writes. */
-export function boundServiceOptions(message: MessageInit<typeof ServiceOptionsSchema>): number {
-  let bytes = 3 + boundUnknown(message);
+export function boundServiceOptions(message: Encodable<typeof ServiceOptionsSchema>): number {
+  let bytes = 3 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const features = message.features;
   if (features != null) bytes += 7 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
@@ -2321,8 +2365,10 @@ export function boundServiceOptions(message: MessageInit<typeof ServiceOptionsSc
 }
 
 /** Writes a google.protobuf.ServiceOptions into `out` from `at` on and returns the position behind it. */
-export function encodeServiceOptions(message: MessageInit<typeof ServiceOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.ServiceOptions");
+export function encodeServiceOptions(message: Encodable<typeof ServiceOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.ServiceOptions") {
+    refuseOther(message);
+  }
   let to = at;
   const deprecated = message.deprecated;
   if (deprecated != null && (deprecated !== false || Object.hasOwn(message, "deprecated"))) {
@@ -2344,7 +2390,7 @@ export function encodeServiceOptions(message: MessageInit<typeof ServiceOptionsS
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankServiceOptions = /*@__PURE__*/ blankMessage(ServiceOptionsSchema);
@@ -2376,8 +2422,8 @@ export function decodeServiceOptions(reader: Reader, end: number, into?: Service
 }
 
 /** The most bytes that `encodeMethodOptions` writes. */
-export function boundMethodOptions(message: MessageInit<typeof MethodOptionsSchema>): number {
-  let bytes = 15 + boundUnknown(message);
+export function boundMethodOptions(message: Encodable<typeof MethodOptionsSchema>): number {
+  let bytes = 15 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const features = message.features;
   if (features != null) bytes += 7 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
@@ -2386,8 +2432,10 @@ export function boundMethodOptions(message: MessageInit<typeof MethodOptionsSche
 }
 
 /** Writes a google.protobuf.MethodOptions into `out` from `at` on and returns the position behind it. */
-export function encodeMethodOptions(message: MessageInit<typeof MethodOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.MethodOptions");
+export function encodeMethodOptions(message: Encodable<typeof MethodOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.MethodOptions") {
+    refuseOther(message);
+  }
   let to = at;
   const deprecated = message.deprecated;
   if (deprecated != null && (deprecated !== false || Object.hasOwn(message, "deprecated"))) {
@@ -2415,7 +2463,7 @@ export function encodeMethodOptions(message: MessageInit<typeof MethodOptionsSch
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankMethodOptions = /*@__PURE__*/ blankMessage(MethodOptionsSchema);
@@ -2453,16 +2501,18 @@ export function decodeMethodOptions(reader: Reader, end: number, into?: MethodOp
 }
 
 /** The most bytes that `encodeUninterpretedOption` writes. */
-export function boundUninterpretedOption(message: MessageInit<typeof UninterpretedOptionSchema>): number {
-  let bytes = 34 + boundText(message.identifierValue) + boundBytes(message.stringValue) + boundText(message.aggregateValue) + boundUnknown(message);
+export function boundUninterpretedOption(message: Encodable<typeof UninterpretedOptionSchema>): number {
+  let bytes = 34 + boundText(message.identifierValue) + boundBytes(message.stringValue) + boundText(message.aggregateValue) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const name = message.name;
   if (name != null) for (const item of name) bytes += 6 + boundUninterpretedOption_NamePart(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.UninterpretedOption into `out` from `at` on and returns the position behind it. */
-export function encodeUninterpretedOption(message: MessageInit<typeof UninterpretedOptionSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.UninterpretedOption");
+export function encodeUninterpretedOption(message: Encodable<typeof UninterpretedOptionSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.UninterpretedOption") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null) {
@@ -2501,7 +2551,7 @@ export function encodeUninterpretedOption(message: MessageInit<typeof Uninterpre
     out[to++] = 66;
     to = writeText(out, to, aggregateValue);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankUninterpretedOption = /*@__PURE__*/ blankMessage(UninterpretedOptionSchema);
@@ -2545,13 +2595,15 @@ export function decodeUninterpretedOption(reader: Reader, end: number, into?: Un
 }
 
 /** The most bytes that `encodeUninterpretedOption_NamePart` writes. */
-export function boundUninterpretedOption_NamePart(message: MessageInit<typeof UninterpretedOption_NamePartSchema>): number {
-  return 3 + boundText(message.namePart) + boundUnknown(message);
+export function boundUninterpretedOption_NamePart(message: Encodable<typeof UninterpretedOption_NamePartSchema>): number {
+  return 3 + boundText(message.namePart) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.UninterpretedOption.NamePart into `out` from `at` on and returns the position behind it. */
-export function encodeUninterpretedOption_NamePart(message: MessageInit<typeof UninterpretedOption_NamePartSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.UninterpretedOption.NamePart");
+export function encodeUninterpretedOption_NamePart(message: Encodable<typeof UninterpretedOption_NamePartSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.UninterpretedOption.NamePart") {
+    refuseOther(message);
+  }
   let to = at;
   const namePart = message.namePart;
   if (!(namePart != null && (namePart !== "" || Object.hasOwn(message, "namePart")))) throw unset();
@@ -2561,7 +2613,7 @@ export function encodeUninterpretedOption_NamePart(message: MessageInit<typeof U
   if (!(isExtension != null && (isExtension !== false || Object.hasOwn(message, "isExtension")))) throw unset();
   out[to++] = 16;
   to = writeBool(out, to, isExtension);
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankUninterpretedOption_NamePart = /*@__PURE__*/ blankMessage(UninterpretedOption_NamePartSchema);
@@ -2587,13 +2639,15 @@ export function decodeUninterpretedOption_NamePart(reader: Reader, end: number, 
 }
 
 /** The most bytes that `encodeFeatureSet` writes. */
-export function boundFeatureSet(message: MessageInit<typeof FeatureSetSchema>): number {
-  return 99 + boundUnknown(message);
+export function boundFeatureSet(message: Encodable<typeof FeatureSetSchema>): number {
+  return 99 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.FeatureSet into `out` from `at` on and returns the position behind it. */
-export function encodeFeatureSet(message: MessageInit<typeof FeatureSetSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FeatureSet");
+export function encodeFeatureSet(message: Encodable<typeof FeatureSetSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSet") {
+    refuseOther(message);
+  }
   let to = at;
   const fieldPresence = message.fieldPresence;
   if (fieldPresence != null && (fieldPresence !== 0 || Object.hasOwn(message, "fieldPresence"))) {
@@ -2640,7 +2694,7 @@ export function encodeFeatureSet(message: MessageInit<typeof FeatureSetSchema>, 
     out[to++] = 72;
     to = writeInt32(out, to, enforceProtoLimits);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFeatureSet = /*@__PURE__*/ blankMessage(FeatureSetSchema);
@@ -2714,14 +2768,16 @@ export function decodeFeatureSet(reader: Reader, end: number, into?: FeatureSet)
 }
 
 /** The most bytes that `encodeFeatureSet_VisibilityFeature` writes. */
-export function boundFeatureSet_VisibilityFeature(message: MessageInit<typeof FeatureSet_VisibilityFeatureSchema>): number {
-  return boundUnknown(message);
+export function boundFeatureSet_VisibilityFeature(message: Encodable<typeof FeatureSet_VisibilityFeatureSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.FeatureSet.VisibilityFeature into `out` from `at` on and returns the position behind it. */
-export function encodeFeatureSet_VisibilityFeature(message: MessageInit<typeof FeatureSet_VisibilityFeatureSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FeatureSet.VisibilityFeature");
-  return writeUnknown(message, out, at);
+export function encodeFeatureSet_VisibilityFeature(message: Encodable<typeof FeatureSet_VisibilityFeatureSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSet.VisibilityFeature") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 const blankFeatureSet_VisibilityFeature = /*@__PURE__*/ blankMessage(FeatureSet_VisibilityFeatureSchema);
@@ -2738,14 +2794,16 @@ export function decodeFeatureSet_VisibilityFeature(reader: Reader, end: number, 
 }
 
 /** The most bytes that `encodeFeatureSet_ProtoLimitsFeature` writes. */
-export function boundFeatureSet_ProtoLimitsFeature(message: MessageInit<typeof FeatureSet_ProtoLimitsFeatureSchema>): number {
-  return boundUnknown(message);
+export function boundFeatureSet_ProtoLimitsFeature(message: Encodable<typeof FeatureSet_ProtoLimitsFeatureSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.FeatureSet.ProtoLimitsFeature into `out` from `at` on and returns the position behind it. */
-export function encodeFeatureSet_ProtoLimitsFeature(message: MessageInit<typeof FeatureSet_ProtoLimitsFeatureSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FeatureSet.ProtoLimitsFeature");
-  return writeUnknown(message, out, at);
+export function encodeFeatureSet_ProtoLimitsFeature(message: Encodable<typeof FeatureSet_ProtoLimitsFeatureSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSet.ProtoLimitsFeature") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 const blankFeatureSet_ProtoLimitsFeature = /*@__PURE__*/ blankMessage(FeatureSet_ProtoLimitsFeatureSchema);
@@ -2762,16 +2820,18 @@ export function decodeFeatureSet_ProtoLimitsFeature(reader: Reader, end: number,
 }
 
 /** The most bytes that `encodeFeatureSetDefaults` writes. */
-export function boundFeatureSetDefaults(message: MessageInit<typeof FeatureSetDefaultsSchema>): number {
-  let bytes = 22 + boundUnknown(message);
+export function boundFeatureSetDefaults(message: Encodable<typeof FeatureSetDefaultsSchema>): number {
+  let bytes = 22 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const defaults = message.defaults;
   if (defaults != null) for (const item of defaults) bytes += 6 + boundFeatureSetDefaults_FeatureSetEditionDefault(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.FeatureSetDefaults into `out` from `at` on and returns the position behind it. */
-export function encodeFeatureSetDefaults(message: MessageInit<typeof FeatureSetDefaultsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FeatureSetDefaults");
+export function encodeFeatureSetDefaults(message: Encodable<typeof FeatureSetDefaultsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSetDefaults") {
+    refuseOther(message);
+  }
   let to = at;
   const defaults = message.defaults;
   if (defaults != null) {
@@ -2790,7 +2850,7 @@ export function encodeFeatureSetDefaults(message: MessageInit<typeof FeatureSetD
     out[to++] = 40;
     to = writeInt32(out, to, maximumEdition);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFeatureSetDefaults = /*@__PURE__*/ blankMessage(FeatureSetDefaultsSchema);
@@ -2828,8 +2888,8 @@ export function decodeFeatureSetDefaults(reader: Reader, end: number, into?: Fea
 }
 
 /** The most bytes that `encodeFeatureSetDefaults_FeatureSetEditionDefault` writes. */
-export function boundFeatureSetDefaults_FeatureSetEditionDefault(message: MessageInit<typeof FeatureSetDefaults_FeatureSetEditionDefaultSchema>): number {
-  let bytes = 11 + boundUnknown(message);
+export function boundFeatureSetDefaults_FeatureSetEditionDefault(message: Encodable<typeof FeatureSetDefaults_FeatureSetEditionDefaultSchema>): number {
+  let bytes = 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const overridableFeatures = message.overridableFeatures;
   if (overridableFeatures != null) bytes += 6 + boundFeatureSet(overridableFeatures);
   const fixedFeatures = message.fixedFeatures;
@@ -2838,8 +2898,10 @@ export function boundFeatureSetDefaults_FeatureSetEditionDefault(message: Messag
 }
 
 /** Writes a google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault into `out` from `at` on and returns the position behind it. */
-export function encodeFeatureSetDefaults_FeatureSetEditionDefault(message: MessageInit<typeof FeatureSetDefaults_FeatureSetEditionDefaultSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault");
+export function encodeFeatureSetDefaults_FeatureSetEditionDefault(message: Encodable<typeof FeatureSetDefaults_FeatureSetEditionDefaultSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault") {
+    refuseOther(message);
+  }
   let to = at;
   const edition = message.edition;
   if (edition != null && (edition !== 0 || Object.hasOwn(message, "edition"))) {
@@ -2856,7 +2918,7 @@ export function encodeFeatureSetDefaults_FeatureSetEditionDefault(message: Messa
     out[to++] = 42;
     to = endMessage(out, to, encodeFeatureSet(fixedFeatures, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankFeatureSetDefaults_FeatureSetEditionDefault = /*@__PURE__*/ blankMessage(FeatureSetDefaults_FeatureSetEditionDefaultSchema);
@@ -2888,16 +2950,18 @@ export function decodeFeatureSetDefaults_FeatureSetEditionDefault(reader: Reader
 }
 
 /** The most bytes that `encodeSourceCodeInfo` writes. */
-export function boundSourceCodeInfo(message: MessageInit<typeof SourceCodeInfoSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const location = message.location;
   if (location != null) for (const item of location) bytes += 6 + boundSourceCodeInfo_Location(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.SourceCodeInfo into `out` from `at` on and returns the position behind it. */
-export function encodeSourceCodeInfo(message: MessageInit<typeof SourceCodeInfoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.SourceCodeInfo");
+export function encodeSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.SourceCodeInfo") {
+    refuseOther(message);
+  }
   let to = at;
   const location = message.location;
   if (location != null) {
@@ -2906,7 +2970,7 @@ export function encodeSourceCodeInfo(message: MessageInit<typeof SourceCodeInfoS
       to = endMessage(out, to, encodeSourceCodeInfo_Location(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankSourceCodeInfo = /*@__PURE__*/ blankMessage(SourceCodeInfoSchema);
@@ -2932,8 +2996,8 @@ export function decodeSourceCodeInfo(reader: Reader, end: number, into?: SourceC
 }
 
 /** The most bytes that `encodeSourceCodeInfo_Location` writes. */
-export function boundSourceCodeInfo_Location(message: MessageInit<typeof SourceCodeInfo_LocationSchema>): number {
-  let bytes = 2 + boundText(message.leadingComments) + boundText(message.trailingComments) + boundTexts(message.leadingDetachedComments, 1) + boundUnknown(message);
+export function boundSourceCodeInfo_Location(message: Encodable<typeof SourceCodeInfo_LocationSchema>): number {
+  let bytes = 2 + boundText(message.leadingComments) + boundText(message.trailingComments) + boundTexts(message.leadingDetachedComments, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const path = message.path;
   if (path != null) bytes += 6 + boundVarints(path, 10);
   const span = message.span;
@@ -2942,8 +3006,10 @@ export function boundSourceCodeInfo_Location(message: MessageInit<typeof SourceC
 }
 
 /** Writes a google.protobuf.SourceCodeInfo.Location into `out` from `at` on and returns the position behind it. */
-export function encodeSourceCodeInfo_Location(message: MessageInit<typeof SourceCodeInfo_LocationSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.SourceCodeInfo.Location");
+export function encodeSourceCodeInfo_Location(message: Encodable<typeof SourceCodeInfo_LocationSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.SourceCodeInfo.Location") {
+    refuseOther(message);
+  }
   let to = at;
   const path = message.path;
   if (path != null && path.length > 0) {
@@ -2978,7 +3044,7 @@ export function encodeSourceCodeInfo_Location(message: MessageInit<typeof Source
       to = writeText(out, to, item);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankSourceCodeInfo_Location = /*@__PURE__*/ blankMessage(SourceCodeInfo_LocationSchema);
@@ -3028,16 +3094,18 @@ export function decodeSourceCodeInfo_Location(reader: Reader, end: number, into?
 }
 
 /** The most bytes that `encodeGeneratedCodeInfo` writes. */
-export function boundGeneratedCodeInfo(message: MessageInit<typeof GeneratedCodeInfoSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeInfoSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const annotation = message.annotation;
   if (annotation != null) for (const item of annotation) bytes += 6 + boundGeneratedCodeInfo_Annotation(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.GeneratedCodeInfo into `out` from `at` on and returns the position behind it. */
-export function encodeGeneratedCodeInfo(message: MessageInit<typeof GeneratedCodeInfoSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.GeneratedCodeInfo");
+export function encodeGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeInfoSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.GeneratedCodeInfo") {
+    refuseOther(message);
+  }
   let to = at;
   const annotation = message.annotation;
   if (annotation != null) {
@@ -3046,7 +3114,7 @@ export function encodeGeneratedCodeInfo(message: MessageInit<typeof GeneratedCod
       to = endMessage(out, to, encodeGeneratedCodeInfo_Annotation(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankGeneratedCodeInfo = /*@__PURE__*/ blankMessage(GeneratedCodeInfoSchema);
@@ -3072,16 +3140,18 @@ export function decodeGeneratedCodeInfo(reader: Reader, end: number, into?: Gene
 }
 
 /** The most bytes that `encodeGeneratedCodeInfo_Annotation` writes. */
-export function boundGeneratedCodeInfo_Annotation(message: MessageInit<typeof GeneratedCodeInfo_AnnotationSchema>): number {
-  let bytes = 34 + boundText(message.sourceFile) + boundUnknown(message);
+export function boundGeneratedCodeInfo_Annotation(message: Encodable<typeof GeneratedCodeInfo_AnnotationSchema>): number {
+  let bytes = 34 + boundText(message.sourceFile) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const path = message.path;
   if (path != null) bytes += 6 + boundVarints(path, 10);
   return bytes;
 }
 
 /** Writes a google.protobuf.GeneratedCodeInfo.Annotation into `out` from `at` on and returns the position behind it. */
-export function encodeGeneratedCodeInfo_Annotation(message: MessageInit<typeof GeneratedCodeInfo_AnnotationSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.GeneratedCodeInfo.Annotation");
+export function encodeGeneratedCodeInfo_Annotation(message: Encodable<typeof GeneratedCodeInfo_AnnotationSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.GeneratedCodeInfo.Annotation") {
+    refuseOther(message);
+  }
   let to = at;
   const path = message.path;
   if (path != null && path.length > 0) {
@@ -3111,7 +3181,7 @@ export function encodeGeneratedCodeInfo_Annotation(message: MessageInit<typeof G
     out[to++] = 40;
     to = writeInt32(out, to, semantic);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankGeneratedCodeInfo_Annotation = /*@__PURE__*/ blankMessage(GeneratedCodeInfo_AnnotationSchema);

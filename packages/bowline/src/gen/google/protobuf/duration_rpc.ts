@@ -5,7 +5,7 @@ import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt";
 import {
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -21,13 +21,15 @@ export const DurationCodec: Codec<Duration> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeDuration` writes. */
-export function boundDuration(message: MessageInit<typeof DurationSchema>): number {
-  return 22 + boundUnknown(message);
+export function boundDuration(message: Encodable<typeof DurationSchema>): number {
+  return 22 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.Duration into `out` from `at` on and returns the position behind it. */
-export function encodeDuration(message: MessageInit<typeof DurationSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Duration");
+export function encodeDuration(message: Encodable<typeof DurationSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Duration") {
+    refuseOther(message);
+  }
   let to = at;
   const seconds = message.seconds;
   if (seconds != null && seconds !== 0n) {
@@ -39,7 +41,7 @@ export function encodeDuration(message: MessageInit<typeof DurationSchema>, out:
     out[to++] = 16;
     to = writeInt32(out, to, nanos);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Duration up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -5,7 +5,7 @@ import { type Empty, EmptySchema } from "@bufbuild/protobuf/wkt";
 import {
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -19,14 +19,16 @@ export const EmptyCodec: Codec<Empty> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeEmpty` writes. */
-export function boundEmpty(message: MessageInit<typeof EmptySchema>): number {
-  return boundUnknown(message);
+export function boundEmpty(message: Encodable<typeof EmptySchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.Empty into `out` from `at` on and returns the position behind it. */
-export function encodeEmpty(message: MessageInit<typeof EmptySchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Empty");
-  return writeUnknown(message, out, at);
+export function encodeEmpty(message: Encodable<typeof EmptySchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Empty") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a google.protobuf.Empty up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -6,7 +6,7 @@ import {
   boundTexts,
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -21,13 +21,15 @@ export const FieldMaskCodec: Codec<FieldMask> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeFieldMask` writes. */
-export function boundFieldMask(message: MessageInit<typeof FieldMaskSchema>): number {
-  return boundTexts(message.paths, 1) + boundUnknown(message);
+export function boundFieldMask(message: Encodable<typeof FieldMaskSchema>): number {
+  return boundTexts(message.paths, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.FieldMask into `out` from `at` on and returns the position behind it. */
-export function encodeFieldMask(message: MessageInit<typeof FieldMaskSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FieldMask");
+export function encodeFieldMask(message: Encodable<typeof FieldMaskSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldMask") {
+    refuseOther(message);
+  }
   let to = at;
   const paths = message.paths;
   if (paths != null) {
@@ -36,7 +38,7 @@ export function encodeFieldMask(message: MessageInit<typeof FieldMaskSchema>, ou
       to = writeText(out, to, item);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.FieldMask up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

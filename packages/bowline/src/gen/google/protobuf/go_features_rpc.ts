@@ -11,7 +11,7 @@ import {
   blankMessage,
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -33,13 +33,15 @@ export const GoFeatures_OptimizeModeFeatureCodec: Codec<GoFeatures_OptimizeModeF
 );
 
 /** The most bytes that `encodeGoFeatures` writes. */
-export function boundGoFeatures(message: MessageInit<typeof GoFeaturesSchema>): number {
-  return 35 + boundUnknown(message);
+export function boundGoFeatures(message: Encodable<typeof GoFeaturesSchema>): number {
+  return 35 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a pb.GoFeatures into `out` from `at` on and returns the position behind it. */
-export function encodeGoFeatures(message: MessageInit<typeof GoFeaturesSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "pb.GoFeatures");
+export function encodeGoFeatures(message: Encodable<typeof GoFeaturesSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "pb.GoFeatures") {
+    refuseOther(message);
+  }
   let to = at;
   const legacyUnmarshalJsonEnum = message.legacyUnmarshalJsonEnum;
   if (legacyUnmarshalJsonEnum != null && (legacyUnmarshalJsonEnum !== false || Object.hasOwn(message, "legacyUnmarshalJsonEnum"))) {
@@ -61,7 +63,7 @@ export function encodeGoFeatures(message: MessageInit<typeof GoFeaturesSchema>, 
     out[to++] = 32;
     to = writeInt32(out, to, optimizeMode);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankGoFeatures = /*@__PURE__*/ blankMessage(GoFeaturesSchema);
@@ -102,14 +104,16 @@ export function decodeGoFeatures(reader: Reader, end: number, into?: GoFeatures)
 }
 
 /** The most bytes that `encodeGoFeatures_OptimizeModeFeature` writes. */
-export function boundGoFeatures_OptimizeModeFeature(message: MessageInit<typeof GoFeatures_OptimizeModeFeatureSchema>): number {
-  return boundUnknown(message);
+export function boundGoFeatures_OptimizeModeFeature(message: Encodable<typeof GoFeatures_OptimizeModeFeatureSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a pb.GoFeatures.OptimizeModeFeature into `out` from `at` on and returns the position behind it. */
-export function encodeGoFeatures_OptimizeModeFeature(message: MessageInit<typeof GoFeatures_OptimizeModeFeatureSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "pb.GoFeatures.OptimizeModeFeature");
-  return writeUnknown(message, out, at);
+export function encodeGoFeatures_OptimizeModeFeature(message: Encodable<typeof GoFeatures_OptimizeModeFeatureSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "pb.GoFeatures.OptimizeModeFeature") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 const blankGoFeatures_OptimizeModeFeature = /*@__PURE__*/ blankMessage(GoFeatures_OptimizeModeFeatureSchema);

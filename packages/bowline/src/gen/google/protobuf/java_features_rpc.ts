@@ -11,7 +11,7 @@ import {
   blankMessage,
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -33,13 +33,15 @@ export const JavaFeatures_NestInFileClassFeatureCodec: Codec<JavaFeatures_NestIn
 );
 
 /** The most bytes that `encodeJavaFeatures` writes. */
-export function boundJavaFeatures(message: MessageInit<typeof JavaFeaturesSchema>): number {
-  return 28 + boundUnknown(message);
+export function boundJavaFeatures(message: Encodable<typeof JavaFeaturesSchema>): number {
+  return 28 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a pb.JavaFeatures into `out` from `at` on and returns the position behind it. */
-export function encodeJavaFeatures(message: MessageInit<typeof JavaFeaturesSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "pb.JavaFeatures");
+export function encodeJavaFeatures(message: Encodable<typeof JavaFeaturesSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "pb.JavaFeatures") {
+    refuseOther(message);
+  }
   let to = at;
   const legacyClosedEnum = message.legacyClosedEnum;
   if (legacyClosedEnum != null && (legacyClosedEnum !== false || Object.hasOwn(message, "legacyClosedEnum"))) {
@@ -66,7 +68,7 @@ export function encodeJavaFeatures(message: MessageInit<typeof JavaFeaturesSchem
     out[to++] = 40;
     to = writeInt32(out, to, nestInFileClass);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankJavaFeatures = /*@__PURE__*/ blankMessage(JavaFeaturesSchema);
@@ -107,14 +109,16 @@ export function decodeJavaFeatures(reader: Reader, end: number, into?: JavaFeatu
 }
 
 /** The most bytes that `encodeJavaFeatures_NestInFileClassFeature` writes. */
-export function boundJavaFeatures_NestInFileClassFeature(message: MessageInit<typeof JavaFeatures_NestInFileClassFeatureSchema>): number {
-  return boundUnknown(message);
+export function boundJavaFeatures_NestInFileClassFeature(message: Encodable<typeof JavaFeatures_NestInFileClassFeatureSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a pb.JavaFeatures.NestInFileClassFeature into `out` from `at` on and returns the position behind it. */
-export function encodeJavaFeatures_NestInFileClassFeature(message: MessageInit<typeof JavaFeatures_NestInFileClassFeatureSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "pb.JavaFeatures.NestInFileClassFeature");
-  return writeUnknown(message, out, at);
+export function encodeJavaFeatures_NestInFileClassFeature(message: Encodable<typeof JavaFeatures_NestInFileClassFeatureSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "pb.JavaFeatures.NestInFileClassFeature") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 const blankJavaFeatures_NestInFileClassFeature = /*@__PURE__*/ blankMessage(JavaFeatures_NestInFileClassFeatureSchema);

@@ -6,7 +6,7 @@ import {
   boundText,
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -21,20 +21,22 @@ export const SourceContextCodec: Codec<SourceContext> = /*@__PURE__*/ messageCod
 );
 
 /** The most bytes that `encodeSourceContext` writes. */
-export function boundSourceContext(message: MessageInit<typeof SourceContextSchema>): number {
-  return 1 + boundText(message.fileName) + boundUnknown(message);
+export function boundSourceContext(message: Encodable<typeof SourceContextSchema>): number {
+  return 1 + boundText(message.fileName) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.SourceContext into `out` from `at` on and returns the position behind it. */
-export function encodeSourceContext(message: MessageInit<typeof SourceContextSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.SourceContext");
+export function encodeSourceContext(message: Encodable<typeof SourceContextSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.SourceContext") {
+    refuseOther(message);
+  }
   let to = at;
   const fileName = message.fileName;
   if (fileName != null && fileName !== "") {
     out[to++] = 10;
     to = writeText(out, to, fileName);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.SourceContext up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

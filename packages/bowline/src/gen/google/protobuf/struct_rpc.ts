@@ -13,9 +13,9 @@ import {
   boundText,
   boundUnknown,
   type Codec,
+  type Encodable,
   endMessage,
   entryOf,
-  type MessageInit,
   messageCodec,
   putEntry,
   type Reader,
@@ -46,16 +46,18 @@ export const ListValueCodec: Codec<ListValue> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeStruct` writes. */
-export function boundStruct(message: MessageInit<typeof StructSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundStruct(message: Encodable<typeof StructSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const fields = message.fields;
   if (fields != null) for (const key of Object.keys(fields)) bytes += 13 + boundText(key) + boundValue(entryOf(fields, key));
   return bytes;
 }
 
 /** Writes a google.protobuf.Struct into `out` from `at` on and returns the position behind it. */
-export function encodeStruct(message: MessageInit<typeof StructSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Struct");
+export function encodeStruct(message: Encodable<typeof StructSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Struct") {
+    refuseOther(message);
+  }
   let to = at;
   const fields = message.fields;
   if (fields != null) {
@@ -68,7 +70,7 @@ export function encodeStruct(message: MessageInit<typeof StructSchema>, out: Buf
       to = endMessage(out, to, end);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Struct up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -87,7 +89,12 @@ export function decodeStruct(reader: Reader, end: number, into?: Struct): Struct
           else if (part === 18) value = decodeValue(reader, reader.open(80), value);
           else reader.skip(part);
         }
-        putEntry(fields, key, value ?? create(ValueSchema));
+        if (value === undefined) {
+          reader.spend(80);
+          value = create(ValueSchema);
+        }
+        if (key === "__proto__") putEntry(fields, key, value);
+        else fields[key] = value;
         break;
       }
       default:
@@ -100,17 +107,20 @@ export function decodeStruct(reader: Reader, end: number, into?: Struct): Struct
 }
 
 /** The most bytes that `encodeValue` writes. */
-export function boundValue(message: MessageInit<typeof ValueSchema>): number {
-  let bytes = 11 + boundUnknown(message);
-  if (message.kind?.case === "stringValue") bytes += 1 + boundText(message.kind.value);
-  if (message.kind?.case === "structValue") bytes += 6 + boundStruct(message.kind.value);
-  if (message.kind?.case === "listValue") bytes += 6 + boundListValue(message.kind.value);
+export function boundValue(message: Encodable<typeof ValueSchema>): number {
+  let bytes = 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  const kind = message.kind;
+  if (kind?.case === "stringValue") bytes += 1 + boundText(kind.value);
+  if (kind?.case === "structValue") bytes += 6 + boundStruct(kind.value);
+  if (kind?.case === "listValue") bytes += 6 + boundListValue(kind.value);
   return bytes;
 }
 
 /** Writes a google.protobuf.Value into `out` from `at` on and returns the position behind it. */
-export function encodeValue(message: MessageInit<typeof ValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Value");
+export function encodeValue(message: Encodable<typeof ValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Value") {
+    refuseOther(message);
+  }
   let to = at;
   const kind = message.kind;
   switch (kind?.case) {
@@ -139,7 +149,7 @@ export function encodeValue(message: MessageInit<typeof ValueSchema>, out: Buffe
       to = endMessage(out, to, encodeListValue(kind.value, out, to + 1));
       break;
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -181,16 +191,18 @@ export function decodeValue(reader: Reader, end: number, into?: Value): Value {
 }
 
 /** The most bytes that `encodeListValue` writes. */
-export function boundListValue(message: MessageInit<typeof ListValueSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundListValue(message: Encodable<typeof ListValueSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const values = message.values;
   if (values != null) for (const item of values) bytes += 6 + boundValue(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.ListValue into `out` from `at` on and returns the position behind it. */
-export function encodeListValue(message: MessageInit<typeof ListValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.ListValue");
+export function encodeListValue(message: Encodable<typeof ListValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.ListValue") {
+    refuseOther(message);
+  }
   let to = at;
   const values = message.values;
   if (values != null) {
@@ -199,7 +211,7 @@ export function encodeListValue(message: MessageInit<typeof ListValueSchema>, ou
       to = endMessage(out, to, encodeValue(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.ListValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -5,7 +5,7 @@ import { type Timestamp, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import {
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -21,13 +21,15 @@ export const TimestampCodec: Codec<Timestamp> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeTimestamp` writes. */
-export function boundTimestamp(message: MessageInit<typeof TimestampSchema>): number {
-  return 22 + boundUnknown(message);
+export function boundTimestamp(message: Encodable<typeof TimestampSchema>): number {
+  return 22 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.Timestamp into `out` from `at` on and returns the position behind it. */
-export function encodeTimestamp(message: MessageInit<typeof TimestampSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Timestamp");
+export function encodeTimestamp(message: Encodable<typeof TimestampSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Timestamp") {
+    refuseOther(message);
+  }
   let to = at;
   const seconds = message.seconds;
   if (seconds != null && seconds !== 0n) {
@@ -39,7 +41,7 @@ export function encodeTimestamp(message: MessageInit<typeof TimestampSchema>, ou
     out[to++] = 16;
     to = writeInt32(out, to, nanos);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Timestamp up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -18,8 +18,8 @@ import {
   boundTexts,
   boundUnknown,
   type Codec,
+  type Encodable,
   endMessage,
-  type MessageInit,
   messageCodec,
   type Reader,
   refuseOther,
@@ -62,8 +62,8 @@ export const OptionCodec: Codec<Option> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeType` writes. */
-export function boundType(message: MessageInit<typeof TypeSchema>): number {
-  let bytes = 13 + boundText(message.name) + boundTexts(message.oneofs, 1) + boundText(message.edition) + boundUnknown(message);
+export function boundType(message: Encodable<typeof TypeSchema>): number {
+  let bytes = 13 + boundText(message.name) + boundTexts(message.oneofs, 1) + boundText(message.edition) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const fields = message.fields;
   if (fields != null) for (const item of fields) bytes += 6 + boundField(item);
   const options = message.options;
@@ -74,8 +74,10 @@ export function boundType(message: MessageInit<typeof TypeSchema>): number {
 }
 
 /** Writes a google.protobuf.Type into `out` from `at` on and returns the position behind it. */
-export function encodeType(message: MessageInit<typeof TypeSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Type");
+export function encodeType(message: Encodable<typeof TypeSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Type") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -118,7 +120,7 @@ export function encodeType(message: MessageInit<typeof TypeSchema>, out: Buffer,
     out[to++] = 58;
     to = writeText(out, to, edition);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Type up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -166,16 +168,18 @@ export function decodeType(reader: Reader, end: number, into?: Type): Type {
 }
 
 /** The most bytes that `encodeField` writes. */
-export function boundField(message: MessageInit<typeof FieldSchema>): number {
-  let bytes = 50 + boundText(message.name) + boundText(message.typeUrl) + boundText(message.jsonName) + boundText(message.defaultValue) + boundUnknown(message);
+export function boundField(message: Encodable<typeof FieldSchema>): number {
+  let bytes = 50 + boundText(message.name) + boundText(message.typeUrl) + boundText(message.jsonName) + boundText(message.defaultValue) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) for (const item of options) bytes += 6 + boundOption(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.Field into `out` from `at` on and returns the position behind it. */
-export function encodeField(message: MessageInit<typeof FieldSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Field");
+export function encodeField(message: Encodable<typeof FieldSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Field") {
+    refuseOther(message);
+  }
   let to = at;
   const kind = message.kind;
   if (kind != null && kind !== 0) {
@@ -229,7 +233,7 @@ export function encodeField(message: MessageInit<typeof FieldSchema>, out: Buffe
     out[to++] = 90;
     to = writeText(out, to, defaultValue);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Field up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -312,8 +316,8 @@ export function decodeField(reader: Reader, end: number, into?: Field): Field {
 }
 
 /** The most bytes that `encodeEnum` writes. */
-export function boundEnum(message: MessageInit<typeof EnumSchema>): number {
-  let bytes = 13 + boundText(message.name) + boundText(message.edition) + boundUnknown(message);
+export function boundEnum(message: Encodable<typeof EnumSchema>): number {
+  let bytes = 13 + boundText(message.name) + boundText(message.edition) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const enumvalue = message.enumvalue;
   if (enumvalue != null) for (const item of enumvalue) bytes += 6 + boundEnumValue(item);
   const options = message.options;
@@ -324,8 +328,10 @@ export function boundEnum(message: MessageInit<typeof EnumSchema>): number {
 }
 
 /** Writes a google.protobuf.Enum into `out` from `at` on and returns the position behind it. */
-export function encodeEnum(message: MessageInit<typeof EnumSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Enum");
+export function encodeEnum(message: Encodable<typeof EnumSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Enum") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -361,7 +367,7 @@ export function encodeEnum(message: MessageInit<typeof EnumSchema>, out: Buffer,
     out[to++] = 50;
     to = writeText(out, to, edition);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Enum up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -405,16 +411,18 @@ export function decodeEnum(reader: Reader, end: number, into?: Enum): Enum {
 }
 
 /** The most bytes that `encodeEnumValue` writes. */
-export function boundEnumValue(message: MessageInit<typeof EnumValueSchema>): number {
-  let bytes = 12 + boundText(message.name) + boundUnknown(message);
+export function boundEnumValue(message: Encodable<typeof EnumValueSchema>): number {
+  let bytes = 12 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) for (const item of options) bytes += 6 + boundOption(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.EnumValue into `out` from `at` on and returns the position behind it. */
-export function encodeEnumValue(message: MessageInit<typeof EnumValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.EnumValue");
+export function encodeEnumValue(message: Encodable<typeof EnumValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumValue") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -433,7 +441,7 @@ export function encodeEnumValue(message: MessageInit<typeof EnumValueSchema>, ou
       to = endMessage(out, to, encodeOption(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.EnumValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -464,16 +472,18 @@ export function decodeEnumValue(reader: Reader, end: number, into?: EnumValue): 
 }
 
 /** The most bytes that `encodeOption` writes. */
-export function boundOption(message: MessageInit<typeof OptionSchema>): number {
-  let bytes = 1 + boundText(message.name) + boundUnknown(message);
+export function boundOption(message: Encodable<typeof OptionSchema>): number {
+  let bytes = 1 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const value = message.value;
   if (value != null) bytes += 6 + boundAny(value);
   return bytes;
 }
 
 /** Writes a google.protobuf.Option into `out` from `at` on and returns the position behind it. */
-export function encodeOption(message: MessageInit<typeof OptionSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Option");
+export function encodeOption(message: Encodable<typeof OptionSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Option") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -485,7 +495,7 @@ export function encodeOption(message: MessageInit<typeof OptionSchema>, out: Buf
     out[to++] = 18;
     to = endMessage(out, to, encodeAny(value, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Option up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -500,7 +510,7 @@ export function decodeOption(reader: Reader, end: number, into?: Option): Option
         name = reader.string();
         break;
       case 18:
-        value$ = decodeAny(reader, reader.open(48), value$);
+        value$ = decodeAny(reader, reader.open(152), value$);
         break;
       default:
         unknown = reader.unknown(tag, unknown);

@@ -26,7 +26,7 @@ import {
   boundText,
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -97,20 +97,22 @@ export const BytesValueCodec: Codec<BytesValue> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeDoubleValue` writes. */
-export function boundDoubleValue(message: MessageInit<typeof DoubleValueSchema>): number {
-  return 9 + boundUnknown(message);
+export function boundDoubleValue(message: Encodable<typeof DoubleValueSchema>): number {
+  return 9 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.DoubleValue into `out` from `at` on and returns the position behind it. */
-export function encodeDoubleValue(message: MessageInit<typeof DoubleValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.DoubleValue");
+export function encodeDoubleValue(message: Encodable<typeof DoubleValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.DoubleValue") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && !Object.is(value, 0)) {
     out[to++] = 9;
     to = writeDouble(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.DoubleValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -133,20 +135,22 @@ export function decodeDoubleValue(reader: Reader, end: number, into?: DoubleValu
 }
 
 /** The most bytes that `encodeFloatValue` writes. */
-export function boundFloatValue(message: MessageInit<typeof FloatValueSchema>): number {
-  return 5 + boundUnknown(message);
+export function boundFloatValue(message: Encodable<typeof FloatValueSchema>): number {
+  return 5 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.FloatValue into `out` from `at` on and returns the position behind it. */
-export function encodeFloatValue(message: MessageInit<typeof FloatValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.FloatValue");
+export function encodeFloatValue(message: Encodable<typeof FloatValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FloatValue") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && !Object.is(value, 0)) {
     out[to++] = 13;
     to = writeFloat(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.FloatValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -169,20 +173,22 @@ export function decodeFloatValue(reader: Reader, end: number, into?: FloatValue)
 }
 
 /** The most bytes that `encodeInt64Value` writes. */
-export function boundInt64Value(message: MessageInit<typeof Int64ValueSchema>): number {
-  return 11 + boundUnknown(message);
+export function boundInt64Value(message: Encodable<typeof Int64ValueSchema>): number {
+  return 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.Int64Value into `out` from `at` on and returns the position behind it. */
-export function encodeInt64Value(message: MessageInit<typeof Int64ValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Int64Value");
+export function encodeInt64Value(message: Encodable<typeof Int64ValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Int64Value") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && value !== 0n) {
     out[to++] = 8;
     to = writeInt64(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Int64Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -205,20 +211,22 @@ export function decodeInt64Value(reader: Reader, end: number, into?: Int64Value)
 }
 
 /** The most bytes that `encodeUInt64Value` writes. */
-export function boundUInt64Value(message: MessageInit<typeof UInt64ValueSchema>): number {
-  return 11 + boundUnknown(message);
+export function boundUInt64Value(message: Encodable<typeof UInt64ValueSchema>): number {
+  return 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.UInt64Value into `out` from `at` on and returns the position behind it. */
-export function encodeUInt64Value(message: MessageInit<typeof UInt64ValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.UInt64Value");
+export function encodeUInt64Value(message: Encodable<typeof UInt64ValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.UInt64Value") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && value !== 0n) {
     out[to++] = 8;
     to = writeUint64(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.UInt64Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -241,20 +249,22 @@ export function decodeUInt64Value(reader: Reader, end: number, into?: UInt64Valu
 }
 
 /** The most bytes that `encodeInt32Value` writes. */
-export function boundInt32Value(message: MessageInit<typeof Int32ValueSchema>): number {
-  return 11 + boundUnknown(message);
+export function boundInt32Value(message: Encodable<typeof Int32ValueSchema>): number {
+  return 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.Int32Value into `out` from `at` on and returns the position behind it. */
-export function encodeInt32Value(message: MessageInit<typeof Int32ValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.Int32Value");
+export function encodeInt32Value(message: Encodable<typeof Int32ValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Int32Value") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && value !== 0) {
     out[to++] = 8;
     to = writeInt32(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.Int32Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -277,20 +287,22 @@ export function decodeInt32Value(reader: Reader, end: number, into?: Int32Value)
 }
 
 /** The most bytes that `encodeUInt32Value` writes. */
-export function boundUInt32Value(message: MessageInit<typeof UInt32ValueSchema>): number {
-  return 6 + boundUnknown(message);
+export function boundUInt32Value(message: Encodable<typeof UInt32ValueSchema>): number {
+  return 6 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.UInt32Value into `out` from `at` on and returns the position behind it. */
-export function encodeUInt32Value(message: MessageInit<typeof UInt32ValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.UInt32Value");
+export function encodeUInt32Value(message: Encodable<typeof UInt32ValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.UInt32Value") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && value !== 0) {
     out[to++] = 8;
     to = writeUint32(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.UInt32Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -313,20 +325,22 @@ export function decodeUInt32Value(reader: Reader, end: number, into?: UInt32Valu
 }
 
 /** The most bytes that `encodeBoolValue` writes. */
-export function boundBoolValue(message: MessageInit<typeof BoolValueSchema>): number {
-  return 2 + boundUnknown(message);
+export function boundBoolValue(message: Encodable<typeof BoolValueSchema>): number {
+  return 2 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.BoolValue into `out` from `at` on and returns the position behind it. */
-export function encodeBoolValue(message: MessageInit<typeof BoolValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.BoolValue");
+export function encodeBoolValue(message: Encodable<typeof BoolValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.BoolValue") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && value !== false) {
     out[to++] = 8;
     to = writeBool(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.BoolValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -349,20 +363,22 @@ export function decodeBoolValue(reader: Reader, end: number, into?: BoolValue): 
 }
 
 /** The most bytes that `encodeStringValue` writes. */
-export function boundStringValue(message: MessageInit<typeof StringValueSchema>): number {
-  return 1 + boundText(message.value) + boundUnknown(message);
+export function boundStringValue(message: Encodable<typeof StringValueSchema>): number {
+  return 1 + boundText(message.value) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.StringValue into `out` from `at` on and returns the position behind it. */
-export function encodeStringValue(message: MessageInit<typeof StringValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.StringValue");
+export function encodeStringValue(message: Encodable<typeof StringValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.StringValue") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && value !== "") {
     out[to++] = 10;
     to = writeText(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.StringValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -385,20 +401,22 @@ export function decodeStringValue(reader: Reader, end: number, into?: StringValu
 }
 
 /** The most bytes that `encodeBytesValue` writes. */
-export function boundBytesValue(message: MessageInit<typeof BytesValueSchema>): number {
-  return 1 + boundBytes(message.value) + boundUnknown(message);
+export function boundBytesValue(message: Encodable<typeof BytesValueSchema>): number {
+  return 1 + boundBytes(message.value) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.BytesValue into `out` from `at` on and returns the position behind it. */
-export function encodeBytesValue(message: MessageInit<typeof BytesValueSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.BytesValue");
+export function encodeBytesValue(message: Encodable<typeof BytesValueSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.BytesValue") {
+    refuseOther(message);
+  }
   let to = at;
   const value = message.value;
   if (value != null && value.length > 0) {
     out[to++] = 10;
     to = writeBytes(out, to, value);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.protobuf.BytesValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -1,7 +1,7 @@
 import type { DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
 import { CodeNames } from "../code-names.ts";
 import { type CodecNames, type CodecScope, runtime } from "./codec-scope.ts";
-import { hasIntegerKeys, isDelimited, tagBytes, tagOf, wireTypeOf } from "./field-code.ts";
+import { hasIntegerKeys, isDelimited, memberValue, tagBytes, tagOf, wireTypeOf } from "./field-code.ts";
 import { scalarCode } from "./scalar-code.ts";
 import { boundMessage } from "./value-code.ts";
 
@@ -22,10 +22,13 @@ export function boundFunction(scope: CodecScope, message: DescMessage, names: Co
   const scopeNames = new CodeNames(scope.source.names);
   for (const name of ["message", "bytes", "item", "key"]) scopeNames.take(name);
   const shares = message.members.map((member) => {
-    return member.kind === "oneof" ? oneofShare(scope, member) : fieldShare(scope, member, scopeNames);
+    return member.kind === "oneof" ? oneofShare(scope, member, scopeNames) : fieldShare(scope, member, scopeNames);
   });
   const bytes = shares.reduce((sum, share) => sum + share.bytes, 0);
-  const terms = [...shares.flatMap((share) => share.terms), `${runtime(scope, "boundUnknown")}(message)`];
+  const terms = [
+    ...shares.flatMap((share) => share.terms),
+    `(message.$unknown === undefined ? 0 : ${runtime(scope, "boundUnknown")}(message.$unknown))`,
+  ];
   const lines = shares.flatMap((share) => share.lines);
   const first = bytes === 0 ? terms.join(" + ") : [bytes, ...terms].join(" + ");
   const body = lines.length === 0 ? [`return ${first};`] : [`let bytes = ${first};`, ...lines, "return bytes;"];
@@ -40,7 +43,7 @@ export function boundFunction(scope: CodecScope, message: DescMessage, names: Co
 function fieldShare(scope: CodecScope, field: DescField, names: CodeNames): Share {
   if (field.fieldKind === "list") return listShare(scope, field, names);
   if (field.fieldKind === "map") return mapShare(scope, field, names);
-  const property = `message.${field.localName}`;
+  const property = memberValue(field.localName);
   if (field.message === undefined) return scalarShare(scope, field, property);
   const local = names.take(field.localName);
   const value = boundMessage(scope, field, local);
@@ -61,7 +64,7 @@ function frameBytes(field: DescField): number {
 }
 
 function listShare(scope: CodecScope, field: DescField & { fieldKind: "list" }, names: CodeNames): Share {
-  const property = `message.${field.localName}`;
+  const property = memberValue(field.localName);
   const { maxBytes, write, wireType } = scalarCode(field.scalar);
   const tag = tagBytes(tagOf(field, wireTypeOf(field)));
   if (field.listKind !== "message" && maxBytes === 0) {
@@ -103,7 +106,7 @@ function mapShare(scope: CodecScope, field: DescField & { fieldKind: "map" }, na
     bytes += maxBytes;
     if (maxBytes === 0) terms.push(`${runtime(scope, write === "writeText" ? "boundText" : "boundBytes")}(${value})`);
   }
-  const lines = [`const ${local} = message.${field.localName};`];
+  const lines = [`const ${local} = ${memberValue(field.localName)};`];
   if (terms.length === 0) {
     const count = hasIntegerKeys(field) ? `${runtime(scope, "countKeys")}(${local})` : `Object.keys(${local}).length`;
     lines.push(`if (${local} != null) bytes += ${bytes} * ${count};`);
@@ -115,19 +118,20 @@ function mapShare(scope: CodecScope, field: DescField & { fieldKind: "map" }, na
 }
 
 /** The largest of the members whose size is known, and what the others add when they are chosen. */
-function oneofShare(scope: CodecScope, oneof: DescOneof): Share {
+function oneofShare(scope: CodecScope, oneof: DescOneof, names: CodeNames): Share {
+  const local = names.take(oneof.localName);
   let largest = 0;
   const cases: string[] = [];
-  const chosen = `message.${oneof.localName}`;
   for (const field of oneof.fields) {
     const [bytes, term] =
       field.message !== undefined
-        ? [frameBytes(field), boundMessage(scope, field, `${chosen}.value`)]
-        : oneofScalar(scope, field, `${chosen}.value`);
+        ? [frameBytes(field), boundMessage(scope, field, `${local}.value`)]
+        : oneofScalar(scope, field, `${local}.value`);
     if (term === undefined) largest = Math.max(largest, bytes);
-    else cases.push(`if (${chosen}?.case === ${JSON.stringify(field.localName)}) bytes += ${bytes} + ${term};`);
+    else cases.push(`if (${local}?.case === ${JSON.stringify(field.localName)}) bytes += ${bytes} + ${term};`);
   }
-  return { bytes: largest, terms: [], lines: cases };
+  const lines = cases.length === 0 ? [] : [`const ${local} = ${memberValue(oneof.localName)};`, ...cases];
+  return { bytes: largest, terms: [], lines };
 }
 
 function oneofScalar(scope: CodecScope, field: DescField, value: string): [number, string | undefined] {

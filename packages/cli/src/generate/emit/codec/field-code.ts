@@ -1,4 +1,5 @@
 import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import { OBJECT_MEMBERS } from "../code-names.ts";
 import { isLong, SCALAR, scalarCode } from "./scalar-code.ts";
 
 /** Numbers of google.protobuf.Edition and google.protobuf.FeatureSet.FieldPresence. */
@@ -91,6 +92,15 @@ export function isLongText(field: DescField): boolean {
   return holdsText && field.longAsString === true && isLong(field.scalar);
 }
 
+/** An expression for a member of the message. Names that every object has stand for a value only if the message has them itself. */
+export function memberValue(localName: string): string {
+  if (!OBJECT_MEMBERS.has(localName)) return `message.${localName}`;
+  return `(Object.hasOwn(message, ${JSON.stringify(localName)}) ? message.${localName} : undefined)`;
+}
+
+/** An empty Uint8Array. */
+export const EMPTY_BYTES = 104;
+
 /** What an object of this type takes in memory without what its fields hold, about. */
 export function objectBytes(message: DescMessage): number {
   let bytes = 32;
@@ -99,6 +109,7 @@ export function objectBytes(message: DescMessage): number {
     if (member.kind === "oneof") bytes += 40;
     else if (member.fieldKind === "list") bytes += 32;
     else if (member.fieldKind === "map") bytes += 56;
+    else if ((member.scalar as number) === SCALAR.bytes && isImplicit(member)) bytes += EMPTY_BYTES;
   }
   return bytes;
 }

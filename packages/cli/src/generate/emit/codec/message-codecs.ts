@@ -1,6 +1,6 @@
 import type { DescMessage } from "@bufbuild/protobuf";
 import { boundFunction } from "./bound-function.ts";
-import { type CodecNames, type CodecScope, runtime, schemaOf } from "./codec-scope.ts";
+import { type CodecNames, type CodecScope, RUNTIME, runtime, schemaOf } from "./codec-scope.ts";
 import { decodeFunction } from "./decode-function.ts";
 import { encodeFunction } from "./encode-function.ts";
 import { reserveNames } from "./value-code.ts";
@@ -17,7 +17,7 @@ export function reserveForCodecs(scope: CodecScope): void {
 /** Prints the codec of each message: what calls, and whoever stores messages, are given. */
 export function printCodecs(scope: CodecScope): void {
   if (scope.own.size === 0) return;
-  const codec = scope.source.type({ name: "Codec", from: "bowline/codegen" });
+  const codec = scope.source.type({ name: "Codec", from: RUNTIME });
   for (const [message, names] of scope.own) {
     const shape = scope.source.type(scope.foreign.shape(message));
     const parts = `{ bound: ${names.bound}, encode: ${names.encode}, decode: ${names.decode} }`;
@@ -44,8 +44,8 @@ export function printFunctions(scope: CodecScope): void {
 
 function printFunctionsOf(scope: CodecScope, message: DescMessage, names: CodecNames): void {
   const shape = scope.source.type(scope.foreign.shape(message));
-  const messageInit = scope.source.type({ name: "MessageInit", from: "bowline/codegen" });
-  const init = `${messageInit}<typeof ${schemaOf(scope, message)}>`;
+  const encodable = scope.source.type({ name: "Encodable", from: RUNTIME });
+  const init = `${encodable}<typeof ${schemaOf(scope, message)}>`;
   scope.source.print(
     ...boundFunction(scope, message, names, init),
     "",

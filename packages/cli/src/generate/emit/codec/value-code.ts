@@ -96,6 +96,7 @@ export function reserveNames(scope: CodecScope, field: DescField): void {
 export const RUNTIME_NAMES: readonly string[] = [
   "CallOptions",
   "Codec",
+  "Encodable",
   "MessageInit",
   "Reader",
   "ServerContext",

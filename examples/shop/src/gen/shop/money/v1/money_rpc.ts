@@ -5,7 +5,7 @@ import {
   boundText,
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -23,13 +23,15 @@ export const MoneyCodec: Codec<Money> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeMoney` writes. */
-export function boundMoney(message: MessageInit<typeof MoneySchema>): number {
-  return 23 + boundText(message.currency) + boundUnknown(message);
+export function boundMoney(message: Encodable<typeof MoneySchema>): number {
+  return 23 + boundText(message.currency) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a shop.money.v1.Money into `out` from `at` on and returns the position behind it. */
-export function encodeMoney(message: MessageInit<typeof MoneySchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.money.v1.Money");
+export function encodeMoney(message: Encodable<typeof MoneySchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.money.v1.Money") {
+    refuseOther(message);
+  }
   let to = at;
   const currency = message.currency;
   if (currency != null && currency !== "") {
@@ -46,7 +48,7 @@ export function encodeMoney(message: MessageInit<typeof MoneySchema>, out: Buffe
     out[to++] = 24;
     to = writeInt32(out, to, nanos);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.money.v1.Money up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

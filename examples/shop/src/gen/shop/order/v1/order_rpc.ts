@@ -7,6 +7,7 @@ import {
   boundUnknown,
   type CallOptions,
   type Codec,
+  type Encodable,
   endMessage,
   entryOf,
   fileDescriptors,
@@ -23,11 +24,8 @@ import {
   writeUnknown,
 } from "bowline/codegen";
 import { boundTimestamp, decodeTimestamp, encodeTimestamp } from "bowline/google/protobuf/timestamp";
-import type {  } from "../../money/v1/money_pb.ts";
 import { boundMoney, decodeMoney, encodeMoney } from "../../money/v1/money_rpc.ts";
-import type {  } from "../../payment/v1/payment_pb.ts";
 import { boundPaymentMethod, decodePaymentMethod, encodePaymentMethod } from "../../payment/v1/payment_rpc.ts";
-import type {  } from "../../user/v1/user_pb.ts";
 import { boundAddress, decodeAddress, encodeAddress } from "../../user/v1/user_rpc.ts";
 import {
   file_shop_order_v1_order,
@@ -159,8 +157,8 @@ export const OrderService: Service<OrderServiceClient, OrderServiceHandlers> = {
 };
 
 /** The most bytes that `encodePlaceOrderRequest` writes. */
-export function boundPlaceOrderRequest(message: MessageInit<typeof PlaceOrderRequestSchema>): number {
-  let bytes = 12 + boundText(message.idempotencyKey) + boundUnknown(message);
+export function boundPlaceOrderRequest(message: Encodable<typeof PlaceOrderRequestSchema>): number {
+  let bytes = 12 + boundText(message.idempotencyKey) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const basket = message.basket;
   if (basket != null) for (const key of Object.keys(basket)) bytes += 18 + boundText(key);
   const shipTo = message.shipTo;
@@ -171,8 +169,10 @@ export function boundPlaceOrderRequest(message: MessageInit<typeof PlaceOrderReq
 }
 
 /** Writes a shop.order.v1.PlaceOrderRequest into `out` from `at` on and returns the position behind it. */
-export function encodePlaceOrderRequest(message: MessageInit<typeof PlaceOrderRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.order.v1.PlaceOrderRequest");
+export function encodePlaceOrderRequest(message: Encodable<typeof PlaceOrderRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.PlaceOrderRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const idempotencyKey = message.idempotencyKey;
   if (idempotencyKey != null && idempotencyKey !== "") {
@@ -205,7 +205,7 @@ export function encodePlaceOrderRequest(message: MessageInit<typeof PlaceOrderRe
     out[to++] = 42;
     to = endMessage(out, to, encodePaymentMethod(payment, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.order.v1.PlaceOrderRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -234,7 +234,8 @@ export function decodePlaceOrderRequest(reader: Reader, end: number, into?: Plac
           else if (part === 16) value = reader.int32();
           else reader.skip(part);
         }
-        putEntry(basket, key, value);
+        if (key === "__proto__") putEntry(basket, key, value);
+        else basket[key] = value;
         break;
       }
       case 34:
@@ -255,8 +256,8 @@ export function decodePlaceOrderRequest(reader: Reader, end: number, into?: Plac
 }
 
 /** The most bytes that `encodeOrder` writes. */
-export function boundOrder(message: MessageInit<typeof OrderSchema>): number {
-  let bytes = 24 + boundText(message.id) + boundText(message.paidWith) + boundUnknown(message);
+export function boundOrder(message: Encodable<typeof OrderSchema>): number {
+  let bytes = 24 + boundText(message.id) + boundText(message.paidWith) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const basket = message.basket;
   if (basket != null) for (const key of Object.keys(basket)) bytes += 18 + boundText(key);
   const shipTo = message.shipTo;
@@ -269,8 +270,10 @@ export function boundOrder(message: MessageInit<typeof OrderSchema>): number {
 }
 
 /** Writes a shop.order.v1.Order into `out` from `at` on and returns the position behind it. */
-export function encodeOrder(message: MessageInit<typeof OrderSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.order.v1.Order");
+export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.Order") {
+    refuseOther(message);
+  }
   let to = at;
   const id = message.id;
   if (id != null && id !== "") {
@@ -324,7 +327,7 @@ export function encodeOrder(message: MessageInit<typeof OrderSchema>, out: Buffe
       to = endMessage(out, to, end);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.order.v1.Order up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -359,7 +362,8 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
           else if (part === 16) value = reader.int32();
           else reader.skip(part);
         }
-        putEntry(basket, key, value);
+        if (key === "__proto__") putEntry(basket, key, value);
+        else basket[key] = value;
         break;
       }
       case 42:
@@ -380,7 +384,12 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
           else if (part === 18) value = decodeTimestamp(reader, reader.open(48), value);
           else reader.skip(part);
         }
-        putEntry(reached, key, value ?? create(TimestampSchema));
+        if (value === undefined) {
+          reader.spend(48);
+          value = create(TimestampSchema);
+        }
+        if (key === "__proto__") putEntry(reached, key, value);
+        else reached[key] = value;
         break;
       }
       default:
@@ -395,20 +404,22 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
 }
 
 /** The most bytes that `encodeGetOrderRequest` writes. */
-export function boundGetOrderRequest(message: MessageInit<typeof GetOrderRequestSchema>): number {
-  return 1 + boundText(message.orderId) + boundUnknown(message);
+export function boundGetOrderRequest(message: Encodable<typeof GetOrderRequestSchema>): number {
+  return 1 + boundText(message.orderId) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a shop.order.v1.GetOrderRequest into `out` from `at` on and returns the position behind it. */
-export function encodeGetOrderRequest(message: MessageInit<typeof GetOrderRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.order.v1.GetOrderRequest");
+export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.GetOrderRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const orderId = message.orderId;
   if (orderId != null && orderId !== "") {
     out[to++] = 10;
     to = writeText(out, to, orderId);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.order.v1.GetOrderRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -431,20 +442,22 @@ export function decodeGetOrderRequest(reader: Reader, end: number, into?: GetOrd
 }
 
 /** The most bytes that `encodeWatchOrderRequest` writes. */
-export function boundWatchOrderRequest(message: MessageInit<typeof WatchOrderRequestSchema>): number {
-  return 1 + boundText(message.orderId) + boundUnknown(message);
+export function boundWatchOrderRequest(message: Encodable<typeof WatchOrderRequestSchema>): number {
+  return 1 + boundText(message.orderId) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a shop.order.v1.WatchOrderRequest into `out` from `at` on and returns the position behind it. */
-export function encodeWatchOrderRequest(message: MessageInit<typeof WatchOrderRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.order.v1.WatchOrderRequest");
+export function encodeWatchOrderRequest(message: Encodable<typeof WatchOrderRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.WatchOrderRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const orderId = message.orderId;
   if (orderId != null && orderId !== "") {
     out[to++] = 10;
     to = writeText(out, to, orderId);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.order.v1.WatchOrderRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -467,16 +480,18 @@ export function decodeWatchOrderRequest(reader: Reader, end: number, into?: Watc
 }
 
 /** The most bytes that `encodeOrderUpdate` writes. */
-export function boundOrderUpdate(message: MessageInit<typeof OrderUpdateSchema>): number {
-  let bytes = 12 + boundText(message.orderId) + boundUnknown(message);
+export function boundOrderUpdate(message: Encodable<typeof OrderUpdateSchema>): number {
+  let bytes = 12 + boundText(message.orderId) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const at = message.at;
   if (at != null) bytes += 6 + boundTimestamp(at);
   return bytes;
 }
 
 /** Writes a shop.order.v1.OrderUpdate into `out` from `at` on and returns the position behind it. */
-export function encodeOrderUpdate(message: MessageInit<typeof OrderUpdateSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.order.v1.OrderUpdate");
+export function encodeOrderUpdate(message: Encodable<typeof OrderUpdateSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.OrderUpdate") {
+    refuseOther(message);
+  }
   let to = at;
   const orderId = message.orderId;
   if (orderId != null && orderId !== "") {
@@ -493,7 +508,7 @@ export function encodeOrderUpdate(message: MessageInit<typeof OrderUpdateSchema>
     out[to++] = 26;
     to = endMessage(out, to, encodeTimestamp(at$, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.order.v1.OrderUpdate up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

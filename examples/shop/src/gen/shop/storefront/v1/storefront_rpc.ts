@@ -6,6 +6,7 @@ import {
   boundUnknown,
   type CallOptions,
   type Codec,
+  type Encodable,
   endMessage,
   entryOf,
   fileDescriptors,
@@ -53,7 +54,6 @@ import {
   OrderUpdateCodec,
   WatchOrderRequestCodec,
 } from "../../order/v1/order_rpc.ts";
-import type {  } from "../../payment/v1/payment_pb.ts";
 import { boundPaymentMethod, decodePaymentMethod, encodePaymentMethod } from "../../payment/v1/payment_rpc.ts";
 import {
   type BrowseRequest,
@@ -233,13 +233,15 @@ export const StorefrontService: Service<StorefrontServiceClient, StorefrontServi
 };
 
 /** The most bytes that `encodeBrowseRequest` writes. */
-export function boundBrowseRequest(message: MessageInit<typeof BrowseRequestSchema>): number {
-  return 22 + boundUnknown(message);
+export function boundBrowseRequest(message: Encodable<typeof BrowseRequestSchema>): number {
+  return 22 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a shop.storefront.v1.BrowseRequest into `out` from `at` on and returns the position behind it. */
-export function encodeBrowseRequest(message: MessageInit<typeof BrowseRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.storefront.v1.BrowseRequest");
+export function encodeBrowseRequest(message: Encodable<typeof BrowseRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.BrowseRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const userId = message.userId;
   if (userId != null && userId !== 0n) {
@@ -251,7 +253,7 @@ export function encodeBrowseRequest(message: MessageInit<typeof BrowseRequestSch
     out[to++] = 16;
     to = writeInt32(out, to, category);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.storefront.v1.BrowseRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -278,16 +280,18 @@ export function decodeBrowseRequest(reader: Reader, end: number, into?: BrowseRe
 }
 
 /** The most bytes that `encodeBrowseResponse` writes. */
-export function boundBrowseResponse(message: MessageInit<typeof BrowseResponseSchema>): number {
-  let bytes = 1 + boundText(message.greeting) + boundUnknown(message);
+export function boundBrowseResponse(message: Encodable<typeof BrowseResponseSchema>): number {
+  let bytes = 1 + boundText(message.greeting) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const offers = message.offers;
   if (offers != null) for (const item of offers) bytes += 6 + boundBrowseResponse_Offer(item);
   return bytes;
 }
 
 /** Writes a shop.storefront.v1.BrowseResponse into `out` from `at` on and returns the position behind it. */
-export function encodeBrowseResponse(message: MessageInit<typeof BrowseResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.storefront.v1.BrowseResponse");
+export function encodeBrowseResponse(message: Encodable<typeof BrowseResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.BrowseResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const greeting = message.greeting;
   if (greeting != null && greeting !== "") {
@@ -301,7 +305,7 @@ export function encodeBrowseResponse(message: MessageInit<typeof BrowseResponseS
       to = endMessage(out, to, encodeBrowseResponse_Offer(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.storefront.v1.BrowseResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -328,16 +332,18 @@ export function decodeBrowseResponse(reader: Reader, end: number, into?: BrowseR
 }
 
 /** The most bytes that `encodeBrowseResponse_Offer` writes. */
-export function boundBrowseResponse_Offer(message: MessageInit<typeof BrowseResponse_OfferSchema>): number {
-  let bytes = 11 + boundUnknown(message);
+export function boundBrowseResponse_Offer(message: Encodable<typeof BrowseResponse_OfferSchema>): number {
+  let bytes = 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const product = message.product;
   if (product != null) bytes += 6 + boundProduct(product);
   return bytes;
 }
 
 /** Writes a shop.storefront.v1.BrowseResponse.Offer into `out` from `at` on and returns the position behind it. */
-export function encodeBrowseResponse_Offer(message: MessageInit<typeof BrowseResponse_OfferSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.storefront.v1.BrowseResponse.Offer");
+export function encodeBrowseResponse_Offer(message: Encodable<typeof BrowseResponse_OfferSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.BrowseResponse.Offer") {
+    refuseOther(message);
+  }
   let to = at;
   const product = message.product;
   if (product != null) {
@@ -349,7 +355,7 @@ export function encodeBrowseResponse_Offer(message: MessageInit<typeof BrowseRes
     out[to++] = 16;
     to = writeInt32(out, to, available);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.storefront.v1.BrowseResponse.Offer up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -377,8 +383,8 @@ export function decodeBrowseResponse_Offer(reader: Reader, end: number, into?: B
 }
 
 /** The most bytes that `encodeCheckoutRequest` writes. */
-export function boundCheckoutRequest(message: MessageInit<typeof CheckoutRequestSchema>): number {
-  let bytes = 13 + boundText(message.idempotencyKey) + boundText(message.shipTo) + boundUnknown(message);
+export function boundCheckoutRequest(message: Encodable<typeof CheckoutRequestSchema>): number {
+  let bytes = 13 + boundText(message.idempotencyKey) + boundText(message.shipTo) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const basket = message.basket;
   if (basket != null) for (const key of Object.keys(basket)) bytes += 18 + boundText(key);
   const payment = message.payment;
@@ -387,8 +393,10 @@ export function boundCheckoutRequest(message: MessageInit<typeof CheckoutRequest
 }
 
 /** Writes a shop.storefront.v1.CheckoutRequest into `out` from `at` on and returns the position behind it. */
-export function encodeCheckoutRequest(message: MessageInit<typeof CheckoutRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.storefront.v1.CheckoutRequest");
+export function encodeCheckoutRequest(message: Encodable<typeof CheckoutRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.CheckoutRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const idempotencyKey = message.idempotencyKey;
   if (idempotencyKey != null && idempotencyKey !== "") {
@@ -421,7 +429,7 @@ export function encodeCheckoutRequest(message: MessageInit<typeof CheckoutReques
     out[to++] = 42;
     to = endMessage(out, to, encodePaymentMethod(payment, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.storefront.v1.CheckoutRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -450,7 +458,8 @@ export function decodeCheckoutRequest(reader: Reader, end: number, into?: Checko
           else if (part === 16) value = reader.int32();
           else reader.skip(part);
         }
-        putEntry(basket, key, value);
+        if (key === "__proto__") putEntry(basket, key, value);
+        else basket[key] = value;
         break;
       }
       case 34:
@@ -476,13 +485,15 @@ export function decodeCheckoutRequest(reader: Reader, end: number, into?: Checko
 }
 
 /** The most bytes that `encodeRequestRestockRequest` writes. */
-export function boundRequestRestockRequest(message: MessageInit<typeof RequestRestockRequestSchema>): number {
-  return 23 + boundText(message.sku) + boundUnknown(message);
+export function boundRequestRestockRequest(message: Encodable<typeof RequestRestockRequestSchema>): number {
+  return 23 + boundText(message.sku) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a shop.storefront.v1.RequestRestockRequest into `out` from `at` on and returns the position behind it. */
-export function encodeRequestRestockRequest(message: MessageInit<typeof RequestRestockRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.storefront.v1.RequestRestockRequest");
+export function encodeRequestRestockRequest(message: Encodable<typeof RequestRestockRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.RequestRestockRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const userId = message.userId;
   if (userId != null && userId !== 0n) {
@@ -499,7 +510,7 @@ export function encodeRequestRestockRequest(message: MessageInit<typeof RequestR
     out[to++] = 24;
     to = writeInt32(out, to, quantity);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.storefront.v1.RequestRestockRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -17,8 +17,8 @@ import {
   boundTexts,
   boundUnknown,
   type Codec,
+  type Encodable,
   endMessage,
-  type MessageInit,
   messageCodec,
   type Reader,
   refuseOther,
@@ -61,13 +61,15 @@ export const CodeGeneratorResponse_FileCodec: Codec<CodeGeneratorResponse_File> 
 );
 
 /** The most bytes that `encodeVersion` writes. */
-export function boundVersion(message: MessageInit<typeof VersionSchema>): number {
-  return 34 + boundText(message.suffix) + boundUnknown(message);
+export function boundVersion(message: Encodable<typeof VersionSchema>): number {
+  return 34 + boundText(message.suffix) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.protobuf.compiler.Version into `out` from `at` on and returns the position behind it. */
-export function encodeVersion(message: MessageInit<typeof VersionSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.compiler.Version");
+export function encodeVersion(message: Encodable<typeof VersionSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.compiler.Version") {
+    refuseOther(message);
+  }
   let to = at;
   const major = message.major;
   if (major != null && (major !== 0 || Object.hasOwn(message, "major"))) {
@@ -89,7 +91,7 @@ export function encodeVersion(message: MessageInit<typeof VersionSchema>, out: B
     out[to++] = 34;
     to = writeText(out, to, suffix);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankVersion = /*@__PURE__*/ blankMessage(VersionSchema);
@@ -121,8 +123,8 @@ export function decodeVersion(reader: Reader, end: number, into?: Version): Vers
 }
 
 /** The most bytes that `encodeCodeGeneratorRequest` writes. */
-export function boundCodeGeneratorRequest(message: MessageInit<typeof CodeGeneratorRequestSchema>): number {
-  let bytes = 1 + boundTexts(message.fileToGenerate, 1) + boundText(message.parameter) + boundUnknown(message);
+export function boundCodeGeneratorRequest(message: Encodable<typeof CodeGeneratorRequestSchema>): number {
+  let bytes = 1 + boundTexts(message.fileToGenerate, 1) + boundText(message.parameter) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const protoFile = message.protoFile;
   if (protoFile != null) for (const item of protoFile) bytes += 6 + boundFileDescriptorProto(item);
   const sourceFileDescriptors = message.sourceFileDescriptors;
@@ -133,8 +135,10 @@ export function boundCodeGeneratorRequest(message: MessageInit<typeof CodeGenera
 }
 
 /** Writes a google.protobuf.compiler.CodeGeneratorRequest into `out` from `at` on and returns the position behind it. */
-export function encodeCodeGeneratorRequest(message: MessageInit<typeof CodeGeneratorRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.compiler.CodeGeneratorRequest");
+export function encodeCodeGeneratorRequest(message: Encodable<typeof CodeGeneratorRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.compiler.CodeGeneratorRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const fileToGenerate = message.fileToGenerate;
   if (fileToGenerate != null) {
@@ -168,7 +172,7 @@ export function encodeCodeGeneratorRequest(message: MessageInit<typeof CodeGener
       to = endMessage(out, to, encodeFileDescriptorProto(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankCodeGeneratorRequest = /*@__PURE__*/ blankMessage(CodeGeneratorRequestSchema);
@@ -208,16 +212,18 @@ export function decodeCodeGeneratorRequest(reader: Reader, end: number, into?: C
 }
 
 /** The most bytes that `encodeCodeGeneratorResponse` writes. */
-export function boundCodeGeneratorResponse(message: MessageInit<typeof CodeGeneratorResponseSchema>): number {
-  let bytes = 34 + boundText(message.error) + boundUnknown(message);
+export function boundCodeGeneratorResponse(message: Encodable<typeof CodeGeneratorResponseSchema>): number {
+  let bytes = 34 + boundText(message.error) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const file = message.file;
   if (file != null) for (const item of file) bytes += 6 + boundCodeGeneratorResponse_File(item);
   return bytes;
 }
 
 /** Writes a google.protobuf.compiler.CodeGeneratorResponse into `out` from `at` on and returns the position behind it. */
-export function encodeCodeGeneratorResponse(message: MessageInit<typeof CodeGeneratorResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.compiler.CodeGeneratorResponse");
+export function encodeCodeGeneratorResponse(message: Encodable<typeof CodeGeneratorResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const error = message.error;
   if (error != null && (error !== "" || Object.hasOwn(message, "error"))) {
@@ -246,7 +252,7 @@ export function encodeCodeGeneratorResponse(message: MessageInit<typeof CodeGene
       to = endMessage(out, to, encodeCodeGeneratorResponse_File(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankCodeGeneratorResponse = /*@__PURE__*/ blankMessage(CodeGeneratorResponseSchema);
@@ -284,16 +290,18 @@ export function decodeCodeGeneratorResponse(reader: Reader, end: number, into?: 
 }
 
 /** The most bytes that `encodeCodeGeneratorResponse_File` writes. */
-export function boundCodeGeneratorResponse_File(message: MessageInit<typeof CodeGeneratorResponse_FileSchema>): number {
-  let bytes = 3 + boundText(message.name) + boundText(message.insertionPoint) + boundText(message.content) + boundUnknown(message);
+export function boundCodeGeneratorResponse_File(message: Encodable<typeof CodeGeneratorResponse_FileSchema>): number {
+  let bytes = 3 + boundText(message.name) + boundText(message.insertionPoint) + boundText(message.content) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const generatedCodeInfo = message.generatedCodeInfo;
   if (generatedCodeInfo != null) bytes += 7 + boundGeneratedCodeInfo(generatedCodeInfo);
   return bytes;
 }
 
 /** Writes a google.protobuf.compiler.CodeGeneratorResponse.File into `out` from `at` on and returns the position behind it. */
-export function encodeCodeGeneratorResponse_File(message: MessageInit<typeof CodeGeneratorResponse_FileSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.protobuf.compiler.CodeGeneratorResponse.File");
+export function encodeCodeGeneratorResponse_File(message: Encodable<typeof CodeGeneratorResponse_FileSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse.File") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -316,7 +324,7 @@ export function encodeCodeGeneratorResponse_File(message: MessageInit<typeof Cod
     out[to++] = 1;
     to = endMessage(out, to, encodeGeneratedCodeInfo(generatedCodeInfo, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 const blankCodeGeneratorResponse_File = /*@__PURE__*/ blankMessage(CodeGeneratorResponse_FileSchema);

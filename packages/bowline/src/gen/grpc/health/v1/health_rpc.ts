@@ -6,6 +6,7 @@ import {
   boundUnknown,
   type CallOptions,
   type Codec,
+  type Encodable,
   endMessage,
   entryOf,
   fileDescriptors,
@@ -216,14 +217,16 @@ export const Health: Service<HealthClient, HealthHandlers> = {
 };
 
 /** The most bytes that `encodeHealthListRequest` writes. */
-export function boundHealthListRequest(message: MessageInit<typeof HealthListRequestSchema>): number {
-  return boundUnknown(message);
+export function boundHealthListRequest(message: Encodable<typeof HealthListRequestSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.health.v1.HealthListRequest into `out` from `at` on and returns the position behind it. */
-export function encodeHealthListRequest(message: MessageInit<typeof HealthListRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.health.v1.HealthListRequest");
-  return writeUnknown(message, out, at);
+export function encodeHealthListRequest(message: Encodable<typeof HealthListRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.health.v1.HealthListRequest") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a grpc.health.v1.HealthListRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -239,16 +242,18 @@ export function decodeHealthListRequest(reader: Reader, end: number, into?: Heal
 }
 
 /** The most bytes that `encodeHealthListResponse` writes. */
-export function boundHealthListResponse(message: MessageInit<typeof HealthListResponseSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundHealthListResponse(message: Encodable<typeof HealthListResponseSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const statuses = message.statuses;
   if (statuses != null) for (const key of Object.keys(statuses)) bytes += 13 + boundText(key) + boundHealthCheckResponse(entryOf(statuses, key));
   return bytes;
 }
 
 /** Writes a grpc.health.v1.HealthListResponse into `out` from `at` on and returns the position behind it. */
-export function encodeHealthListResponse(message: MessageInit<typeof HealthListResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.health.v1.HealthListResponse");
+export function encodeHealthListResponse(message: Encodable<typeof HealthListResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.health.v1.HealthListResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const statuses = message.statuses;
   if (statuses != null) {
@@ -261,7 +266,7 @@ export function encodeHealthListResponse(message: MessageInit<typeof HealthListR
       to = endMessage(out, to, end);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.health.v1.HealthListResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -280,7 +285,12 @@ export function decodeHealthListResponse(reader: Reader, end: number, into?: Hea
           else if (part === 18) value = decodeHealthCheckResponse(reader, reader.open(40), value);
           else reader.skip(part);
         }
-        putEntry(statuses, key, value ?? create(HealthCheckResponseSchema));
+        if (value === undefined) {
+          reader.spend(40);
+          value = create(HealthCheckResponseSchema);
+        }
+        if (key === "__proto__") putEntry(statuses, key, value);
+        else statuses[key] = value;
         break;
       }
       default:
@@ -293,20 +303,22 @@ export function decodeHealthListResponse(reader: Reader, end: number, into?: Hea
 }
 
 /** The most bytes that `encodeHealthCheckRequest` writes. */
-export function boundHealthCheckRequest(message: MessageInit<typeof HealthCheckRequestSchema>): number {
-  return 1 + boundText(message.service) + boundUnknown(message);
+export function boundHealthCheckRequest(message: Encodable<typeof HealthCheckRequestSchema>): number {
+  return 1 + boundText(message.service) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.health.v1.HealthCheckRequest into `out` from `at` on and returns the position behind it. */
-export function encodeHealthCheckRequest(message: MessageInit<typeof HealthCheckRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.health.v1.HealthCheckRequest");
+export function encodeHealthCheckRequest(message: Encodable<typeof HealthCheckRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.health.v1.HealthCheckRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const service = message.service;
   if (service != null && service !== "") {
     out[to++] = 10;
     to = writeText(out, to, service);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.health.v1.HealthCheckRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -329,20 +341,22 @@ export function decodeHealthCheckRequest(reader: Reader, end: number, into?: Hea
 }
 
 /** The most bytes that `encodeHealthCheckResponse` writes. */
-export function boundHealthCheckResponse(message: MessageInit<typeof HealthCheckResponseSchema>): number {
-  return 11 + boundUnknown(message);
+export function boundHealthCheckResponse(message: Encodable<typeof HealthCheckResponseSchema>): number {
+  return 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.health.v1.HealthCheckResponse into `out` from `at` on and returns the position behind it. */
-export function encodeHealthCheckResponse(message: MessageInit<typeof HealthCheckResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.health.v1.HealthCheckResponse");
+export function encodeHealthCheckResponse(message: Encodable<typeof HealthCheckResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.health.v1.HealthCheckResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const status = message.status;
   if (status != null && status !== 0) {
     out[to++] = 8;
     to = writeInt32(out, to, status);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.health.v1.HealthCheckResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -8,6 +8,7 @@ import {
   boundVarints,
   type CallOptions,
   type Codec,
+  type Encodable,
   endMessage,
   endPacked,
   fileDescriptors,
@@ -133,19 +134,22 @@ export const ServerReflection: Service<ServerReflectionClient, ServerReflectionH
 };
 
 /** The most bytes that `encodeServerReflectionRequest` writes. */
-export function boundServerReflectionRequest(message: MessageInit<typeof ServerReflectionRequestSchema>): number {
-  let bytes = 1 + boundText(message.host) + boundUnknown(message);
-  if (message.messageRequest?.case === "fileByFilename") bytes += 1 + boundText(message.messageRequest.value);
-  if (message.messageRequest?.case === "fileContainingSymbol") bytes += 1 + boundText(message.messageRequest.value);
-  if (message.messageRequest?.case === "fileContainingExtension") bytes += 6 + boundExtensionRequest(message.messageRequest.value);
-  if (message.messageRequest?.case === "allExtensionNumbersOfType") bytes += 1 + boundText(message.messageRequest.value);
-  if (message.messageRequest?.case === "listServices") bytes += 1 + boundText(message.messageRequest.value);
+export function boundServerReflectionRequest(message: Encodable<typeof ServerReflectionRequestSchema>): number {
+  let bytes = 1 + boundText(message.host) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  const messageRequest = message.messageRequest;
+  if (messageRequest?.case === "fileByFilename") bytes += 1 + boundText(messageRequest.value);
+  if (messageRequest?.case === "fileContainingSymbol") bytes += 1 + boundText(messageRequest.value);
+  if (messageRequest?.case === "fileContainingExtension") bytes += 6 + boundExtensionRequest(messageRequest.value);
+  if (messageRequest?.case === "allExtensionNumbersOfType") bytes += 1 + boundText(messageRequest.value);
+  if (messageRequest?.case === "listServices") bytes += 1 + boundText(messageRequest.value);
   return bytes;
 }
 
 /** Writes a grpc.reflection.v1alpha.ServerReflectionRequest into `out` from `at` on and returns the position behind it. */
-export function encodeServerReflectionRequest(message: MessageInit<typeof ServerReflectionRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.reflection.v1alpha.ServerReflectionRequest");
+export function encodeServerReflectionRequest(message: Encodable<typeof ServerReflectionRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1alpha.ServerReflectionRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const host = message.host;
   if (host != null && host !== "") {
@@ -175,7 +179,7 @@ export function encodeServerReflectionRequest(message: MessageInit<typeof Server
       to = writeText(out, to, messageRequest.value);
       break;
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.reflection.v1alpha.ServerReflectionRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -220,13 +224,15 @@ export function decodeServerReflectionRequest(reader: Reader, end: number, into?
 }
 
 /** The most bytes that `encodeExtensionRequest` writes. */
-export function boundExtensionRequest(message: MessageInit<typeof ExtensionRequestSchema>): number {
-  return 12 + boundText(message.containingType) + boundUnknown(message);
+export function boundExtensionRequest(message: Encodable<typeof ExtensionRequestSchema>): number {
+  return 12 + boundText(message.containingType) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.reflection.v1alpha.ExtensionRequest into `out` from `at` on and returns the position behind it. */
-export function encodeExtensionRequest(message: MessageInit<typeof ExtensionRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.reflection.v1alpha.ExtensionRequest");
+export function encodeExtensionRequest(message: Encodable<typeof ExtensionRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1alpha.ExtensionRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const containingType = message.containingType;
   if (containingType != null && containingType !== "") {
@@ -238,7 +244,7 @@ export function encodeExtensionRequest(message: MessageInit<typeof ExtensionRequ
     out[to++] = 16;
     to = writeInt32(out, to, extensionNumber);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.reflection.v1alpha.ExtensionRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -269,20 +275,23 @@ export function decodeExtensionRequest(reader: Reader, end: number, into?: Exten
 }
 
 /** The most bytes that `encodeServerReflectionResponse` writes. */
-export function boundServerReflectionResponse(message: MessageInit<typeof ServerReflectionResponseSchema>): number {
-  let bytes = 1 + boundText(message.validHost) + boundUnknown(message);
+export function boundServerReflectionResponse(message: Encodable<typeof ServerReflectionResponseSchema>): number {
+  let bytes = 1 + boundText(message.validHost) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const originalRequest = message.originalRequest;
   if (originalRequest != null) bytes += 6 + boundServerReflectionRequest(originalRequest);
-  if (message.messageResponse?.case === "fileDescriptorResponse") bytes += 6 + boundFileDescriptorResponse(message.messageResponse.value);
-  if (message.messageResponse?.case === "allExtensionNumbersResponse") bytes += 6 + boundExtensionNumberResponse(message.messageResponse.value);
-  if (message.messageResponse?.case === "listServicesResponse") bytes += 6 + boundListServiceResponse(message.messageResponse.value);
-  if (message.messageResponse?.case === "errorResponse") bytes += 6 + boundErrorResponse(message.messageResponse.value);
+  const messageResponse = message.messageResponse;
+  if (messageResponse?.case === "fileDescriptorResponse") bytes += 6 + boundFileDescriptorResponse(messageResponse.value);
+  if (messageResponse?.case === "allExtensionNumbersResponse") bytes += 6 + boundExtensionNumberResponse(messageResponse.value);
+  if (messageResponse?.case === "listServicesResponse") bytes += 6 + boundListServiceResponse(messageResponse.value);
+  if (messageResponse?.case === "errorResponse") bytes += 6 + boundErrorResponse(messageResponse.value);
   return bytes;
 }
 
 /** Writes a grpc.reflection.v1alpha.ServerReflectionResponse into `out` from `at` on and returns the position behind it. */
-export function encodeServerReflectionResponse(message: MessageInit<typeof ServerReflectionResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.reflection.v1alpha.ServerReflectionResponse");
+export function encodeServerReflectionResponse(message: Encodable<typeof ServerReflectionResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1alpha.ServerReflectionResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const validHost = message.validHost;
   if (validHost != null && validHost !== "") {
@@ -313,7 +322,7 @@ export function encodeServerReflectionResponse(message: MessageInit<typeof Serve
       to = endMessage(out, to, encodeErrorResponse(messageResponse.value, out, to + 1));
       break;
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.reflection.v1alpha.ServerReflectionResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -366,13 +375,15 @@ export function decodeServerReflectionResponse(reader: Reader, end: number, into
 }
 
 /** The most bytes that `encodeFileDescriptorResponse` writes. */
-export function boundFileDescriptorResponse(message: MessageInit<typeof FileDescriptorResponseSchema>): number {
-  return boundBytesList(message.fileDescriptorProto, 1) + boundUnknown(message);
+export function boundFileDescriptorResponse(message: Encodable<typeof FileDescriptorResponseSchema>): number {
+  return boundBytesList(message.fileDescriptorProto, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.reflection.v1alpha.FileDescriptorResponse into `out` from `at` on and returns the position behind it. */
-export function encodeFileDescriptorResponse(message: MessageInit<typeof FileDescriptorResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.reflection.v1alpha.FileDescriptorResponse");
+export function encodeFileDescriptorResponse(message: Encodable<typeof FileDescriptorResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1alpha.FileDescriptorResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const fileDescriptorProto = message.fileDescriptorProto;
   if (fileDescriptorProto != null) {
@@ -381,7 +392,7 @@ export function encodeFileDescriptorResponse(message: MessageInit<typeof FileDes
       to = writeBytes(out, to, item);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.reflection.v1alpha.FileDescriptorResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -407,16 +418,18 @@ export function decodeFileDescriptorResponse(reader: Reader, end: number, into?:
 }
 
 /** The most bytes that `encodeExtensionNumberResponse` writes. */
-export function boundExtensionNumberResponse(message: MessageInit<typeof ExtensionNumberResponseSchema>): number {
-  let bytes = 1 + boundText(message.baseTypeName) + boundUnknown(message);
+export function boundExtensionNumberResponse(message: Encodable<typeof ExtensionNumberResponseSchema>): number {
+  let bytes = 1 + boundText(message.baseTypeName) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const extensionNumber = message.extensionNumber;
   if (extensionNumber != null) bytes += 6 + boundVarints(extensionNumber, 10);
   return bytes;
 }
 
 /** Writes a grpc.reflection.v1alpha.ExtensionNumberResponse into `out` from `at` on and returns the position behind it. */
-export function encodeExtensionNumberResponse(message: MessageInit<typeof ExtensionNumberResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.reflection.v1alpha.ExtensionNumberResponse");
+export function encodeExtensionNumberResponse(message: Encodable<typeof ExtensionNumberResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1alpha.ExtensionNumberResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const baseTypeName = message.baseTypeName;
   if (baseTypeName != null && baseTypeName !== "") {
@@ -431,7 +444,7 @@ export function encodeExtensionNumberResponse(message: MessageInit<typeof Extens
     for (const item of extensionNumber) end = writeInt32(out, end, item);
     to = endPacked(out, to, reserved, end);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.reflection.v1alpha.ExtensionNumberResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -467,16 +480,18 @@ export function decodeExtensionNumberResponse(reader: Reader, end: number, into?
 }
 
 /** The most bytes that `encodeListServiceResponse` writes. */
-export function boundListServiceResponse(message: MessageInit<typeof ListServiceResponseSchema>): number {
-  let bytes = boundUnknown(message);
+export function boundListServiceResponse(message: Encodable<typeof ListServiceResponseSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const service = message.service;
   if (service != null) for (const item of service) bytes += 6 + boundServiceResponse(item);
   return bytes;
 }
 
 /** Writes a grpc.reflection.v1alpha.ListServiceResponse into `out` from `at` on and returns the position behind it. */
-export function encodeListServiceResponse(message: MessageInit<typeof ListServiceResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.reflection.v1alpha.ListServiceResponse");
+export function encodeListServiceResponse(message: Encodable<typeof ListServiceResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1alpha.ListServiceResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const service = message.service;
   if (service != null) {
@@ -485,7 +500,7 @@ export function encodeListServiceResponse(message: MessageInit<typeof ListServic
       to = endMessage(out, to, encodeServiceResponse(item, out, to + 1));
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.reflection.v1alpha.ListServiceResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -508,20 +523,22 @@ export function decodeListServiceResponse(reader: Reader, end: number, into?: Li
 }
 
 /** The most bytes that `encodeServiceResponse` writes. */
-export function boundServiceResponse(message: MessageInit<typeof ServiceResponseSchema>): number {
-  return 1 + boundText(message.name) + boundUnknown(message);
+export function boundServiceResponse(message: Encodable<typeof ServiceResponseSchema>): number {
+  return 1 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.reflection.v1alpha.ServiceResponse into `out` from `at` on and returns the position behind it. */
-export function encodeServiceResponse(message: MessageInit<typeof ServiceResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.reflection.v1alpha.ServiceResponse");
+export function encodeServiceResponse(message: Encodable<typeof ServiceResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1alpha.ServiceResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
     out[to++] = 10;
     to = writeText(out, to, name);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.reflection.v1alpha.ServiceResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -544,13 +561,15 @@ export function decodeServiceResponse(reader: Reader, end: number, into?: Servic
 }
 
 /** The most bytes that `encodeErrorResponse` writes. */
-export function boundErrorResponse(message: MessageInit<typeof ErrorResponseSchema>): number {
-  return 12 + boundText(message.errorMessage) + boundUnknown(message);
+export function boundErrorResponse(message: Encodable<typeof ErrorResponseSchema>): number {
+  return 12 + boundText(message.errorMessage) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a grpc.reflection.v1alpha.ErrorResponse into `out` from `at` on and returns the position behind it. */
-export function encodeErrorResponse(message: MessageInit<typeof ErrorResponseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "grpc.reflection.v1alpha.ErrorResponse");
+export function encodeErrorResponse(message: Encodable<typeof ErrorResponseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1alpha.ErrorResponse") {
+    refuseOther(message);
+  }
   let to = at;
   const errorCode = message.errorCode;
   if (errorCode != null && errorCode !== 0) {
@@ -562,7 +581,7 @@ export function encodeErrorResponse(message: MessageInit<typeof ErrorResponseSch
     out[to++] = 18;
     to = writeText(out, to, errorMessage);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a grpc.reflection.v1alpha.ErrorResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -5,9 +5,9 @@ import {
   boundText,
   boundUnknown,
   type Codec,
+  type Encodable,
   endMessage,
   entryOf,
-  type MessageInit,
   messageCodec,
   putEntry,
   type Reader,
@@ -140,16 +140,18 @@ export const UserCodec: Codec<User> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeService` writes. */
-export function boundService(message: MessageInit<typeof ServiceSchema>): number {
-  let bytes = 4 + boundText(message.constructor$) + boundText(message.toString$) + boundText(message.then) + boundText(message.Proto) + boundUnknown(message);
+export function boundService(message: Encodable<typeof ServiceSchema>): number {
+  let bytes = 4 + boundText(message.constructor$) + boundText(message.toString$) + boundText(message.then) + boundText(message.Proto) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const delete$1 = message.delete;
   if (delete$1 != null) for (const key of Object.keys(delete$1)) bytes += 13 + boundText(key) + boundPromise(entryOf(delete$1, key));
   return bytes;
 }
 
 /** Writes a clash.v1.Service into `out` from `at` on and returns the position behind it. */
-export function encodeService(message: MessageInit<typeof ServiceSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.Service");
+export function encodeService(message: Encodable<typeof ServiceSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.Service") {
+    refuseOther(message);
+  }
   let to = at;
   const constructor$ = message.constructor$;
   if (constructor$ != null && constructor$ !== "") {
@@ -182,7 +184,7 @@ export function encodeService(message: MessageInit<typeof ServiceSchema>, out: B
       to = endMessage(out, to, end);
     }
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a clash.v1.Service up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -217,7 +219,12 @@ export function decodeService(reader: Reader, end: number, into?: Service$): Ser
           else if (part === 18) value = decodePromise(reader, reader.open(80), value);
           else reader.skip(part);
         }
-        putEntry(delete$1, key, value ?? create(PromiseSchema));
+        if (value === undefined) {
+          reader.spend(80);
+          value = create(PromiseSchema);
+        }
+        if (key === "__proto__") putEntry(delete$1, key, value);
+        else delete$1[key] = value;
         break;
       }
       default:
@@ -230,16 +237,19 @@ export function decodeService(reader: Reader, end: number, into?: Service$): Ser
 }
 
 /** The most bytes that `encodePromise` writes. */
-export function boundPromise(message: MessageInit<typeof PromiseSchema>): number {
-  let bytes = boundUnknown(message);
-  if (message.case?.case === "value") bytes += 1 + boundText(message.case.value);
-  if (message.case?.case === "object") bytes += 6 + boundObject$(message.case.value);
+export function boundPromise(message: Encodable<typeof PromiseSchema>): number {
+  let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  const case$ = message.case;
+  if (case$?.case === "value") bytes += 1 + boundText(case$.value);
+  if (case$?.case === "object") bytes += 6 + boundObject$(case$.value);
   return bytes;
 }
 
 /** Writes a clash.v1.Promise into `out` from `at` on and returns the position behind it. */
-export function encodePromise(message: MessageInit<typeof PromiseSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.Promise");
+export function encodePromise(message: Encodable<typeof PromiseSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.Promise") {
+    refuseOther(message);
+  }
   let to = at;
   const case$ = message.case;
   switch (case$?.case) {
@@ -252,7 +262,7 @@ export function encodePromise(message: MessageInit<typeof PromiseSchema>, out: B
       to = endMessage(out, to, encodeObject$(case$.value, out, to + 1));
       break;
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a clash.v1.Promise up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -280,14 +290,16 @@ export function decodePromise(reader: Reader, end: number, into?: Promise$): Pro
 }
 
 /** The most bytes that `encodeAsyncIterable` writes. */
-export function boundAsyncIterable(message: MessageInit<typeof AsyncIterableSchema>): number {
-  return boundUnknown(message);
+export function boundAsyncIterable(message: Encodable<typeof AsyncIterableSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.AsyncIterable into `out` from `at` on and returns the position behind it. */
-export function encodeAsyncIterable(message: MessageInit<typeof AsyncIterableSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.AsyncIterable");
-  return writeUnknown(message, out, at);
+export function encodeAsyncIterable(message: Encodable<typeof AsyncIterableSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.AsyncIterable") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.AsyncIterable up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -303,14 +315,16 @@ export function decodeAsyncIterable(reader: Reader, end: number, into?: AsyncIte
 }
 
 /** The most bytes that `encodeIterable` writes. */
-export function boundIterable(message: MessageInit<typeof IterableSchema>): number {
-  return boundUnknown(message);
+export function boundIterable(message: Encodable<typeof IterableSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.Iterable into `out` from `at` on and returns the position behind it. */
-export function encodeIterable(message: MessageInit<typeof IterableSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.Iterable");
-  return writeUnknown(message, out, at);
+export function encodeIterable(message: Encodable<typeof IterableSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.Iterable") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.Iterable up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -326,14 +340,16 @@ export function decodeIterable(reader: Reader, end: number, into?: Iterable$): I
 }
 
 /** The most bytes that `encodeCallOptions` writes. */
-export function boundCallOptions(message: MessageInit<typeof CallOptionsSchema>): number {
-  return boundUnknown(message);
+export function boundCallOptions(message: Encodable<typeof CallOptionsSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.CallOptions into `out` from `at` on and returns the position behind it. */
-export function encodeCallOptions(message: MessageInit<typeof CallOptionsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.CallOptions");
-  return writeUnknown(message, out, at);
+export function encodeCallOptions(message: Encodable<typeof CallOptionsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.CallOptions") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.CallOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -349,14 +365,16 @@ export function decodeCallOptions(reader: Reader, end: number, into?: CallOption
 }
 
 /** The most bytes that `encodeServerContext` writes. */
-export function boundServerContext(message: MessageInit<typeof ServerContextSchema>): number {
-  return boundUnknown(message);
+export function boundServerContext(message: Encodable<typeof ServerContextSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.ServerContext into `out` from `at` on and returns the position behind it. */
-export function encodeServerContext(message: MessageInit<typeof ServerContextSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.ServerContext");
-  return writeUnknown(message, out, at);
+export function encodeServerContext(message: Encodable<typeof ServerContextSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.ServerContext") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.ServerContext up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -372,14 +390,16 @@ export function decodeServerContext(reader: Reader, end: number, into?: ServerCo
 }
 
 /** The most bytes that `encodeMessageInit` writes. */
-export function boundMessageInit(message: MessageInit<typeof MessageInitSchema>): number {
-  return boundUnknown(message);
+export function boundMessageInit(message: Encodable<typeof MessageInitSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.MessageInit into `out` from `at` on and returns the position behind it. */
-export function encodeMessageInit(message: MessageInit<typeof MessageInitSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.MessageInit");
-  return writeUnknown(message, out, at);
+export function encodeMessageInit(message: Encodable<typeof MessageInitSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.MessageInit") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.MessageInit up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -395,14 +415,16 @@ export function decodeMessageInit(reader: Reader, end: number, into?: MessageIni
 }
 
 /** The most bytes that `encodeprotobufCodec` writes. */
-export function boundprotobufCodec(message: MessageInit<typeof protobufCodecSchema>): number {
-  return boundUnknown(message);
+export function boundprotobufCodec(message: Encodable<typeof protobufCodecSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.protobufCodec into `out` from `at` on and returns the position behind it. */
-export function encodeprotobufCodec(message: MessageInit<typeof protobufCodecSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.protobufCodec");
-  return writeUnknown(message, out, at);
+export function encodeprotobufCodec(message: Encodable<typeof protobufCodecSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.protobufCodec") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.protobufCodec up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -418,14 +440,16 @@ export function decodeprotobufCodec(reader: Reader, end: number, into?: protobuf
 }
 
 /** The most bytes that `encodefileDescriptors` writes. */
-export function boundfileDescriptors(message: MessageInit<typeof fileDescriptorsSchema>): number {
-  return boundUnknown(message);
+export function boundfileDescriptors(message: Encodable<typeof fileDescriptorsSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.fileDescriptors into `out` from `at` on and returns the position behind it. */
-export function encodefileDescriptors(message: MessageInit<typeof fileDescriptorsSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.fileDescriptors");
-  return writeUnknown(message, out, at);
+export function encodefileDescriptors(message: Encodable<typeof fileDescriptorsSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.fileDescriptors") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.fileDescriptors up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -441,14 +465,16 @@ export function decodefileDescriptors(reader: Reader, end: number, into?: fileDe
 }
 
 /** The most bytes that `encodeObject$` writes. */
-export function boundObject$(message: MessageInit<typeof ObjectSchema>): number {
-  return boundUnknown(message);
+export function boundObject$(message: Encodable<typeof ObjectSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.Object into `out` from `at` on and returns the position behind it. */
-export function encodeObject$(message: MessageInit<typeof ObjectSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.Object");
-  return writeUnknown(message, out, at);
+export function encodeObject$(message: Encodable<typeof ObjectSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.Object") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.Object up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -464,14 +490,16 @@ export function decodeObject$(reader: Reader, end: number, into?: Object$): Obje
 }
 
 /** The most bytes that `encodeMap` writes. */
-export function boundMap(message: MessageInit<typeof MapSchema>): number {
-  return boundUnknown(message);
+export function boundMap(message: Encodable<typeof MapSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.Map into `out` from `at` on and returns the position behind it. */
-export function encodeMap(message: MessageInit<typeof MapSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.Map");
-  return writeUnknown(message, out, at);
+export function encodeMap(message: Encodable<typeof MapSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.Map") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.Map up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -487,20 +515,22 @@ export function decodeMap(reader: Reader, end: number, into?: Map$): Map$ {
 }
 
 /** The most bytes that `encodeMap_Entry` writes. */
-export function boundMap_Entry(message: MessageInit<typeof Map_EntrySchema>): number {
-  return 11 + boundUnknown(message);
+export function boundMap_Entry(message: Encodable<typeof Map_EntrySchema>): number {
+  return 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.Map.Entry into `out` from `at` on and returns the position behind it. */
-export function encodeMap_Entry(message: MessageInit<typeof Map_EntrySchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.Map.Entry");
+export function encodeMap_Entry(message: Encodable<typeof Map_EntrySchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.Map.Entry") {
+    refuseOther(message);
+  }
   let to = at;
   const number$ = message.number;
   if (number$ != null && number$ !== 0n) {
     out[to++] = 8;
     to = writeInt64(out, to, number$);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a clash.v1.Map.Entry up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -523,14 +553,16 @@ export function decodeMap_Entry(reader: Reader, end: number, into?: Map_Entry): 
 }
 
 /** The most bytes that `encodeClientClient` writes. */
-export function boundClientClient(message: MessageInit<typeof ClientClientSchema>): number {
-  return boundUnknown(message);
+export function boundClientClient(message: Encodable<typeof ClientClientSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.ClientClient into `out` from `at` on and returns the position behind it. */
-export function encodeClientClient(message: MessageInit<typeof ClientClientSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.ClientClient");
-  return writeUnknown(message, out, at);
+export function encodeClientClient(message: Encodable<typeof ClientClientSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.ClientClient") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.ClientClient up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -546,14 +578,16 @@ export function decodeClientClient(reader: Reader, end: number, into?: ClientCli
 }
 
 /** The most bytes that `encodedelete$` writes. */
-export function bounddelete$(message: MessageInit<typeof deleteSchema>): number {
-  return boundUnknown(message);
+export function bounddelete$(message: Encodable<typeof deleteSchema>): number {
+  return (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.delete into `out` from `at` on and returns the position behind it. */
-export function encodedelete$(message: MessageInit<typeof deleteSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.delete");
-  return writeUnknown(message, out, at);
+export function encodedelete$(message: Encodable<typeof deleteSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.delete") {
+    refuseOther(message);
+  }
+  return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
 /** Reads a clash.v1.delete up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -569,20 +603,22 @@ export function decodedelete$(reader: Reader, end: number, into?: delete$): dele
 }
 
 /** The most bytes that `encodeUser` writes. */
-export function boundUser(message: MessageInit<typeof UserSchema>): number {
-  return 1 + boundText(message.name) + boundUnknown(message);
+export function boundUser(message: Encodable<typeof UserSchema>): number {
+  return 1 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.v1.User into `out` from `at` on and returns the position behind it. */
-export function encodeUser(message: MessageInit<typeof UserSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.v1.User");
+export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.v1.User") {
+    refuseOther(message);
+  }
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
     out[to++] = 10;
     to = writeText(out, to, name);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a clash.v1.User up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -5,8 +5,8 @@ import {
   boundText,
   boundUnknown,
   type Codec,
+  type Encodable,
   endMessage,
-  type MessageInit,
   messageCodec,
   type Reader,
   refuseOther,
@@ -42,16 +42,18 @@ export const CustomHttpPatternCodec: Codec<CustomHttpPattern> = /*@__PURE__*/ me
 );
 
 /** The most bytes that `encodeHttp` writes. */
-export function boundHttp(message: MessageInit<typeof HttpSchema>): number {
-  let bytes = 2 + boundUnknown(message);
+export function boundHttp(message: Encodable<typeof HttpSchema>): number {
+  let bytes = 2 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const rules = message.rules;
   if (rules != null) for (const item of rules) bytes += 6 + boundHttpRule(item);
   return bytes;
 }
 
 /** Writes a google.api.Http into `out` from `at` on and returns the position behind it. */
-export function encodeHttp(message: MessageInit<typeof HttpSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.api.Http");
+export function encodeHttp(message: Encodable<typeof HttpSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.api.Http") {
+    refuseOther(message);
+  }
   let to = at;
   const rules = message.rules;
   if (rules != null) {
@@ -65,7 +67,7 @@ export function encodeHttp(message: MessageInit<typeof HttpSchema>, out: Buffer,
     out[to++] = 16;
     to = writeBool(out, to, fullyDecodeReservedExpansion);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.api.Http up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -92,22 +94,25 @@ export function decodeHttp(reader: Reader, end: number, into?: Http): Http {
 }
 
 /** The most bytes that `encodeHttpRule` writes. */
-export function boundHttpRule(message: MessageInit<typeof HttpRuleSchema>): number {
-  let bytes = 3 + boundText(message.selector) + boundText(message.body) + boundText(message.responseBody) + boundUnknown(message);
-  if (message.pattern?.case === "get") bytes += 1 + boundText(message.pattern.value);
-  if (message.pattern?.case === "put") bytes += 1 + boundText(message.pattern.value);
-  if (message.pattern?.case === "post") bytes += 1 + boundText(message.pattern.value);
-  if (message.pattern?.case === "delete") bytes += 1 + boundText(message.pattern.value);
-  if (message.pattern?.case === "patch") bytes += 1 + boundText(message.pattern.value);
-  if (message.pattern?.case === "custom") bytes += 6 + boundCustomHttpPattern(message.pattern.value);
+export function boundHttpRule(message: Encodable<typeof HttpRuleSchema>): number {
+  let bytes = 3 + boundText(message.selector) + boundText(message.body) + boundText(message.responseBody) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  const pattern = message.pattern;
+  if (pattern?.case === "get") bytes += 1 + boundText(pattern.value);
+  if (pattern?.case === "put") bytes += 1 + boundText(pattern.value);
+  if (pattern?.case === "post") bytes += 1 + boundText(pattern.value);
+  if (pattern?.case === "delete") bytes += 1 + boundText(pattern.value);
+  if (pattern?.case === "patch") bytes += 1 + boundText(pattern.value);
+  if (pattern?.case === "custom") bytes += 6 + boundCustomHttpPattern(pattern.value);
   const additionalBindings = message.additionalBindings;
   if (additionalBindings != null) for (const item of additionalBindings) bytes += 6 + boundHttpRule(item);
   return bytes;
 }
 
 /** Writes a google.api.HttpRule into `out` from `at` on and returns the position behind it. */
-export function encodeHttpRule(message: MessageInit<typeof HttpRuleSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.api.HttpRule");
+export function encodeHttpRule(message: Encodable<typeof HttpRuleSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.api.HttpRule") {
+    refuseOther(message);
+  }
   let to = at;
   const selector = message.selector;
   if (selector != null && selector !== "") {
@@ -158,7 +163,7 @@ export function encodeHttpRule(message: MessageInit<typeof HttpRuleSchema>, out:
     out[to++] = 98;
     to = writeText(out, to, responseBody);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.api.HttpRule up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -221,13 +226,15 @@ export function decodeHttpRule(reader: Reader, end: number, into?: HttpRule): Ht
 }
 
 /** The most bytes that `encodeCustomHttpPattern` writes. */
-export function boundCustomHttpPattern(message: MessageInit<typeof CustomHttpPatternSchema>): number {
-  return 2 + boundText(message.kind) + boundText(message.path) + boundUnknown(message);
+export function boundCustomHttpPattern(message: Encodable<typeof CustomHttpPatternSchema>): number {
+  return 2 + boundText(message.kind) + boundText(message.path) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a google.api.CustomHttpPattern into `out` from `at` on and returns the position behind it. */
-export function encodeCustomHttpPattern(message: MessageInit<typeof CustomHttpPatternSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "google.api.CustomHttpPattern");
+export function encodeCustomHttpPattern(message: Encodable<typeof CustomHttpPatternSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "google.api.CustomHttpPattern") {
+    refuseOther(message);
+  }
   let to = at;
   const kind = message.kind;
   if (kind != null && kind !== "") {
@@ -239,7 +246,7 @@ export function encodeCustomHttpPattern(message: MessageInit<typeof CustomHttpPa
     out[to++] = 18;
     to = writeText(out, to, path);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a google.api.CustomHttpPattern up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

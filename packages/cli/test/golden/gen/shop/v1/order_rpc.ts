@@ -10,6 +10,7 @@ import {
   type CallOptions,
   type Codec,
   decodeJsonObject,
+  type Encodable,
   encodeJsonObject,
   endMessage,
   entryOf,
@@ -36,7 +37,6 @@ import { boundTimestamp, decodeTimestamp, encodeTimestamp } from "bowline/google
 import { boundStringValue, decodeStringValue, encodeStringValue } from "bowline/google/protobuf/wrappers";
 import type { Status, StatusSchema } from "../../google/rpc/status_pb.ts";
 import { StatusCodec } from "../../google/rpc/status_rpc.ts";
-import type {  } from "./money_pb.ts";
 import { boundMoney, decodeMoney, encodeMoney } from "./money_rpc.ts";
 import {
   file_shop_v1_order,
@@ -215,20 +215,22 @@ export const OrderService: Service<OrderServiceClient, OrderServiceHandlers> = {
 };
 
 /** The most bytes that `encodeGetOrderRequest` writes. */
-export function boundGetOrderRequest(message: MessageInit<typeof GetOrderRequestSchema>): number {
-  return 11 + boundUnknown(message);
+export function boundGetOrderRequest(message: Encodable<typeof GetOrderRequestSchema>): number {
+  return 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a shop.v1.GetOrderRequest into `out` from `at` on and returns the position behind it. */
-export function encodeGetOrderRequest(message: MessageInit<typeof GetOrderRequestSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.v1.GetOrderRequest");
+export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.v1.GetOrderRequest") {
+    refuseOther(message);
+  }
   let to = at;
   const id = message.id;
   if (id != null && id !== 0n) {
     out[to++] = 8;
     to = writeInt64(out, to, id);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.v1.GetOrderRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -251,8 +253,8 @@ export function decodeGetOrderRequest(reader: Reader, end: number, into?: GetOrd
 }
 
 /** The most bytes that `encodeOrder` writes. */
-export function boundOrder(message: MessageInit<typeof OrderSchema>): number {
-  let bytes = 24 + boundText(message.remark) + boundBytes(message.signature) + boundUnknown(message);
+export function boundOrder(message: Encodable<typeof OrderSchema>): number {
+  let bytes = 24 + boundText(message.remark) + boundBytes(message.signature) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const lines = message.lines;
   if (lines != null) for (const item of lines) bytes += 6 + boundOrder_Line(item);
   const bySku = message.bySku;
@@ -269,8 +271,10 @@ export function boundOrder(message: MessageInit<typeof OrderSchema>): number {
 }
 
 /** Writes a shop.v1.Order into `out` from `at` on and returns the position behind it. */
-export function encodeOrder(message: MessageInit<typeof OrderSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.v1.Order");
+export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.v1.Order") {
+    refuseOther(message);
+  }
   let to = at;
   const id = message.id;
   if (id != null && id !== 0n) {
@@ -336,7 +340,7 @@ export function encodeOrder(message: MessageInit<typeof OrderSchema>, out: Buffe
     out[to++] = 82;
     to = writeBytes(out, to, signature);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.v1.Order up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -385,7 +389,12 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
           else if (part === 18) value = decodeOrder_Line(reader, reader.open(56), value);
           else reader.skip(part);
         }
-        putEntry(bySku, key, value ?? create(Order_LineSchema));
+        if (value === undefined) {
+          reader.spend(56);
+          value = create(Order_LineSchema);
+        }
+        if (key === "__proto__") putEntry(bySku, key, value);
+        else bySku[key] = value;
         break;
       }
       case 42: {
@@ -397,7 +406,7 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
           else if (part === 18) value = reader.string();
           else reader.skip(part);
         }
-        putEntry(byNumber, key, value);
+        byNumber[key] = value;
         break;
       }
       case 50:
@@ -437,16 +446,18 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
 }
 
 /** The most bytes that `encodeOrder_Line` writes. */
-export function boundOrder_Line(message: MessageInit<typeof Order_LineSchema>): number {
-  let bytes = 7 + boundText(message.sku) + boundUnknown(message);
+export function boundOrder_Line(message: Encodable<typeof Order_LineSchema>): number {
+  let bytes = 7 + boundText(message.sku) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const price = message.price;
   if (price != null) bytes += 6 + boundMoney(price);
   return bytes;
 }
 
 /** Writes a shop.v1.Order.Line into `out` from `at` on and returns the position behind it. */
-export function encodeOrder_Line(message: MessageInit<typeof Order_LineSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.v1.Order.Line");
+export function encodeOrder_Line(message: Encodable<typeof Order_LineSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.v1.Order.Line") {
+    refuseOther(message);
+  }
   let to = at;
   const sku = message.sku;
   if (sku != null && sku !== "") {
@@ -463,7 +474,7 @@ export function encodeOrder_Line(message: MessageInit<typeof Order_LineSchema>, 
     out[to++] = 26;
     to = endMessage(out, to, encodeMoney(price, out, to + 1));
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.v1.Order.Line up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
@@ -495,18 +506,21 @@ export function decodeOrder_Line(reader: Reader, end: number, into?: Order_Line)
 }
 
 /** The most bytes that `encodeOrder_Event` writes. */
-export function boundOrder_Event(message: MessageInit<typeof Order_EventSchema>): number {
-  let bytes = 11 + boundUnknown(message);
+export function boundOrder_Event(message: Encodable<typeof Order_EventSchema>): number {
+  let bytes = 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const at = message.at;
   if (at != null) bytes += 6 + boundTimestamp(at);
-  if (message.what?.case === "added") bytes += 6 + boundOrder_Line(message.what.value);
-  if (message.what?.case === "note") bytes += 1 + boundText(message.what.value);
+  const what = message.what;
+  if (what?.case === "added") bytes += 6 + boundOrder_Line(what.value);
+  if (what?.case === "note") bytes += 1 + boundText(what.value);
   return bytes;
 }
 
 /** Writes a shop.v1.Order.Event into `out` from `at` on and returns the position behind it. */
-export function encodeOrder_Event(message: MessageInit<typeof Order_EventSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "shop.v1.Order.Event");
+export function encodeOrder_Event(message: Encodable<typeof Order_EventSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "shop.v1.Order.Event") {
+    refuseOther(message);
+  }
   let to = at;
   const at$ = message.at;
   if (at$ != null) {
@@ -528,7 +542,7 @@ export function encodeOrder_Event(message: MessageInit<typeof Order_EventSchema>
       to = writeText(out, to, what.value);
       break;
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a shop.v1.Order.Event up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -4,7 +4,7 @@ import type { UnknownField } from "@bufbuild/protobuf";
 import {
   boundUnknown,
   type Codec,
-  type MessageInit,
+  type Encodable,
   messageCodec,
   type Reader,
   refuseOther,
@@ -20,20 +20,22 @@ export const UserCodec: Codec<User> = /*@__PURE__*/ messageCodec(
 );
 
 /** The most bytes that `encodeUser` writes. */
-export function boundUser(message: MessageInit<typeof UserSchema>): number {
-  return 11 + boundUnknown(message);
+export function boundUser(message: Encodable<typeof UserSchema>): number {
+  return 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
 }
 
 /** Writes a clash.other.v1.User into `out` from `at` on and returns the position behind it. */
-export function encodeUser(message: MessageInit<typeof UserSchema>, out: Buffer, at: number): number {
-  refuseOther(message, "clash.other.v1.User");
+export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, at: number): number {
+  if (message.$typeName !== undefined && message.$typeName !== "clash.other.v1.User") {
+    refuseOther(message);
+  }
   let to = at;
   const id = message.id;
   if (id != null && id !== 0n) {
     out[to++] = 8;
     to = writeUint64(out, to, id);
   }
-  return writeUnknown(message, out, to);
+  return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
 /** Reads a clash.other.v1.User up to `end`, which is what the reader gave; one that comes again goes on with `into`. */

@@ -1,0 +1,70 @@
+import type { Codec } from "../codec/codec.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
+
+/** Messages that may need more than this are encoded into a buffer of their own instead of the arena. */
+export const ARENA_MESSAGE_BYTES = 8192;
+
+/** Room that is made in the arena for a message that nobody has measured. Most fit; what doesn't is measured then. */
+const TYPICAL_BYTES = 1024;
+
+/** Given instead of a position when a message did not fit. */
+export const NO_ROOM = -1;
+
+/** The same octets as a Buffer. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Message and prefix in a buffer of their own. */
+export function frameMessage<T>(codec: Codec<T>, message: T, bound: number): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(bound + PREFIX_BYTES);
+  const to = encode(codec, message, buffer, PREFIX_BYTES);
+  writePrefix(buffer, 0, false, to - PREFIX_BYTES);
+  return buffer.subarray(0, to);
+}
+
+/** How many bytes to reserve in the arena for a message. */
+export function roomFor<T>(codec: Codec<T>, message: T): number {
+  return codec.attempt === undefined ? measure(codec, message) : TYPICAL_BYTES;
+}
+
+/**
+ * Encodes into room that `roomFor` has named. A message that was not measured may use all up to `limit`; NO_ROOM when it needs more,
+ * or is one that does not belong into the arena.
+ *
+ * @throws RpcError when it can't be encoded
+ */
+export function encodeUnmeasured<T>(codec: Codec<T>, message: T, target: Buffer, at: number, limit: number): number {
+  if (codec.attempt === undefined) return encode(codec, message, target, at);
+  try {
+    const to = codec.attempt(message, target, at);
+    return to > limit || to - at > ARENA_MESSAGE_BYTES ? NO_ROOM : to;
+  } catch (error) {
+    throw unencodable(error);
+  }
+}
+
+/** `codec.measure` with its error as an RpcError. */
+export function measure<T>(codec: Codec<T>, message: T): number {
+  try {
+    return codec.measure(message);
+  } catch (error) {
+    throw unencodable(error);
+  }
+}
+
+/** `codec.write` with its error as an RpcError. */
+export function encode<T>(codec: Codec<T>, message: T, target: Buffer, at: number): number {
+  try {
+    return codec.write(message, target, at);
+  } catch (error) {
+    throw unencodable(error);
+  }
+}
+
+function unencodable(cause: unknown): RpcError {
+  if (RpcError.is(cause)) return cause;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new RpcError(13, `the message can't be encoded: ${text}`, { cause, reason: "codec" });
+}

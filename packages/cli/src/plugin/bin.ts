@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// Not by its name: an old Node, which is to be told so, has none.
+import * as nodeModule from "node:module";
+import { tooOldNode } from "../node-version.ts";
+
+const problem = tooOldNode(process.versions.node);
+if (problem !== undefined) {
+  console.error(problem);
+  process.exit(1);
+}
+// Before the first import, so that all of them gain: buf starts the plugin once for each folder.
+nodeModule.enableCompileCache();
+const { main } = await import("./program.ts");
+process.exitCode = await main(process.argv.slice(2));
