@@ -25,8 +25,8 @@ export function boundEmpty(message: Encodable<typeof EmptySchema>): number {
 
 /** Writes a grpc.testing.Empty into `out` from `at` on and returns the position behind it. */
 export function encodeEmpty(message: Encodable<typeof EmptySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.testing.Empty") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.testing.Empty") {
+    refuseOther(message, message.$typeName);
   }
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }

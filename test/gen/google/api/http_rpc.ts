@@ -51,8 +51,8 @@ export function boundHttp(message: Encodable<typeof HttpSchema>): number {
 
 /** Writes a google.api.Http into `out` from `at` on and returns the position behind it. */
 export function encodeHttp(message: Encodable<typeof HttpSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.api.Http") {
-    refuseOther(message);
+  if (message.$typeName !== "google.api.Http") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const rules = message.rules;
@@ -110,8 +110,8 @@ export function boundHttpRule(message: Encodable<typeof HttpRuleSchema>): number
 
 /** Writes a google.api.HttpRule into `out` from `at` on and returns the position behind it. */
 export function encodeHttpRule(message: Encodable<typeof HttpRuleSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.api.HttpRule") {
-    refuseOther(message);
+  if (message.$typeName !== "google.api.HttpRule") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const selector = message.selector;
@@ -232,8 +232,8 @@ export function boundCustomHttpPattern(message: Encodable<typeof CustomHttpPatte
 
 /** Writes a google.api.CustomHttpPattern into `out` from `at` on and returns the position behind it. */
 export function encodeCustomHttpPattern(message: Encodable<typeof CustomHttpPatternSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.api.CustomHttpPattern") {
-    refuseOther(message);
+  if (message.$typeName !== "google.api.CustomHttpPattern") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const kind = message.kind;

@@ -153,8 +153,8 @@ export function boundTieRequest(message: Encodable<typeof TieRequestSchema>): nu
 
 /** Writes a packages.v1.TieRequest into `out` from `at` on and returns the position behind it. */
 export function encodeTieRequest(message: Encodable<typeof TieRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "packages.v1.TieRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "packages.v1.TieRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -205,8 +205,8 @@ export function boundKnot(message: Encodable<typeof KnotSchema>): number {
 
 /** Writes a packages.v1.Knot into `out` from `at` on and returns the position behind it. */
 export function encodeKnot(message: Encodable<typeof KnotSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "packages.v1.Knot") {
-    refuseOther(message);
+  if (message.$typeName !== "packages.v1.Knot") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -272,8 +272,8 @@ export function boundListRequest(message: Encodable<typeof ListRequestSchema>): 
 
 /** Writes a packages.v1.ListRequest into `out` from `at` on and returns the position behind it. */
 export function encodeListRequest(message: Encodable<typeof ListRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "packages.v1.ListRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "packages.v1.ListRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const count = message.count;
@@ -310,8 +310,8 @@ export function boundCollectResponse(message: Encodable<typeof CollectResponseSc
 
 /** Writes a packages.v1.CollectResponse into `out` from `at` on and returns the position behind it. */
 export function encodeCollectResponse(message: Encodable<typeof CollectResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "packages.v1.CollectResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "packages.v1.CollectResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const names = message.names;

@@ -257,8 +257,8 @@ export function boundEchoRequest(message: Encodable<typeof EchoRequestSchema>): 
 
 /** Writes a peer.v1.EchoRequest into `out` from `at` on and returns the position behind it. */
 export function encodeEchoRequest(message: Encodable<typeof EchoRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.EchoRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "peer.v1.EchoRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const payload = message.payload;
@@ -307,8 +307,8 @@ export function boundEchoResponse(message: Encodable<typeof EchoResponseSchema>)
 
 /** Writes a peer.v1.EchoResponse into `out` from `at` on and returns the position behind it. */
 export function encodeEchoResponse(message: Encodable<typeof EchoResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.EchoResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "peer.v1.EchoResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const payload = message.payload;
@@ -381,8 +381,8 @@ export function boundCallInfo(message: Encodable<typeof CallInfoSchema>): number
 
 /** Writes a peer.v1.CallInfo into `out` from `at` on and returns the position behind it. */
 export function encodeCallInfo(message: Encodable<typeof CallInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.CallInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "peer.v1.CallInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const peerAddress = message.peerAddress;
@@ -458,8 +458,8 @@ export function boundHeaderValues(message: Encodable<typeof HeaderValuesSchema>)
 
 /** Writes a peer.v1.HeaderValues into `out` from `at` on and returns the position behind it. */
 export function encodeHeaderValues(message: Encodable<typeof HeaderValuesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.HeaderValues") {
-    refuseOther(message);
+  if (message.$typeName !== "peer.v1.HeaderValues") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const values = message.values;
@@ -501,8 +501,8 @@ export function boundStreamRequest(message: Encodable<typeof StreamRequestSchema
 
 /** Writes a peer.v1.StreamRequest into `out` from `at` on and returns the position behind it. */
 export function encodeStreamRequest(message: Encodable<typeof StreamRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.StreamRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "peer.v1.StreamRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const count = message.count;
@@ -570,8 +570,8 @@ export function boundFailRequest(message: Encodable<typeof FailRequestSchema>): 
 
 /** Writes a peer.v1.FailRequest into `out` from `at` on and returns the position behind it. */
 export function encodeFailRequest(message: Encodable<typeof FailRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.FailRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "peer.v1.FailRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const code = message.code;
@@ -638,8 +638,8 @@ export function boundFieldViolation(message: Encodable<typeof FieldViolationSche
 
 /** Writes a peer.v1.FieldViolation into `out` from `at` on and returns the position behind it. */
 export function encodeFieldViolation(message: Encodable<typeof FieldViolationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.FieldViolation") {
-    refuseOther(message);
+  if (message.$typeName !== "peer.v1.FieldViolation") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const field = message.field;
@@ -685,8 +685,8 @@ export function boundSlowRequest(message: Encodable<typeof SlowRequestSchema>): 
 
 /** Writes a peer.v1.SlowRequest into `out` from `at` on and returns the position behind it. */
 export function encodeSlowRequest(message: Encodable<typeof SlowRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.SlowRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "peer.v1.SlowRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const sleepMs = message.sleepMs;
@@ -728,8 +728,8 @@ export function boundHeadersRequest(message: Encodable<typeof HeadersRequestSche
 
 /** Writes a peer.v1.HeadersRequest into `out` from `at` on and returns the position behind it. */
 export function encodeHeadersRequest(message: Encodable<typeof HeadersRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "peer.v1.HeadersRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "peer.v1.HeadersRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const responseHeaders = message.responseHeaders;

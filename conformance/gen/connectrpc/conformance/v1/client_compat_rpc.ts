@@ -108,8 +108,8 @@ export function boundClientCompatRequest(message: Encodable<typeof ClientCompatR
 
 /** Writes a connectrpc.conformance.v1.ClientCompatRequest into `out` from `at` on and returns the position behind it. */
 export function encodeClientCompatRequest(message: Encodable<typeof ClientCompatRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const testName = message.testName;
@@ -373,8 +373,8 @@ export function boundClientCompatRequest_Cancel(message: Encodable<typeof Client
 
 /** Writes a connectrpc.conformance.v1.ClientCompatRequest.Cancel into `out` from `at` on and returns the position behind it. */
 export function encodeClientCompatRequest_Cancel(message: Encodable<typeof ClientCompatRequest_CancelSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest.Cancel") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest.Cancel") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const cancelTiming = message.cancelTiming;
@@ -436,8 +436,8 @@ export function boundClientCompatResponse(message: Encodable<typeof ClientCompat
 
 /** Writes a connectrpc.conformance.v1.ClientCompatResponse into `out` from `at` on and returns the position behind it. */
 export function encodeClientCompatResponse(message: Encodable<typeof ClientCompatResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ClientCompatResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const testName = message.testName;
@@ -509,8 +509,8 @@ export function boundClientResponseResult(message: Encodable<typeof ClientRespon
 
 /** Writes a connectrpc.conformance.v1.ClientResponseResult into `out` from `at` on and returns the position behind it. */
 export function encodeClientResponseResult(message: Encodable<typeof ClientResponseResultSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ClientResponseResult") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientResponseResult") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const responseHeaders = message.responseHeaders;
@@ -627,8 +627,8 @@ export function boundClientErrorResult(message: Encodable<typeof ClientErrorResu
 
 /** Writes a connectrpc.conformance.v1.ClientErrorResult into `out` from `at` on and returns the position behind it. */
 export function encodeClientErrorResult(message: Encodable<typeof ClientErrorResultSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ClientErrorResult") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientErrorResult") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const message$ = message.message;
@@ -670,8 +670,8 @@ export function boundWireDetails(message: Encodable<typeof WireDetailsSchema>): 
 
 /** Writes a connectrpc.conformance.v1.WireDetails into `out` from `at` on and returns the position behind it. */
 export function encodeWireDetails(message: Encodable<typeof WireDetailsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.WireDetails") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.WireDetails") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const actualStatusCode = message.actualStatusCode;

@@ -67,8 +67,8 @@ export function boundConfig(message: Encodable<typeof ConfigSchema>): number {
 
 /** Writes a connectrpc.conformance.v1.Config into `out` from `at` on and returns the position behind it. */
 export function encodeConfig(message: Encodable<typeof ConfigSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.Config") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.Config") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const features = message.features;
@@ -139,8 +139,8 @@ export function boundFeatures(message: Encodable<typeof FeaturesSchema>): number
 
 /** Writes a connectrpc.conformance.v1.Features into `out` from `at` on and returns the position behind it. */
 export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.Features") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.Features") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const versions = message.versions;
@@ -344,8 +344,8 @@ export function boundConfigCase(message: Encodable<typeof ConfigCaseSchema>): nu
 
 /** Writes a connectrpc.conformance.v1.ConfigCase into `out` from `at` on and returns the position behind it. */
 export function encodeConfigCase(message: Encodable<typeof ConfigCaseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ConfigCase") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ConfigCase") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const version = message.version;
@@ -465,8 +465,8 @@ export function boundTLSCreds(message: Encodable<typeof TLSCredsSchema>): number
 
 /** Writes a connectrpc.conformance.v1.TLSCreds into `out` from `at` on and returns the position behind it. */
 export function encodeTLSCreds(message: Encodable<typeof TLSCredsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.TLSCreds") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.TLSCreds") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const cert = message.cert;

@@ -48,8 +48,8 @@ export function boundServerCompatRequest(message: Encodable<typeof ServerCompatR
 
 /** Writes a connectrpc.conformance.v1.ServerCompatRequest into `out` from `at` on and returns the position behind it. */
 export function encodeServerCompatRequest(message: Encodable<typeof ServerCompatRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ServerCompatRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ServerCompatRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const protocol = message.protocol;
@@ -147,8 +147,8 @@ export function boundServerCompatResponse(message: Encodable<typeof ServerCompat
 
 /** Writes a connectrpc.conformance.v1.ServerCompatResponse into `out` from `at` on and returns the position behind it. */
 export function encodeServerCompatResponse(message: Encodable<typeof ServerCompatResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ServerCompatResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ServerCompatResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const host = message.host;

@@ -621,8 +621,8 @@ export function boundUnaryResponseDefinition(message: Encodable<typeof UnaryResp
 
 /** Writes a connectrpc.conformance.v1.UnaryResponseDefinition into `out` from `at` on and returns the position behind it. */
 export function encodeUnaryResponseDefinition(message: Encodable<typeof UnaryResponseDefinitionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.UnaryResponseDefinition") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.UnaryResponseDefinition") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const responseHeaders = message.responseHeaders;
@@ -733,8 +733,8 @@ export function boundStreamResponseDefinition(message: Encodable<typeof StreamRe
 
 /** Writes a connectrpc.conformance.v1.StreamResponseDefinition into `out` from `at` on and returns the position behind it. */
 export function encodeStreamResponseDefinition(message: Encodable<typeof StreamResponseDefinitionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.StreamResponseDefinition") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.StreamResponseDefinition") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const responseHeaders = message.responseHeaders;
@@ -841,8 +841,8 @@ export function boundUnaryRequest(message: Encodable<typeof UnaryRequestSchema>)
 
 /** Writes a connectrpc.conformance.v1.UnaryRequest into `out` from `at` on and returns the position behind it. */
 export function encodeUnaryRequest(message: Encodable<typeof UnaryRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.UnaryRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.UnaryRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -895,8 +895,8 @@ export function boundUnaryResponse(message: Encodable<typeof UnaryResponseSchema
 
 /** Writes a connectrpc.conformance.v1.UnaryResponse into `out` from `at` on and returns the position behind it. */
 export function encodeUnaryResponse(message: Encodable<typeof UnaryResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.UnaryResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.UnaryResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const payload = message.payload;
@@ -937,8 +937,8 @@ export function boundIdempotentUnaryRequest(message: Encodable<typeof Idempotent
 
 /** Writes a connectrpc.conformance.v1.IdempotentUnaryRequest into `out` from `at` on and returns the position behind it. */
 export function encodeIdempotentUnaryRequest(message: Encodable<typeof IdempotentUnaryRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -991,8 +991,8 @@ export function boundIdempotentUnaryResponse(message: Encodable<typeof Idempoten
 
 /** Writes a connectrpc.conformance.v1.IdempotentUnaryResponse into `out` from `at` on and returns the position behind it. */
 export function encodeIdempotentUnaryResponse(message: Encodable<typeof IdempotentUnaryResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const payload = message.payload;
@@ -1033,8 +1033,8 @@ export function boundServerStreamRequest(message: Encodable<typeof ServerStreamR
 
 /** Writes a connectrpc.conformance.v1.ServerStreamRequest into `out` from `at` on and returns the position behind it. */
 export function encodeServerStreamRequest(message: Encodable<typeof ServerStreamRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ServerStreamRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ServerStreamRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -1087,8 +1087,8 @@ export function boundServerStreamResponse(message: Encodable<typeof ServerStream
 
 /** Writes a connectrpc.conformance.v1.ServerStreamResponse into `out` from `at` on and returns the position behind it. */
 export function encodeServerStreamResponse(message: Encodable<typeof ServerStreamResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ServerStreamResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ServerStreamResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const payload = message.payload;
@@ -1129,8 +1129,8 @@ export function boundClientStreamRequest(message: Encodable<typeof ClientStreamR
 
 /** Writes a connectrpc.conformance.v1.ClientStreamRequest into `out` from `at` on and returns the position behind it. */
 export function encodeClientStreamRequest(message: Encodable<typeof ClientStreamRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ClientStreamRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientStreamRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -1183,8 +1183,8 @@ export function boundClientStreamResponse(message: Encodable<typeof ClientStream
 
 /** Writes a connectrpc.conformance.v1.ClientStreamResponse into `out` from `at` on and returns the position behind it. */
 export function encodeClientStreamResponse(message: Encodable<typeof ClientStreamResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ClientStreamResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientStreamResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const payload = message.payload;
@@ -1225,8 +1225,8 @@ export function boundBidiStreamRequest(message: Encodable<typeof BidiStreamReque
 
 /** Writes a connectrpc.conformance.v1.BidiStreamRequest into `out` from `at` on and returns the position behind it. */
 export function encodeBidiStreamRequest(message: Encodable<typeof BidiStreamRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.BidiStreamRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.BidiStreamRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -1289,8 +1289,8 @@ export function boundBidiStreamResponse(message: Encodable<typeof BidiStreamResp
 
 /** Writes a connectrpc.conformance.v1.BidiStreamResponse into `out` from `at` on and returns the position behind it. */
 export function encodeBidiStreamResponse(message: Encodable<typeof BidiStreamResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.BidiStreamResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.BidiStreamResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const payload = message.payload;
@@ -1328,8 +1328,8 @@ export function boundUnimplementedRequest(message: Encodable<typeof Unimplemente
 
 /** Writes a connectrpc.conformance.v1.UnimplementedRequest into `out` from `at` on and returns the position behind it. */
 export function encodeUnimplementedRequest(message: Encodable<typeof UnimplementedRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.UnimplementedRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.UnimplementedRequest") {
+    refuseOther(message, message.$typeName);
   }
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
@@ -1353,8 +1353,8 @@ export function boundUnimplementedResponse(message: Encodable<typeof Unimplement
 
 /** Writes a connectrpc.conformance.v1.UnimplementedResponse into `out` from `at` on and returns the position behind it. */
 export function encodeUnimplementedResponse(message: Encodable<typeof UnimplementedResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.UnimplementedResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.UnimplementedResponse") {
+    refuseOther(message, message.$typeName);
   }
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
@@ -1381,8 +1381,8 @@ export function boundConformancePayload(message: Encodable<typeof ConformancePay
 
 /** Writes a connectrpc.conformance.v1.ConformancePayload into `out` from `at` on and returns the position behind it. */
 export function encodeConformancePayload(message: Encodable<typeof ConformancePayloadSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ConformancePayload") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const data = message.data;
@@ -1439,8 +1439,8 @@ export function boundConformancePayload_RequestInfo(message: Encodable<typeof Co
 
 /** Writes a connectrpc.conformance.v1.ConformancePayload.RequestInfo into `out` from `at` on and returns the position behind it. */
 export function encodeConformancePayload_RequestInfo(message: Encodable<typeof ConformancePayload_RequestInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.RequestInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.RequestInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const requestHeaders = message.requestHeaders;
@@ -1517,8 +1517,8 @@ export function boundConformancePayload_ConnectGetInfo(message: Encodable<typeof
 
 /** Writes a connectrpc.conformance.v1.ConformancePayload.ConnectGetInfo into `out` from `at` on and returns the position behind it. */
 export function encodeConformancePayload_ConnectGetInfo(message: Encodable<typeof ConformancePayload_ConnectGetInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.ConnectGetInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.ConnectGetInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const queryParams = message.queryParams;
@@ -1563,8 +1563,8 @@ export function boundError(message: Encodable<typeof ErrorSchema>): number {
 
 /** Writes a connectrpc.conformance.v1.Error into `out` from `at` on and returns the position behind it. */
 export function encodeError(message: Encodable<typeof ErrorSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.Error") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.Error") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const code = message.code;
@@ -1622,8 +1622,8 @@ export function boundHeader(message: Encodable<typeof HeaderSchema>): number {
 
 /** Writes a connectrpc.conformance.v1.Header into `out` from `at` on and returns the position behind it. */
 export function encodeHeader(message: Encodable<typeof HeaderSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.Header") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.Header") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -1681,8 +1681,8 @@ export function boundRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSche
 
 /** Writes a connectrpc.conformance.v1.RawHTTPRequest into `out` from `at` on and returns the position behind it. */
 export function encodeRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const verb = message.verb;
@@ -1794,8 +1794,8 @@ export function boundRawHTTPRequest_EncodedQueryParam(message: Encodable<typeof 
 
 /** Writes a connectrpc.conformance.v1.RawHTTPRequest.EncodedQueryParam into `out` from `at` on and returns the position behind it. */
 export function encodeRawHTTPRequest_EncodedQueryParam(message: Encodable<typeof RawHTTPRequest_EncodedQueryParamSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest.EncodedQueryParam") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest.EncodedQueryParam") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -1860,8 +1860,8 @@ export function boundMessageContents(message: Encodable<typeof MessageContentsSc
 
 /** Writes a connectrpc.conformance.v1.MessageContents into `out` from `at` on and returns the position behind it. */
 export function encodeMessageContents(message: Encodable<typeof MessageContentsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.MessageContents") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.MessageContents") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const data = message.data;
@@ -1932,8 +1932,8 @@ export function boundStreamContents(message: Encodable<typeof StreamContentsSche
 
 /** Writes a connectrpc.conformance.v1.StreamContents into `out` from `at` on and returns the position behind it. */
 export function encodeStreamContents(message: Encodable<typeof StreamContentsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.StreamContents") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.StreamContents") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const items = message.items;
@@ -1975,8 +1975,8 @@ export function boundStreamContents_StreamItem(message: Encodable<typeof StreamC
 
 /** Writes a connectrpc.conformance.v1.StreamContents.StreamItem into `out` from `at` on and returns the position behind it. */
 export function encodeStreamContents_StreamItem(message: Encodable<typeof StreamContents_StreamItemSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.StreamContents.StreamItem") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.StreamContents.StreamItem") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const flags = message.flags;
@@ -2044,8 +2044,8 @@ export function boundRawHTTPResponse(message: Encodable<typeof RawHTTPResponseSc
 
 /** Writes a connectrpc.conformance.v1.RawHTTPResponse into `out` from `at` on and returns the position behind it. */
 export function encodeRawHTTPResponse(message: Encodable<typeof RawHTTPResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "connectrpc.conformance.v1.RawHTTPResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const statusCode = message.statusCode;

@@ -50,7 +50,7 @@ const WRITERS: Partial<Record<ScalarType, Writer>> = {
 const scratch = Buffer.alloc(16);
 
 function messageFault(schema: DescMessage, message: unknown, path: string, depth: number): string | undefined {
-  if (depth > MAX_DEPTH) return at(path, `more than ${MAX_DEPTH} levels of messages, or one that holds itself`);
+  if (depth > MAX_DEPTH) return `it has more than ${MAX_DEPTH} levels of messages, or one that holds itself`;
   if (typeof message !== "object" || message === null) {
     return at(path, `expected a ${schema.typeName}, got ${shown(message)}`);
   }

@@ -2,9 +2,9 @@ import type { UnknownField } from "@bufbuild/protobuf";
 import { writeVarint } from "./write-scalar.ts";
 import { varintBytes, writeRaw } from "./write-text.ts";
 
-/** Refuses a message of another type: its fields might by chance have the names of this one's. */
-export function refuseOther(message: { readonly $typeName?: string | undefined }): never {
-  throw new TypeError(`it is a ${message.$typeName}`);
+/** Refuses what is no object, and a message of another type: its fields might by chance have the names of this one's. */
+export function refuseOther(message: unknown, typeName: string | undefined): void {
+  if (typeName !== undefined || typeof message !== "object") throw new TypeError("it is no such message");
 }
 
 /** The most bytes that `writeUnknown` writes. */

@@ -29,8 +29,8 @@ export function boundAny(message: Encodable<typeof AnySchema>): number {
 
 /** Writes a google.protobuf.Any into `out` from `at` on and returns the position behind it. */
 export function encodeAny(message: Encodable<typeof AnySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Any") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Any") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const typeUrl = message.typeUrl;

@@ -53,8 +53,8 @@ export function boundApi(message: Encodable<typeof ApiSchema>): number {
 
 /** Writes a google.protobuf.Api into `out` from `at` on and returns the position behind it. */
 export function encodeApi(message: Encodable<typeof ApiSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Api") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Api") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -174,8 +174,8 @@ export function boundMethod(message: Encodable<typeof MethodSchema>): number {
 
 /** Writes a google.protobuf.Method into `out` from `at` on and returns the position behind it. */
 export function encodeMethod(message: Encodable<typeof MethodSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Method") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Method") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -297,8 +297,8 @@ export function boundMixin(message: Encodable<typeof MixinSchema>): number {
 
 /** Writes a google.protobuf.Mixin into `out` from `at` on and returns the position behind it. */
 export function encodeMixin(message: Encodable<typeof MixinSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Mixin") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Mixin") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;

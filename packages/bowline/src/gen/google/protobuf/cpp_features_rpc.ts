@@ -28,8 +28,8 @@ export function boundCppFeatures(message: Encodable<typeof CppFeaturesSchema>): 
 
 /** Writes a pb.CppFeatures into `out` from `at` on and returns the position behind it. */
 export function encodeCppFeatures(message: Encodable<typeof CppFeaturesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "pb.CppFeatures") {
-    refuseOther(message);
+  if (message.$typeName !== "pb.CppFeatures") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const legacyClosedEnum = message.legacyClosedEnum;

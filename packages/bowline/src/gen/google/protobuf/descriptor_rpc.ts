@@ -319,8 +319,8 @@ export function boundFileDescriptorSet(message: Encodable<typeof FileDescriptorS
 
 /** Writes a google.protobuf.FileDescriptorSet into `out` from `at` on and returns the position behind it. */
 export function encodeFileDescriptorSet(message: Encodable<typeof FileDescriptorSetSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FileDescriptorSet") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FileDescriptorSet") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const file = message.file;
@@ -379,8 +379,8 @@ export function boundFileDescriptorProto(message: Encodable<typeof FileDescripto
 
 /** Writes a google.protobuf.FileDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeFileDescriptorProto(message: Encodable<typeof FileDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FileDescriptorProto") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FileDescriptorProto") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -577,8 +577,8 @@ export function boundDescriptorProto(message: Encodable<typeof DescriptorProtoSc
 
 /** Writes a google.protobuf.DescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeDescriptorProto(message: Encodable<typeof DescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.DescriptorProto") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.DescriptorProto") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -727,8 +727,8 @@ export function boundDescriptorProto_ExtensionRange(message: Encodable<typeof De
 
 /** Writes a google.protobuf.DescriptorProto.ExtensionRange into `out` from `at` on and returns the position behind it. */
 export function encodeDescriptorProto_ExtensionRange(message: Encodable<typeof DescriptorProto_ExtensionRangeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.DescriptorProto.ExtensionRange") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.DescriptorProto.ExtensionRange") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const start = message.start;
@@ -781,8 +781,8 @@ export function boundDescriptorProto_ReservedRange(message: Encodable<typeof Des
 
 /** Writes a google.protobuf.DescriptorProto.ReservedRange into `out` from `at` on and returns the position behind it. */
 export function encodeDescriptorProto_ReservedRange(message: Encodable<typeof DescriptorProto_ReservedRangeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.DescriptorProto.ReservedRange") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.DescriptorProto.ReservedRange") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const start = message.start;
@@ -834,8 +834,8 @@ export function boundExtensionRangeOptions(message: Encodable<typeof ExtensionRa
 
 /** Writes a google.protobuf.ExtensionRangeOptions into `out` from `at` on and returns the position behind it. */
 export function encodeExtensionRangeOptions(message: Encodable<typeof ExtensionRangeOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.ExtensionRangeOptions") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.ExtensionRangeOptions") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const declaration = message.declaration;
@@ -909,8 +909,8 @@ export function boundExtensionRangeOptions_Declaration(message: Encodable<typeof
 
 /** Writes a google.protobuf.ExtensionRangeOptions.Declaration into `out` from `at` on and returns the position behind it. */
 export function encodeExtensionRangeOptions_Declaration(message: Encodable<typeof ExtensionRangeOptions_DeclarationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.ExtensionRangeOptions.Declaration") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.ExtensionRangeOptions.Declaration") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const number$ = message.number;
@@ -982,8 +982,8 @@ export function boundFieldDescriptorProto(message: Encodable<typeof FieldDescrip
 
 /** Writes a google.protobuf.FieldDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeFieldDescriptorProto(message: Encodable<typeof FieldDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldDescriptorProto") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FieldDescriptorProto") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -1110,8 +1110,8 @@ export function boundOneofDescriptorProto(message: Encodable<typeof OneofDescrip
 
 /** Writes a google.protobuf.OneofDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeOneofDescriptorProto(message: Encodable<typeof OneofDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.OneofDescriptorProto") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.OneofDescriptorProto") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -1163,8 +1163,8 @@ export function boundEnumDescriptorProto(message: Encodable<typeof EnumDescripto
 
 /** Writes a google.protobuf.EnumDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeEnumDescriptorProto(message: Encodable<typeof EnumDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumDescriptorProto") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.EnumDescriptorProto") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -1255,8 +1255,8 @@ export function boundEnumDescriptorProto_EnumReservedRange(message: Encodable<ty
 
 /** Writes a google.protobuf.EnumDescriptorProto.EnumReservedRange into `out` from `at` on and returns the position behind it. */
 export function encodeEnumDescriptorProto_EnumReservedRange(message: Encodable<typeof EnumDescriptorProto_EnumReservedRangeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumDescriptorProto.EnumReservedRange") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.EnumDescriptorProto.EnumReservedRange") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const start = message.start;
@@ -1304,8 +1304,8 @@ export function boundEnumValueDescriptorProto(message: Encodable<typeof EnumValu
 
 /** Writes a google.protobuf.EnumValueDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeEnumValueDescriptorProto(message: Encodable<typeof EnumValueDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumValueDescriptorProto") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.EnumValueDescriptorProto") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -1363,8 +1363,8 @@ export function boundServiceDescriptorProto(message: Encodable<typeof ServiceDes
 
 /** Writes a google.protobuf.ServiceDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeServiceDescriptorProto(message: Encodable<typeof ServiceDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.ServiceDescriptorProto") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.ServiceDescriptorProto") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -1425,8 +1425,8 @@ export function boundMethodDescriptorProto(message: Encodable<typeof MethodDescr
 
 /** Writes a google.protobuf.MethodDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeMethodDescriptorProto(message: Encodable<typeof MethodDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.MethodDescriptorProto") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.MethodDescriptorProto") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -1508,8 +1508,8 @@ export function boundFileOptions(message: Encodable<typeof FileOptionsSchema>): 
 
 /** Writes a google.protobuf.FileOptions into `out` from `at` on and returns the position behind it. */
 export function encodeFileOptions(message: Encodable<typeof FileOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FileOptions") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FileOptions") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const javaPackage = message.javaPackage;
@@ -1735,8 +1735,8 @@ export function boundMessageOptions(message: Encodable<typeof MessageOptionsSche
 
 /** Writes a google.protobuf.MessageOptions into `out` from `at` on and returns the position behind it. */
 export function encodeMessageOptions(message: Encodable<typeof MessageOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.MessageOptions") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.MessageOptions") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const messageSetWireFormat = message.messageSetWireFormat;
@@ -1838,8 +1838,8 @@ export function boundFieldOptions(message: Encodable<typeof FieldOptionsSchema>)
 
 /** Writes a google.protobuf.FieldOptions into `out` from `at` on and returns the position behind it. */
 export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldOptions") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FieldOptions") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const ctype = message.ctype;
@@ -2012,8 +2012,8 @@ export function boundFieldOptions_EditionDefault(message: Encodable<typeof Field
 
 /** Writes a google.protobuf.FieldOptions.EditionDefault into `out` from `at` on and returns the position behind it. */
 export function encodeFieldOptions_EditionDefault(message: Encodable<typeof FieldOptions_EditionDefaultSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldOptions.EditionDefault") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FieldOptions.EditionDefault") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;
@@ -2061,8 +2061,8 @@ export function boundFieldOptions_FeatureSupport(message: Encodable<typeof Field
 
 /** Writes a google.protobuf.FieldOptions.FeatureSupport into `out` from `at` on and returns the position behind it. */
 export function encodeFieldOptions_FeatureSupport(message: Encodable<typeof FieldOptions_FeatureSupportSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldOptions.FeatureSupport") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FieldOptions.FeatureSupport") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const editionIntroduced = message.editionIntroduced;
@@ -2145,8 +2145,8 @@ export function boundOneofOptions(message: Encodable<typeof OneofOptionsSchema>)
 
 /** Writes a google.protobuf.OneofOptions into `out` from `at` on and returns the position behind it. */
 export function encodeOneofOptions(message: Encodable<typeof OneofOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.OneofOptions") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.OneofOptions") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const features = message.features;
@@ -2202,8 +2202,8 @@ export function boundEnumOptions(message: Encodable<typeof EnumOptionsSchema>): 
 
 /** Writes a google.protobuf.EnumOptions into `out` from `at` on and returns the position behind it. */
 export function encodeEnumOptions(message: Encodable<typeof EnumOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumOptions") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.EnumOptions") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const allowAlias = message.allowAlias;
@@ -2285,8 +2285,8 @@ export function boundEnumValueOptions(message: Encodable<typeof EnumValueOptions
 
 /** Writes a google.protobuf.EnumValueOptions into `out` from `at` on and returns the position behind it. */
 export function encodeEnumValueOptions(message: Encodable<typeof EnumValueOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumValueOptions") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.EnumValueOptions") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const deprecated = message.deprecated;
@@ -2366,8 +2366,8 @@ export function boundServiceOptions(message: Encodable<typeof ServiceOptionsSche
 
 /** Writes a google.protobuf.ServiceOptions into `out` from `at` on and returns the position behind it. */
 export function encodeServiceOptions(message: Encodable<typeof ServiceOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.ServiceOptions") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.ServiceOptions") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const deprecated = message.deprecated;
@@ -2433,8 +2433,8 @@ export function boundMethodOptions(message: Encodable<typeof MethodOptionsSchema
 
 /** Writes a google.protobuf.MethodOptions into `out` from `at` on and returns the position behind it. */
 export function encodeMethodOptions(message: Encodable<typeof MethodOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.MethodOptions") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.MethodOptions") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const deprecated = message.deprecated;
@@ -2510,8 +2510,8 @@ export function boundUninterpretedOption(message: Encodable<typeof Uninterpreted
 
 /** Writes a google.protobuf.UninterpretedOption into `out` from `at` on and returns the position behind it. */
 export function encodeUninterpretedOption(message: Encodable<typeof UninterpretedOptionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.UninterpretedOption") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.UninterpretedOption") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -2601,8 +2601,8 @@ export function boundUninterpretedOption_NamePart(message: Encodable<typeof Unin
 
 /** Writes a google.protobuf.UninterpretedOption.NamePart into `out` from `at` on and returns the position behind it. */
 export function encodeUninterpretedOption_NamePart(message: Encodable<typeof UninterpretedOption_NamePartSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.UninterpretedOption.NamePart") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.UninterpretedOption.NamePart") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const namePart = message.namePart;
@@ -2645,8 +2645,8 @@ export function boundFeatureSet(message: Encodable<typeof FeatureSetSchema>): nu
 
 /** Writes a google.protobuf.FeatureSet into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSet(message: Encodable<typeof FeatureSetSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSet") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FeatureSet") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const fieldPresence = message.fieldPresence;
@@ -2774,8 +2774,8 @@ export function boundFeatureSet_VisibilityFeature(message: Encodable<typeof Feat
 
 /** Writes a google.protobuf.FeatureSet.VisibilityFeature into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSet_VisibilityFeature(message: Encodable<typeof FeatureSet_VisibilityFeatureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSet.VisibilityFeature") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FeatureSet.VisibilityFeature") {
+    refuseOther(message, message.$typeName);
   }
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
@@ -2800,8 +2800,8 @@ export function boundFeatureSet_ProtoLimitsFeature(message: Encodable<typeof Fea
 
 /** Writes a google.protobuf.FeatureSet.ProtoLimitsFeature into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSet_ProtoLimitsFeature(message: Encodable<typeof FeatureSet_ProtoLimitsFeatureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSet.ProtoLimitsFeature") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FeatureSet.ProtoLimitsFeature") {
+    refuseOther(message, message.$typeName);
   }
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
@@ -2829,8 +2829,8 @@ export function boundFeatureSetDefaults(message: Encodable<typeof FeatureSetDefa
 
 /** Writes a google.protobuf.FeatureSetDefaults into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSetDefaults(message: Encodable<typeof FeatureSetDefaultsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSetDefaults") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FeatureSetDefaults") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const defaults = message.defaults;
@@ -2899,8 +2899,8 @@ export function boundFeatureSetDefaults_FeatureSetEditionDefault(message: Encoda
 
 /** Writes a google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSetDefaults_FeatureSetEditionDefault(message: Encodable<typeof FeatureSetDefaults_FeatureSetEditionDefaultSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const edition = message.edition;
@@ -2959,8 +2959,8 @@ export function boundSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSche
 
 /** Writes a google.protobuf.SourceCodeInfo into `out` from `at` on and returns the position behind it. */
 export function encodeSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.SourceCodeInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.SourceCodeInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const location = message.location;
@@ -3007,8 +3007,8 @@ export function boundSourceCodeInfo_Location(message: Encodable<typeof SourceCod
 
 /** Writes a google.protobuf.SourceCodeInfo.Location into `out` from `at` on and returns the position behind it. */
 export function encodeSourceCodeInfo_Location(message: Encodable<typeof SourceCodeInfo_LocationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.SourceCodeInfo.Location") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.SourceCodeInfo.Location") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const path = message.path;
@@ -3103,8 +3103,8 @@ export function boundGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeIn
 
 /** Writes a google.protobuf.GeneratedCodeInfo into `out` from `at` on and returns the position behind it. */
 export function encodeGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.GeneratedCodeInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.GeneratedCodeInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const annotation = message.annotation;
@@ -3149,8 +3149,8 @@ export function boundGeneratedCodeInfo_Annotation(message: Encodable<typeof Gene
 
 /** Writes a google.protobuf.GeneratedCodeInfo.Annotation into `out` from `at` on and returns the position behind it. */
 export function encodeGeneratedCodeInfo_Annotation(message: Encodable<typeof GeneratedCodeInfo_AnnotationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.GeneratedCodeInfo.Annotation") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.GeneratedCodeInfo.Annotation") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const path = message.path;

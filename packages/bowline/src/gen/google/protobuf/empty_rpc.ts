@@ -25,8 +25,8 @@ export function boundEmpty(message: Encodable<typeof EmptySchema>): number {
 
 /** Writes a google.protobuf.Empty into `out` from `at` on and returns the position behind it. */
 export function encodeEmpty(message: Encodable<typeof EmptySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Empty") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Empty") {
+    refuseOther(message, message.$typeName);
   }
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }

@@ -27,8 +27,8 @@ export function boundFieldMask(message: Encodable<typeof FieldMaskSchema>): numb
 
 /** Writes a google.protobuf.FieldMask into `out` from `at` on and returns the position behind it. */
 export function encodeFieldMask(message: Encodable<typeof FieldMaskSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FieldMask") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FieldMask") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const paths = message.paths;

@@ -39,8 +39,8 @@ export function boundJavaFeatures(message: Encodable<typeof JavaFeaturesSchema>)
 
 /** Writes a pb.JavaFeatures into `out` from `at` on and returns the position behind it. */
 export function encodeJavaFeatures(message: Encodable<typeof JavaFeaturesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "pb.JavaFeatures") {
-    refuseOther(message);
+  if (message.$typeName !== "pb.JavaFeatures") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const legacyClosedEnum = message.legacyClosedEnum;
@@ -115,8 +115,8 @@ export function boundJavaFeatures_NestInFileClassFeature(message: Encodable<type
 
 /** Writes a pb.JavaFeatures.NestInFileClassFeature into `out` from `at` on and returns the position behind it. */
 export function encodeJavaFeatures_NestInFileClassFeature(message: Encodable<typeof JavaFeatures_NestInFileClassFeatureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "pb.JavaFeatures.NestInFileClassFeature") {
-    refuseOther(message);
+  if (message.$typeName !== "pb.JavaFeatures.NestInFileClassFeature") {
+    refuseOther(message, message.$typeName);
   }
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }

@@ -27,8 +27,8 @@ export function boundSourceContext(message: Encodable<typeof SourceContextSchema
 
 /** Writes a google.protobuf.SourceContext into `out` from `at` on and returns the position behind it. */
 export function encodeSourceContext(message: Encodable<typeof SourceContextSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.SourceContext") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.SourceContext") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const fileName = message.fileName;

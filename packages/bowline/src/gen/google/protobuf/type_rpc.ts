@@ -75,8 +75,8 @@ export function boundType(message: Encodable<typeof TypeSchema>): number {
 
 /** Writes a google.protobuf.Type into `out` from `at` on and returns the position behind it. */
 export function encodeType(message: Encodable<typeof TypeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Type") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Type") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -177,8 +177,8 @@ export function boundField(message: Encodable<typeof FieldSchema>): number {
 
 /** Writes a google.protobuf.Field into `out` from `at` on and returns the position behind it. */
 export function encodeField(message: Encodable<typeof FieldSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Field") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Field") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const kind = message.kind;
@@ -329,8 +329,8 @@ export function boundEnum(message: Encodable<typeof EnumSchema>): number {
 
 /** Writes a google.protobuf.Enum into `out` from `at` on and returns the position behind it. */
 export function encodeEnum(message: Encodable<typeof EnumSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Enum") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Enum") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -420,8 +420,8 @@ export function boundEnumValue(message: Encodable<typeof EnumValueSchema>): numb
 
 /** Writes a google.protobuf.EnumValue into `out` from `at` on and returns the position behind it. */
 export function encodeEnumValue(message: Encodable<typeof EnumValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.EnumValue") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.EnumValue") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -481,8 +481,8 @@ export function boundOption(message: Encodable<typeof OptionSchema>): number {
 
 /** Writes a google.protobuf.Option into `out` from `at` on and returns the position behind it. */
 export function encodeOption(message: Encodable<typeof OptionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Option") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Option") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;

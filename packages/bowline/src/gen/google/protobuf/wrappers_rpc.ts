@@ -103,8 +103,8 @@ export function boundDoubleValue(message: Encodable<typeof DoubleValueSchema>): 
 
 /** Writes a google.protobuf.DoubleValue into `out` from `at` on and returns the position behind it. */
 export function encodeDoubleValue(message: Encodable<typeof DoubleValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.DoubleValue") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.DoubleValue") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;
@@ -141,8 +141,8 @@ export function boundFloatValue(message: Encodable<typeof FloatValueSchema>): nu
 
 /** Writes a google.protobuf.FloatValue into `out` from `at` on and returns the position behind it. */
 export function encodeFloatValue(message: Encodable<typeof FloatValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.FloatValue") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.FloatValue") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;
@@ -179,8 +179,8 @@ export function boundInt64Value(message: Encodable<typeof Int64ValueSchema>): nu
 
 /** Writes a google.protobuf.Int64Value into `out` from `at` on and returns the position behind it. */
 export function encodeInt64Value(message: Encodable<typeof Int64ValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Int64Value") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Int64Value") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;
@@ -217,8 +217,8 @@ export function boundUInt64Value(message: Encodable<typeof UInt64ValueSchema>): 
 
 /** Writes a google.protobuf.UInt64Value into `out` from `at` on and returns the position behind it. */
 export function encodeUInt64Value(message: Encodable<typeof UInt64ValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.UInt64Value") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.UInt64Value") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;
@@ -255,8 +255,8 @@ export function boundInt32Value(message: Encodable<typeof Int32ValueSchema>): nu
 
 /** Writes a google.protobuf.Int32Value into `out` from `at` on and returns the position behind it. */
 export function encodeInt32Value(message: Encodable<typeof Int32ValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.Int32Value") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.Int32Value") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;
@@ -293,8 +293,8 @@ export function boundUInt32Value(message: Encodable<typeof UInt32ValueSchema>): 
 
 /** Writes a google.protobuf.UInt32Value into `out` from `at` on and returns the position behind it. */
 export function encodeUInt32Value(message: Encodable<typeof UInt32ValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.UInt32Value") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.UInt32Value") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;
@@ -331,8 +331,8 @@ export function boundBoolValue(message: Encodable<typeof BoolValueSchema>): numb
 
 /** Writes a google.protobuf.BoolValue into `out` from `at` on and returns the position behind it. */
 export function encodeBoolValue(message: Encodable<typeof BoolValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.BoolValue") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.BoolValue") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;
@@ -369,8 +369,8 @@ export function boundStringValue(message: Encodable<typeof StringValueSchema>): 
 
 /** Writes a google.protobuf.StringValue into `out` from `at` on and returns the position behind it. */
 export function encodeStringValue(message: Encodable<typeof StringValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.StringValue") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.StringValue") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;
@@ -407,8 +407,8 @@ export function boundBytesValue(message: Encodable<typeof BytesValueSchema>): nu
 
 /** Writes a google.protobuf.BytesValue into `out` from `at` on and returns the position behind it. */
 export function encodeBytesValue(message: Encodable<typeof BytesValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.BytesValue") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.BytesValue") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const value = message.value;

@@ -143,8 +143,8 @@ export function boundErrorInfo(message: Encodable<typeof ErrorInfoSchema>): numb
 
 /** Writes a google.rpc.ErrorInfo into `out` from `at` on and returns the position behind it. */
 export function encodeErrorInfo(message: Encodable<typeof ErrorInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.ErrorInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.ErrorInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const reason = message.reason;
@@ -218,8 +218,8 @@ export function boundRetryInfo(message: Encodable<typeof RetryInfoSchema>): numb
 
 /** Writes a google.rpc.RetryInfo into `out` from `at` on and returns the position behind it. */
 export function encodeRetryInfo(message: Encodable<typeof RetryInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.RetryInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.RetryInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const retryDelay = message.retryDelay;
@@ -257,8 +257,8 @@ export function boundDebugInfo(message: Encodable<typeof DebugInfoSchema>): numb
 
 /** Writes a google.rpc.DebugInfo into `out` from `at` on and returns the position behind it. */
 export function encodeDebugInfo(message: Encodable<typeof DebugInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.DebugInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.DebugInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const stackEntries = message.stackEntries;
@@ -309,8 +309,8 @@ export function boundQuotaFailure(message: Encodable<typeof QuotaFailureSchema>)
 
 /** Writes a google.rpc.QuotaFailure into `out` from `at` on and returns the position behind it. */
 export function encodeQuotaFailure(message: Encodable<typeof QuotaFailureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.QuotaFailure") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.QuotaFailure") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const violations = message.violations;
@@ -352,8 +352,8 @@ export function boundQuotaFailure_Violation(message: Encodable<typeof QuotaFailu
 
 /** Writes a google.rpc.QuotaFailure.Violation into `out` from `at` on and returns the position behind it. */
 export function encodeQuotaFailure_Violation(message: Encodable<typeof QuotaFailure_ViolationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.QuotaFailure.Violation") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.QuotaFailure.Violation") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const subject = message.subject;
@@ -492,8 +492,8 @@ export function boundPreconditionFailure(message: Encodable<typeof PreconditionF
 
 /** Writes a google.rpc.PreconditionFailure into `out` from `at` on and returns the position behind it. */
 export function encodePreconditionFailure(message: Encodable<typeof PreconditionFailureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.PreconditionFailure") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.PreconditionFailure") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const violations = message.violations;
@@ -532,8 +532,8 @@ export function boundPreconditionFailure_Violation(message: Encodable<typeof Pre
 
 /** Writes a google.rpc.PreconditionFailure.Violation into `out` from `at` on and returns the position behind it. */
 export function encodePreconditionFailure_Violation(message: Encodable<typeof PreconditionFailure_ViolationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.PreconditionFailure.Violation") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.PreconditionFailure.Violation") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const type$ = message.type;
@@ -596,8 +596,8 @@ export function boundBadRequest(message: Encodable<typeof BadRequestSchema>): nu
 
 /** Writes a google.rpc.BadRequest into `out` from `at` on and returns the position behind it. */
 export function encodeBadRequest(message: Encodable<typeof BadRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.BadRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.BadRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const fieldViolations = message.fieldViolations;
@@ -639,8 +639,8 @@ export function boundBadRequest_FieldViolation(message: Encodable<typeof BadRequ
 
 /** Writes a google.rpc.BadRequest.FieldViolation into `out` from `at` on and returns the position behind it. */
 export function encodeBadRequest_FieldViolation(message: Encodable<typeof BadRequest_FieldViolationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.BadRequest.FieldViolation") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.BadRequest.FieldViolation") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const field = message.field;
@@ -710,8 +710,8 @@ export function boundRequestInfo(message: Encodable<typeof RequestInfoSchema>): 
 
 /** Writes a google.rpc.RequestInfo into `out` from `at` on and returns the position behind it. */
 export function encodeRequestInfo(message: Encodable<typeof RequestInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.RequestInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.RequestInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const requestId = message.requestId;
@@ -757,8 +757,8 @@ export function boundResourceInfo(message: Encodable<typeof ResourceInfoSchema>)
 
 /** Writes a google.rpc.ResourceInfo into `out` from `at` on and returns the position behind it. */
 export function encodeResourceInfo(message: Encodable<typeof ResourceInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.ResourceInfo") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.ResourceInfo") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const resourceType = message.resourceType;
@@ -831,8 +831,8 @@ export function boundHelp(message: Encodable<typeof HelpSchema>): number {
 
 /** Writes a google.rpc.Help into `out` from `at` on and returns the position behind it. */
 export function encodeHelp(message: Encodable<typeof HelpSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.Help") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.Help") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const links = message.links;
@@ -871,8 +871,8 @@ export function boundHelp_Link(message: Encodable<typeof Help_LinkSchema>): numb
 
 /** Writes a google.rpc.Help.Link into `out` from `at` on and returns the position behind it. */
 export function encodeHelp_Link(message: Encodable<typeof Help_LinkSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.Help.Link") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.Help.Link") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const description = message.description;
@@ -918,8 +918,8 @@ export function boundLocalizedMessage(message: Encodable<typeof LocalizedMessage
 
 /** Writes a google.rpc.LocalizedMessage into `out` from `at` on and returns the position behind it. */
 export function encodeLocalizedMessage(message: Encodable<typeof LocalizedMessageSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.LocalizedMessage") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.LocalizedMessage") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const locale = message.locale;

@@ -313,8 +313,8 @@ export function boundProduct(message: Encodable<typeof ProductSchema>): number {
 
 /** Writes a shop.inventory.v1.Product into `out` from `at` on and returns the position behind it. */
 export function encodeProduct(message: Encodable<typeof ProductSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.Product") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.Product") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const sku = message.sku;
@@ -404,8 +404,8 @@ export function boundListProductsRequest(message: Encodable<typeof ListProductsR
 
 /** Writes a shop.inventory.v1.ListProductsRequest into `out` from `at` on and returns the position behind it. */
 export function encodeListProductsRequest(message: Encodable<typeof ListProductsRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.ListProductsRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.ListProductsRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const category = message.category;
@@ -447,8 +447,8 @@ export function boundListProductsResponse(message: Encodable<typeof ListProducts
 
 /** Writes a shop.inventory.v1.ListProductsResponse into `out` from `at` on and returns the position behind it. */
 export function encodeListProductsResponse(message: Encodable<typeof ListProductsResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.ListProductsResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.ListProductsResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const products = message.products;
@@ -515,8 +515,8 @@ export function boundReserveRequest(message: Encodable<typeof ReserveRequestSche
 
 /** Writes a shop.inventory.v1.ReserveRequest into `out` from `at` on and returns the position behind it. */
 export function encodeReserveRequest(message: Encodable<typeof ReserveRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.ReserveRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.ReserveRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const reservationId = message.reservationId;
@@ -564,8 +564,8 @@ export function boundReserveRequest_Line(message: Encodable<typeof ReserveReques
 
 /** Writes a shop.inventory.v1.ReserveRequest.Line into `out` from `at` on and returns the position behind it. */
 export function encodeReserveRequest_Line(message: Encodable<typeof ReserveRequest_LineSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.ReserveRequest.Line") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.ReserveRequest.Line") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const sku = message.sku;
@@ -618,8 +618,8 @@ export function boundReservation(message: Encodable<typeof ReservationSchema>): 
 
 /** Writes a shop.inventory.v1.Reservation into `out` from `at` on and returns the position behind it. */
 export function encodeReservation(message: Encodable<typeof ReservationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.Reservation") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.Reservation") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const id = message.id;
@@ -699,8 +699,8 @@ export function boundReservation_Line(message: Encodable<typeof Reservation_Line
 
 /** Writes a shop.inventory.v1.Reservation.Line into `out` from `at` on and returns the position behind it. */
 export function encodeReservation_Line(message: Encodable<typeof Reservation_LineSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.Reservation.Line") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.Reservation.Line") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const sku = message.sku;
@@ -756,8 +756,8 @@ export function boundCommitRequest(message: Encodable<typeof CommitRequestSchema
 
 /** Writes a shop.inventory.v1.CommitRequest into `out` from `at` on and returns the position behind it. */
 export function encodeCommitRequest(message: Encodable<typeof CommitRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.CommitRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.CommitRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const reservationId = message.reservationId;
@@ -794,8 +794,8 @@ export function boundReleaseRequest(message: Encodable<typeof ReleaseRequestSche
 
 /** Writes a shop.inventory.v1.ReleaseRequest into `out` from `at` on and returns the position behind it. */
 export function encodeReleaseRequest(message: Encodable<typeof ReleaseRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.ReleaseRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.ReleaseRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const reservationId = message.reservationId;
@@ -832,8 +832,8 @@ export function boundRequestRestockRequest(message: Encodable<typeof RequestRest
 
 /** Writes a shop.inventory.v1.RequestRestockRequest into `out` from `at` on and returns the position behind it. */
 export function encodeRequestRestockRequest(message: Encodable<typeof RequestRestockRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.RequestRestockRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.RequestRestockRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const sku = message.sku;
@@ -879,8 +879,8 @@ export function boundRequestRestockResponse(message: Encodable<typeof RequestRes
 
 /** Writes a shop.inventory.v1.RequestRestockResponse into `out` from `at` on and returns the position behind it. */
 export function encodeRequestRestockResponse(message: Encodable<typeof RequestRestockResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.RequestRestockResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.RequestRestockResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const sku = message.sku;
@@ -930,8 +930,8 @@ export function boundWatchStockRequest(message: Encodable<typeof WatchStockReque
 
 /** Writes a shop.inventory.v1.WatchStockRequest into `out` from `at` on and returns the position behind it. */
 export function encodeWatchStockRequest(message: Encodable<typeof WatchStockRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.WatchStockRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.WatchStockRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const action = message.action;
@@ -984,8 +984,8 @@ export function boundWatchStockRequest_Skus(message: Encodable<typeof WatchStock
 
 /** Writes a shop.inventory.v1.WatchStockRequest.Skus into `out` from `at` on and returns the position behind it. */
 export function encodeWatchStockRequest_Skus(message: Encodable<typeof WatchStockRequest_SkusSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.WatchStockRequest.Skus") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.WatchStockRequest.Skus") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const skus = message.skus;
@@ -1027,8 +1027,8 @@ export function boundStockChange(message: Encodable<typeof StockChangeSchema>): 
 
 /** Writes a shop.inventory.v1.StockChange into `out` from `at` on and returns the position behind it. */
 export function encodeStockChange(message: Encodable<typeof StockChangeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.inventory.v1.StockChange") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.inventory.v1.StockChange") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const sku = message.sku;

@@ -170,8 +170,8 @@ export function boundPlaceOrderRequest(message: Encodable<typeof PlaceOrderReque
 
 /** Writes a shop.order.v1.PlaceOrderRequest into `out` from `at` on and returns the position behind it. */
 export function encodePlaceOrderRequest(message: Encodable<typeof PlaceOrderRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.PlaceOrderRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.order.v1.PlaceOrderRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const idempotencyKey = message.idempotencyKey;
@@ -271,8 +271,8 @@ export function boundOrder(message: Encodable<typeof OrderSchema>): number {
 
 /** Writes a shop.order.v1.Order into `out` from `at` on and returns the position behind it. */
 export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.Order") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.order.v1.Order") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const id = message.id;
@@ -410,8 +410,8 @@ export function boundGetOrderRequest(message: Encodable<typeof GetOrderRequestSc
 
 /** Writes a shop.order.v1.GetOrderRequest into `out` from `at` on and returns the position behind it. */
 export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.GetOrderRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.order.v1.GetOrderRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const orderId = message.orderId;
@@ -448,8 +448,8 @@ export function boundWatchOrderRequest(message: Encodable<typeof WatchOrderReque
 
 /** Writes a shop.order.v1.WatchOrderRequest into `out` from `at` on and returns the position behind it. */
 export function encodeWatchOrderRequest(message: Encodable<typeof WatchOrderRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.WatchOrderRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.order.v1.WatchOrderRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const orderId = message.orderId;
@@ -489,8 +489,8 @@ export function boundOrderUpdate(message: Encodable<typeof OrderUpdateSchema>): 
 
 /** Writes a shop.order.v1.OrderUpdate into `out` from `at` on and returns the position behind it. */
 export function encodeOrderUpdate(message: Encodable<typeof OrderUpdateSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.order.v1.OrderUpdate") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.order.v1.OrderUpdate") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const orderId = message.orderId;

@@ -152,8 +152,8 @@ export function boundPaymentMethod(message: Encodable<typeof PaymentMethodSchema
 
 /** Writes a shop.payment.v1.PaymentMethod into `out` from `at` on and returns the position behind it. */
 export function encodePaymentMethod(message: Encodable<typeof PaymentMethodSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.payment.v1.PaymentMethod") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.payment.v1.PaymentMethod") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const method = message.method;
@@ -203,8 +203,8 @@ export function boundCard(message: Encodable<typeof CardSchema>): number {
 
 /** Writes a shop.payment.v1.Card into `out` from `at` on and returns the position behind it. */
 export function encodeCard(message: Encodable<typeof CardSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.payment.v1.Card") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.payment.v1.Card") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const number$ = message.number;
@@ -259,8 +259,8 @@ export function boundWallet(message: Encodable<typeof WalletSchema>): number {
 
 /** Writes a shop.payment.v1.Wallet into `out` from `at` on and returns the position behind it. */
 export function encodeWallet(message: Encodable<typeof WalletSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.payment.v1.Wallet") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.payment.v1.Wallet") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const walletId = message.walletId;
@@ -302,8 +302,8 @@ export function boundAuthorizeRequest(message: Encodable<typeof AuthorizeRequest
 
 /** Writes a shop.payment.v1.AuthorizeRequest into `out` from `at` on and returns the position behind it. */
 export function encodeAuthorizeRequest(message: Encodable<typeof AuthorizeRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.payment.v1.AuthorizeRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.payment.v1.AuthorizeRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const idempotencyKey = message.idempotencyKey;
@@ -365,8 +365,8 @@ export function boundAuthorization(message: Encodable<typeof AuthorizationSchema
 
 /** Writes a shop.payment.v1.Authorization into `out` from `at` on and returns the position behind it. */
 export function encodeAuthorization(message: Encodable<typeof AuthorizationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.payment.v1.Authorization") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.payment.v1.Authorization") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const id = message.id;
@@ -441,8 +441,8 @@ export function boundVoidRequest(message: Encodable<typeof VoidRequestSchema>): 
 
 /** Writes a shop.payment.v1.VoidRequest into `out` from `at` on and returns the position behind it. */
 export function encodeVoidRequest(message: Encodable<typeof VoidRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.payment.v1.VoidRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.payment.v1.VoidRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const idempotencyKey = message.idempotencyKey;

@@ -239,8 +239,8 @@ export function boundBrowseRequest(message: Encodable<typeof BrowseRequestSchema
 
 /** Writes a shop.storefront.v1.BrowseRequest into `out` from `at` on and returns the position behind it. */
 export function encodeBrowseRequest(message: Encodable<typeof BrowseRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.BrowseRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.storefront.v1.BrowseRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const userId = message.userId;
@@ -289,8 +289,8 @@ export function boundBrowseResponse(message: Encodable<typeof BrowseResponseSche
 
 /** Writes a shop.storefront.v1.BrowseResponse into `out` from `at` on and returns the position behind it. */
 export function encodeBrowseResponse(message: Encodable<typeof BrowseResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.BrowseResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.storefront.v1.BrowseResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const greeting = message.greeting;
@@ -341,8 +341,8 @@ export function boundBrowseResponse_Offer(message: Encodable<typeof BrowseRespon
 
 /** Writes a shop.storefront.v1.BrowseResponse.Offer into `out` from `at` on and returns the position behind it. */
 export function encodeBrowseResponse_Offer(message: Encodable<typeof BrowseResponse_OfferSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.BrowseResponse.Offer") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.storefront.v1.BrowseResponse.Offer") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const product = message.product;
@@ -394,8 +394,8 @@ export function boundCheckoutRequest(message: Encodable<typeof CheckoutRequestSc
 
 /** Writes a shop.storefront.v1.CheckoutRequest into `out` from `at` on and returns the position behind it. */
 export function encodeCheckoutRequest(message: Encodable<typeof CheckoutRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.CheckoutRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.storefront.v1.CheckoutRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const idempotencyKey = message.idempotencyKey;
@@ -491,8 +491,8 @@ export function boundRequestRestockRequest(message: Encodable<typeof RequestRest
 
 /** Writes a shop.storefront.v1.RequestRestockRequest into `out` from `at` on and returns the position behind it. */
 export function encodeRequestRestockRequest(message: Encodable<typeof RequestRestockRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.storefront.v1.RequestRestockRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.storefront.v1.RequestRestockRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const userId = message.userId;

@@ -130,8 +130,8 @@ export function boundUser(message: Encodable<typeof UserSchema>): number {
 
 /** Writes a shop.user.v1.User into `out` from `at` on and returns the position behind it. */
 export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.user.v1.User") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.user.v1.User") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const id = message.id;
@@ -243,8 +243,8 @@ export function boundAddress(message: Encodable<typeof AddressSchema>): number {
 
 /** Writes a shop.user.v1.Address into `out` from `at` on and returns the position behind it. */
 export function encodeAddress(message: Encodable<typeof AddressSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.user.v1.Address") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.user.v1.Address") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const street = message.street;
@@ -308,8 +308,8 @@ export function boundGetUserRequest(message: Encodable<typeof GetUserRequestSche
 
 /** Writes a shop.user.v1.GetUserRequest into `out` from `at` on and returns the position behind it. */
 export function encodeGetUserRequest(message: Encodable<typeof GetUserRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.user.v1.GetUserRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.user.v1.GetUserRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const id = message.id;
@@ -349,8 +349,8 @@ export function boundSaveAddressRequest(message: Encodable<typeof SaveAddressReq
 
 /** Writes a shop.user.v1.SaveAddressRequest into `out` from `at` on and returns the position behind it. */
 export function encodeSaveAddressRequest(message: Encodable<typeof SaveAddressRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.user.v1.SaveAddressRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.user.v1.SaveAddressRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const userId = message.userId;

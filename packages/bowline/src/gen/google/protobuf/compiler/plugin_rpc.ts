@@ -67,8 +67,8 @@ export function boundVersion(message: Encodable<typeof VersionSchema>): number {
 
 /** Writes a google.protobuf.compiler.Version into `out` from `at` on and returns the position behind it. */
 export function encodeVersion(message: Encodable<typeof VersionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.compiler.Version") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.compiler.Version") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const major = message.major;
@@ -136,8 +136,8 @@ export function boundCodeGeneratorRequest(message: Encodable<typeof CodeGenerato
 
 /** Writes a google.protobuf.compiler.CodeGeneratorRequest into `out` from `at` on and returns the position behind it. */
 export function encodeCodeGeneratorRequest(message: Encodable<typeof CodeGeneratorRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.compiler.CodeGeneratorRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const fileToGenerate = message.fileToGenerate;
@@ -221,8 +221,8 @@ export function boundCodeGeneratorResponse(message: Encodable<typeof CodeGenerat
 
 /** Writes a google.protobuf.compiler.CodeGeneratorResponse into `out` from `at` on and returns the position behind it. */
 export function encodeCodeGeneratorResponse(message: Encodable<typeof CodeGeneratorResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const error = message.error;
@@ -299,8 +299,8 @@ export function boundCodeGeneratorResponse_File(message: Encodable<typeof CodeGe
 
 /** Writes a google.protobuf.compiler.CodeGeneratorResponse.File into `out` from `at` on and returns the position behind it. */
 export function encodeCodeGeneratorResponse_File(message: Encodable<typeof CodeGeneratorResponse_FileSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse.File") {
-    refuseOther(message);
+  if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse.File") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;

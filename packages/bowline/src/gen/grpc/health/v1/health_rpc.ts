@@ -223,8 +223,8 @@ export function boundHealthListRequest(message: Encodable<typeof HealthListReque
 
 /** Writes a grpc.health.v1.HealthListRequest into `out` from `at` on and returns the position behind it. */
 export function encodeHealthListRequest(message: Encodable<typeof HealthListRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.health.v1.HealthListRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.health.v1.HealthListRequest") {
+    refuseOther(message, message.$typeName);
   }
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
@@ -251,8 +251,8 @@ export function boundHealthListResponse(message: Encodable<typeof HealthListResp
 
 /** Writes a grpc.health.v1.HealthListResponse into `out` from `at` on and returns the position behind it. */
 export function encodeHealthListResponse(message: Encodable<typeof HealthListResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.health.v1.HealthListResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.health.v1.HealthListResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const statuses = message.statuses;
@@ -309,8 +309,8 @@ export function boundHealthCheckRequest(message: Encodable<typeof HealthCheckReq
 
 /** Writes a grpc.health.v1.HealthCheckRequest into `out` from `at` on and returns the position behind it. */
 export function encodeHealthCheckRequest(message: Encodable<typeof HealthCheckRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.health.v1.HealthCheckRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.health.v1.HealthCheckRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const service = message.service;
@@ -347,8 +347,8 @@ export function boundHealthCheckResponse(message: Encodable<typeof HealthCheckRe
 
 /** Writes a grpc.health.v1.HealthCheckResponse into `out` from `at` on and returns the position behind it. */
 export function encodeHealthCheckResponse(message: Encodable<typeof HealthCheckResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.health.v1.HealthCheckResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.health.v1.HealthCheckResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const status = message.status;

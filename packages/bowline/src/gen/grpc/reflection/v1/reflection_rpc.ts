@@ -147,8 +147,8 @@ export function boundServerReflectionRequest(message: Encodable<typeof ServerRef
 
 /** Writes a grpc.reflection.v1.ServerReflectionRequest into `out` from `at` on and returns the position behind it. */
 export function encodeServerReflectionRequest(message: Encodable<typeof ServerReflectionRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1.ServerReflectionRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.reflection.v1.ServerReflectionRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const host = message.host;
@@ -230,8 +230,8 @@ export function boundExtensionRequest(message: Encodable<typeof ExtensionRequest
 
 /** Writes a grpc.reflection.v1.ExtensionRequest into `out` from `at` on and returns the position behind it. */
 export function encodeExtensionRequest(message: Encodable<typeof ExtensionRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1.ExtensionRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.reflection.v1.ExtensionRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const containingType = message.containingType;
@@ -289,8 +289,8 @@ export function boundServerReflectionResponse(message: Encodable<typeof ServerRe
 
 /** Writes a grpc.reflection.v1.ServerReflectionResponse into `out` from `at` on and returns the position behind it. */
 export function encodeServerReflectionResponse(message: Encodable<typeof ServerReflectionResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1.ServerReflectionResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.reflection.v1.ServerReflectionResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const validHost = message.validHost;
@@ -381,8 +381,8 @@ export function boundFileDescriptorResponse(message: Encodable<typeof FileDescri
 
 /** Writes a grpc.reflection.v1.FileDescriptorResponse into `out` from `at` on and returns the position behind it. */
 export function encodeFileDescriptorResponse(message: Encodable<typeof FileDescriptorResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1.FileDescriptorResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.reflection.v1.FileDescriptorResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const fileDescriptorProto = message.fileDescriptorProto;
@@ -427,8 +427,8 @@ export function boundExtensionNumberResponse(message: Encodable<typeof Extension
 
 /** Writes a grpc.reflection.v1.ExtensionNumberResponse into `out` from `at` on and returns the position behind it. */
 export function encodeExtensionNumberResponse(message: Encodable<typeof ExtensionNumberResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1.ExtensionNumberResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.reflection.v1.ExtensionNumberResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const baseTypeName = message.baseTypeName;
@@ -489,8 +489,8 @@ export function boundListServiceResponse(message: Encodable<typeof ListServiceRe
 
 /** Writes a grpc.reflection.v1.ListServiceResponse into `out` from `at` on and returns the position behind it. */
 export function encodeListServiceResponse(message: Encodable<typeof ListServiceResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1.ListServiceResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.reflection.v1.ListServiceResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const service = message.service;
@@ -529,8 +529,8 @@ export function boundServiceResponse(message: Encodable<typeof ServiceResponseSc
 
 /** Writes a grpc.reflection.v1.ServiceResponse into `out` from `at` on and returns the position behind it. */
 export function encodeServiceResponse(message: Encodable<typeof ServiceResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1.ServiceResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.reflection.v1.ServiceResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const name = message.name;
@@ -567,8 +567,8 @@ export function boundErrorResponse(message: Encodable<typeof ErrorResponseSchema
 
 /** Writes a grpc.reflection.v1.ErrorResponse into `out` from `at` on and returns the position behind it. */
 export function encodeErrorResponse(message: Encodable<typeof ErrorResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "grpc.reflection.v1.ErrorResponse") {
-    refuseOther(message);
+  if (message.$typeName !== "grpc.reflection.v1.ErrorResponse") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const errorCode = message.errorCode;

@@ -33,8 +33,8 @@ export function boundStatus(message: Encodable<typeof StatusSchema>): number {
 
 /** Writes a google.rpc.Status into `out` from `at` on and returns the position behind it. */
 export function encodeStatus(message: Encodable<typeof StatusSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "google.rpc.Status") {
-    refuseOther(message);
+  if (message.$typeName !== "google.rpc.Status") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const code = message.code;

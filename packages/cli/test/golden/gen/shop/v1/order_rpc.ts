@@ -221,8 +221,8 @@ export function boundGetOrderRequest(message: Encodable<typeof GetOrderRequestSc
 
 /** Writes a shop.v1.GetOrderRequest into `out` from `at` on and returns the position behind it. */
 export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.v1.GetOrderRequest") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.v1.GetOrderRequest") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const id = message.id;
@@ -272,8 +272,8 @@ export function boundOrder(message: Encodable<typeof OrderSchema>): number {
 
 /** Writes a shop.v1.Order into `out` from `at` on and returns the position behind it. */
 export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.v1.Order") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.v1.Order") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const id = message.id;
@@ -455,8 +455,8 @@ export function boundOrder_Line(message: Encodable<typeof Order_LineSchema>): nu
 
 /** Writes a shop.v1.Order.Line into `out` from `at` on and returns the position behind it. */
 export function encodeOrder_Line(message: Encodable<typeof Order_LineSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.v1.Order.Line") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.v1.Order.Line") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const sku = message.sku;
@@ -518,8 +518,8 @@ export function boundOrder_Event(message: Encodable<typeof Order_EventSchema>): 
 
 /** Writes a shop.v1.Order.Event into `out` from `at` on and returns the position behind it. */
 export function encodeOrder_Event(message: Encodable<typeof Order_EventSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "shop.v1.Order.Event") {
-    refuseOther(message);
+  if (message.$typeName !== "shop.v1.Order.Event") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const at$ = message.at;

@@ -26,8 +26,8 @@ export function boundUser(message: Encodable<typeof UserSchema>): number {
 
 /** Writes a clash.other.v1.User into `out` from `at` on and returns the position behind it. */
 export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== undefined && message.$typeName !== "clash.other.v1.User") {
-    refuseOther(message);
+  if (message.$typeName !== "clash.other.v1.User") {
+    refuseOther(message, message.$typeName);
   }
   let to = at;
   const id = message.id;

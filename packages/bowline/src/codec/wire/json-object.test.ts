@@ -1,0 +1,59 @@
+import { create, type JsonObject, toBinary } from "@bufbuild/protobuf";
+import { FieldMaskSchema, type Struct, StructSchema } from "@bufbuild/protobuf/wkt";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { StructCodec } from "../../gen/google/protobuf/struct_rpc.ts";
+import { toBytes } from "../message-bytes.ts";
+import { protobufJsonCodec } from "../protobuf-json-codec.ts";
+import { boundJsonObject, decodeJsonObject, encodeJsonObject } from "./json-object.ts";
+import { Reader } from "./reader.ts";
+
+const json = fc.dictionary(fc.oneof(fc.string({ unit: "grapheme" }), fc.constant("__proto__")), fc.jsonValue(), {
+  maxKeys: 5,
+});
+
+function decode(bytes: Uint8Array): JsonObject {
+  const reader = new Reader();
+  return decodeJsonObject(reader, reader.begin(Buffer.from(bytes), 0, bytes.length, true));
+}
+
+/** The same object as a message, by protobuf-es's own way through JSON. */
+function structOf(object: JsonObject): Struct {
+  const text = Buffer.from(JSON.stringify(object));
+  return protobufJsonCodec(StructSchema).read(text, 0, text.length);
+}
+
+describe("a JSON object as google.protobuf.Struct", () => {
+  it("is written as protobuf-es writes it, within its bound, and comes back", () => {
+    fc.assert(
+      fc.property(json, (object) => {
+        const given = JSON.parse(JSON.stringify(object)) as JsonObject;
+        const out = Buffer.alloc(boundJsonObject(given));
+        const end = encodeJsonObject(given, out, 0);
+        expect(out.subarray(0, end).equals(toBinary(StructSchema, structOf(given)))).toBe(true);
+        expect(decode(out.subarray(0, end))).toEqual(given);
+        expect(Buffer.from(toBytes(StructCodec, structOf(given))).equals(out.subarray(0, end))).toBe(true);
+      }),
+    );
+  });
+
+  it("goes on with one that came before: later fields win", () => {
+    const reader = new Reader();
+    const bytes = toBytes(StructCodec, structOf({ b: 2, c: [1] }));
+    const into = { a: 1, b: 1 };
+    expect(decodeJsonObject(reader, reader.begin(Buffer.from(bytes), 0, bytes.length, true), into)).toEqual({
+      a: 1,
+      b: 2,
+      c: [1],
+    });
+  });
+
+  it("drops what a JSON object has no place for", () => {
+    expect(decode(Uint8Array.of(0x12, 1, 5, 0x0a, 5, 0x0a, 1, 0x61, 0x18, 1))).toEqual({ a: null });
+  });
+
+  it("is an object, or an error", () => {
+    expect(() => encodeJsonObject(5 as never, Buffer.alloc(10), 0)).toThrow(/5 is no JSON object/);
+    expect(create(FieldMaskSchema).paths).toEqual([]);
+  });
+});

@@ -1,0 +1,35 @@
+import { describe, expect, it } from "vitest";
+import { booleanKey, countKeys, entryOf, putEntry, takeKeys, wholeKey } from "./map-entries.ts";
+
+describe("entries of a map", () => {
+  it("may have any key", () => {
+    const entries: { [key: string]: number } = {};
+    putEntry(entries, "__proto__", 1);
+    putEntry(entries, "constructor", 2);
+    putEntry(entries, 3, 3);
+    expect(Object.entries(entries)).toEqual([
+      ["3", 3],
+      ["__proto__", 1],
+      ["constructor", 2],
+    ]);
+    expect(Object.getPrototypeOf(entries)).toBe(Object.prototype);
+    expect(entryOf(entries, "__proto__")).toBe(1);
+  });
+
+  it("have keys that stand for numbers and booleans, or for nothing that an encoder takes", () => {
+    expect(["0", "-5", "4294967295"].map(wholeKey)).toEqual([0, -5, 4294967295]);
+    for (const key of ["", " 1", "1.5", "0x10", "1e3", "a"]) expect(wholeKey(key)).toBeNaN();
+    expect(["true", "false", "yes"].map(booleanKey)).toEqual([true, false, "yes"]);
+  });
+
+  it("are listed once for bound and encoder, and anew for everyone else", () => {
+    const maps = Array.from({ length: 6 }, (_, i) => ({ [i]: i }));
+    expect(maps.map(countKeys)).toEqual([1, 1, 1, 1, 1, 1]);
+    for (const map of maps) expect(takeKeys(map)).toEqual(Object.keys(map));
+    const [map] = maps;
+    countKeys(map);
+    map[7] = 7;
+    expect(takeKeys(map)).toEqual(["0"]);
+    expect(takeKeys(map)).toEqual(["0", "7"]);
+  });
+});
