@@ -1,6 +1,7 @@
 // The command behind `npm run bench`: answers questions with figures.
 import { readFileSync, writeFileSync } from "node:fs";
 import { ablation } from "./ablation.ts";
+import { codec } from "./codec.ts";
 import { cores } from "./cores.ts";
 import { type BenchOptions, readOptions, USAGE } from "./harness/options.ts";
 import { answer, type Question } from "./harness/question.ts";
@@ -13,7 +14,7 @@ import { stream } from "./stream.ts";
 import { tls } from "./tls.ts";
 import { unary } from "./unary.ts";
 
-const QUESTIONS: readonly Question[] = [unary, server, stream, large, tls, memory, ablation, cores];
+const QUESTIONS: readonly Question[] = [unary, codec, server, stream, large, tls, memory, ablation, cores];
 /** In place of a question: all of them, one after the other. */
 const ALL = "all";
 
@@ -40,7 +41,14 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(options.question === "" ? list() : `bench: no question "${options.question}"\n\n${list()}`);
     return options.question === "" ? 0 : 2;
   }
-  return (await run(question, options)) ? 0 : 1;
+  return (await run(withMessages(question, options.messages), options)) ? 0 : 1;
+}
+
+function withMessages(question: Question, kind: string): Question {
+  if (kind === "") return question;
+  if (question.withMessages !== undefined) return question.withMessages(kind);
+  const names = QUESTIONS.filter((each) => each.withMessages !== undefined).map((each) => each.name);
+  throw new Error(`--messages ${kind}: ${question.name} has messages of its own; ${names.join(" and ")} have others`);
 }
 
 /** True when no call failed. */

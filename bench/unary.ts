@@ -3,6 +3,7 @@ import { SMALL_WARMUP } from "./harness/measure/pair.ts";
 import type { Question } from "./harness/question.ts";
 import type { Bar } from "./harness/report/report.ts";
 import { GRPC_GO_ON_BOWLINE, goZero, grpcGo, grpcGoOnBowline, nodePair, peersOf, tonic } from "./peers/contestants.ts";
+import { unaryMessages } from "./unary-messages.ts";
 
 const CLOSED = ["1", "10", "100", "1000"];
 
@@ -78,4 +79,5 @@ export const unary: Question = {
     { ours: GRPC_GO_ON_BOWLINE, theirs: "grpc-go" },
   ],
   bars: BARS,
+  withMessages: unaryMessages,
 };

@@ -9,6 +9,7 @@ describe("readOptions", () => {
       seconds: 2,
       warmupSeconds: 4,
       json: false,
+      messages: "",
     });
   });
 

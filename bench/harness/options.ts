@@ -18,6 +18,8 @@ export interface BenchOptions {
   readonly openLoop: number;
   /** Names of the peers to measure; empty: all. */
   readonly peers: readonly string[];
+  /** The kind of messages that calls carry in place of the question's own; empty: its own. */
+  readonly messages: string;
   /** Print the result as one line of JSON at the end. */
   readonly json: boolean;
   /** Print the tables as Markdown. */
@@ -30,7 +32,7 @@ export interface BenchOptions {
 
 /** How to call the program; ends with a line break. */
 export const USAGE = `usage: npm run bench -- QUESTION [--rounds N] [--seconds S] [--warmup S] [--peers NAME,NAME] [--loads NAME,NAME]
-                                [--concurrency C,C] [--open-loop RATE] [--quick] [--markdown] [--page FILE] [--json]
+                                [--concurrency C,C] [--open-loop RATE] [--messages KIND] [--quick] [--markdown] [--page FILE] [--json]
   --rounds 5         times that each peer is measured, in turns and with the order reversed each time
   --seconds 2        measured time of each reading
   --warmup 4         load before the first reading of a fresh pair of processes
@@ -38,6 +40,7 @@ export const USAGE = `usage: npm run bench -- QUESTION [--rounds N] [--seconds S
   --loads LIST       only these
   --concurrency LIST so many calls in flight in place of the question's loads
   --open-loop RATE   so many calls arrive in a second, whatever becomes of those before; alone or beside named loads
+  --messages KIND    typed messages, each encoded and decoded: tiny or order (unary), also blob, tree or all-types (codec)
   --quick            one short round, to see that all of it runs; the figures have no weight
   --markdown         tables as Markdown
   --page FILE        writes them into a page, between <!-- figures of QUESTION --> and <!-- end of figures -->
@@ -57,6 +60,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
       concurrency: { type: "string" },
       "open-loop": { type: "string" },
       peers: { type: "string" },
+      messages: { type: "string", default: "" },
       page: { type: "string", default: "" },
       json: { type: "boolean", default: false },
       markdown: { type: "boolean", default: false },
@@ -64,7 +68,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     },
   });
   if (positionals.length > 1) throw new Error(`one question at a time, got ${positionals.join(" ")}`);
-  const { quick, json, markdown, page } = values;
+  const { quick, json, markdown, messages, page } = values;
   return {
     question: positionals[0] ?? "",
     rounds: readNumber("--rounds", values.rounds, quick ? 1 : 5, 1),
@@ -74,6 +78,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     concurrencies: readList(values.concurrency).map((text) => readNumber("--concurrency", text, 0, 1)),
     openLoop: readNumber("--open-loop", values["open-loop"], 0, 1),
     peers: readList(values.peers),
+    messages,
     json,
     markdown,
     page,

@@ -3,7 +3,7 @@ import type { FigureKey, Figures, Reading } from "./load/reading.ts";
 import type { Contestant } from "./measure/contestant.ts";
 import { measureRounds, type Progress } from "./measure/rounds.ts";
 import type { BenchOptions } from "./options.ts";
-import { describeEnvironment, loadAverage } from "./report/environment.ts";
+import { describeEnvironment, loadAverage, type MeasuredBy } from "./report/environment.ts";
 import { FIGURE_TITLES } from "./report/render.ts";
 import { type Bar, type Comparison, compare, judge, type Report, summarize } from "./report/report.ts";
 import { figure } from "./report/table.ts";
@@ -35,6 +35,15 @@ export interface Question {
   readonly bars: readonly Bar[];
   /** Server and client have a core of their own. Default true. */
   readonly isPinned?: boolean;
+  /** Which process is where and who counts CPU time, when not as most questions have it. */
+  readonly measuredBy?: MeasuredBy;
+  /**
+   * The same question with messages of a kind (`--messages`) in place of its own; undefined when it has but its own. Throws an Error that
+   * names the kinds for one that it does not know.
+   */
+  readonly withMessages?: (kind: string) => Question;
+  /** How tables are laid out, see {@link Report.layout}. */
+  readonly layout?: Report["layout"];
   /** How it was driven, when the tables do not tell: a sentence for the report. */
   readonly notes?: readonly string[];
 }
@@ -48,7 +57,7 @@ export async function answer(
   const { contestants, skipped } = await question.peers(options);
   const wanted = pick("peer", contestants, options.peers, Object.keys(skipped));
   const loads = loadsOf(question, options);
-  const environment = describeEnvironment(question.isPinned !== false);
+  const environment = describeEnvironment(question.isPinned !== false, question.measuredBy);
   const tell: Progress = (round, peer, load, reading) =>
     progress(`round ${round}/${options.rounds} · ${peer} · ${load.name}: ${describe(question, reading)}`);
   const readings = await measureRounds(wanted, loads, question.warmups, options, tell);
@@ -56,8 +65,8 @@ export async function answer(
   const rows = summarize(readings, question.figures);
   const ratios = compare(readings, question.comparisons, question.figures);
   const bars = judge(question.bars, rows, ratios);
-  const { figures, name, notes = [] } = question;
-  return { question: name, environment, figures, rows, ratios, bars, skipped, notes };
+  const { figures, name, layout, notes = [] } = question;
+  return { question: name, environment, figures, rows, ratios, bars, skipped, notes, layout };
 }
 
 /** Entries by name, all of them when no names are given. */

@@ -16,6 +16,8 @@ export interface PairOptions {
   readonly only?: readonly string[];
   readonly serverArgs?: readonly string[];
   readonly clientArgs?: readonly string[];
+  /** Names of a Node peer's programs, without `.ts`; default: server and client. */
+  readonly roles?: { readonly server: string; readonly client: string };
   readonly isPinned?: boolean;
 }
 
@@ -37,18 +39,13 @@ export function nodeServer(peer: NodePeer, args: readonly string[] = [], nodeArg
   return nodeProgram(peer, "server", args, nodeArgs);
 }
 
-/** Path of the client program of a peer. */
-export function nodeClient(peer: NodePeer): string {
-  return pathOf(peer, "client");
-}
-
 /** Server and client of a peer in Node. */
 export function nodePair(peer: NodePeer, options: PairOptions = {}): Contestant {
-  const { serverArgs, clientArgs } = options;
+  const { serverArgs, clientArgs, roles = { server: "server", client: "client" } } = options;
   return pairContestant({
     ...place(peer, options),
-    server: nodeServer(peer, serverArgs),
-    driver: nodeDriver(nodeClient(peer), clientArgs),
+    server: nodeProgram(peer, roles.server, serverArgs),
+    driver: nodeDriver(pathOf(peer, roles.client), clientArgs),
   });
 }
 

@@ -16,6 +16,18 @@ describe("judge", () => {
     });
   });
 
+  it("gathers why cases were skipped, each reason once", () => {
+    const because = (detail: string): CaseResult => ({ id: detail, outcome: "skipped", detail });
+    const results = [because("no text"), because("no time"), because("no text"), skipped, passed];
+    expect(judge(results, new Set())).toEqual({
+      passed: 1,
+      skipped: 4,
+      known: 0,
+      failures: [],
+      skipReason: "no text; no time",
+    });
+  });
+
   it("takes a listed failure for known", () => {
     expect(judge([passed, failed], new Set(["a/2"]))).toEqual({ passed: 1, skipped: 0, known: 1, failures: [] });
   });

@@ -16,6 +16,8 @@ export interface Judgement {
   readonly known: number;
   /** Failed and not listed, or wrongly listed. */
   readonly failures: readonly CaseResult[];
+  /** What the skipped cases say about it, each reason once. */
+  readonly skipReason?: string;
 }
 
 /**
@@ -41,5 +43,6 @@ export function judge(results: readonly CaseResult[], known: ReadonlySet<string>
     if (!ids.has(id))
       failures.push({ id, outcome: "failed", detail: "listed as known failing, but there is no such case" });
   }
-  return { ...counts, failures };
+  const reasons = new Set(results.flatMap(({ outcome, detail }) => (outcome === "skipped" ? (detail ?? []) : [])));
+  return reasons.size === 0 ? { ...counts, failures } : { ...counts, failures, skipReason: [...reasons].join("; ") };
 }

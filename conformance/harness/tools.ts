@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Programs } from "./suite.ts";
 
-/** Programs that conformance/tools/get knows. */
+/** Programs, and folders of .proto files, that conformance/tools/get knows. */
 export type ToolName =
   | "h2spec"
   | "h2specd"
@@ -10,7 +10,11 @@ export type ToolName =
   | "grpc-go-client"
   | "connectconformance"
   | "grpcurl"
-  | "grpc-health-probe";
+  | "grpc-health-probe"
+  | "protobuf-conformance"
+  | "googleapis-protos"
+  | "envoy-protos"
+  | "etcd-protos";
 
 const GET = fileURLToPath(new URL("../tools/get", import.meta.url));
 

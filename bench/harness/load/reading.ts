@@ -23,6 +23,8 @@ export interface Reading {
   readonly figures: Figures;
   readonly errors: number;
   readonly firstError?: string;
+  /** What the row says besides its load, for those who read it as JSON. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** CPU time that both sides took for a load, in microseconds; undefined where nobody counted. */

@@ -21,8 +21,14 @@ export interface Environment {
   loadAfter: number;
 }
 
-/** Describes this machine now. `isPinned`: the question wants a core for each side. */
-export function describeEnvironment(isPinned: boolean): Environment {
+/** How a question measures, where that is not as most do it: a server on one core, a client on the other, CPU time from outside. */
+export interface MeasuredBy {
+  readonly placement?: string;
+  readonly cpuTimeSource?: string;
+}
+
+/** Describes this machine now. `isPinned`: the question wants its processes bound to cores. */
+export function describeEnvironment(isPinned: boolean, measuredBy: MeasuredBy = {}): Environment {
   const pinned = isPinned && canPin();
   return {
     node: process.version,
@@ -31,13 +37,14 @@ export function describeEnvironment(isPinned: boolean): Environment {
     system: `${type()} ${release()}`,
     commit: describeCommit(),
     pinned,
-    placement: pinned ? "server on core 0, client on core 1" : isPinned ? NOT_PINNED : "no process is bound to a core",
-    cpuTimeSource: CPU_TIME_SOURCE,
+    placement: pinned ? (measuredBy.placement ?? PINNED) : isPinned ? NOT_PINNED : "no process is bound to a core",
+    cpuTimeSource: measuredBy.cpuTimeSource ?? CPU_TIME_SOURCE,
     loadBefore: loadAverage(),
     loadAfter: 0,
   };
 }
 
+const PINNED = "server on core 0, client on core 1";
 const NOT_PINNED = "NOT pinned to cores: taskset or a second core is missing";
 
 /** Load average of the last minute, to one hundredth. */

@@ -1,5 +1,6 @@
 import type { FigureKey } from "../load/reading.ts";
 import type { Environment } from "./environment.ts";
+import { ratioMatrices, rowMatrix } from "./matrix.ts";
 import type { Report, Row, Verdict } from "./report.ts";
 import { type Column, figure, markdownTable, table } from "./table.ts";
 
@@ -24,11 +25,8 @@ type RenderTable = (columns: readonly Column[], rows: readonly (readonly string[
 export function render(report: Report, asMarkdown = false): string {
   const draw = asMarkdown ? markdownTable : table;
   const rounds = Math.max(0, ...report.rows.map((row) => row.rounds));
-  const parts = [
-    `${rounds === 1 ? "One round" : `Medians of ${rounds} rounds`}; µs are CPU time of one call or message, memory is in bytes`,
-    rowsTable(report, draw),
-  ];
-  if (Object.keys(report.ratios).length > 0) parts.push(ratiosTable(report, draw));
+  const medians = rounds === 1 ? "One round" : `Medians of ${rounds} rounds`;
+  const parts = report.layout === "matrix" ? matrixTables(report, medians, draw) : lineTables(report, medians, draw);
   if (report.bars.length > 0) parts.push(barsTable(report.bars, draw));
   for (const note of report.notes) parts.push(note);
   for (const [peer, reason] of Object.entries(report.skipped)) parts.push(`not measured: ${peer}, ${reason}`);
@@ -37,6 +35,19 @@ export function render(report: Report, asMarkdown = false): string {
 
 const left = (title: string): Column => ({ title, align: "left" });
 const right = (title: string): Column => ({ title, align: "right" });
+
+function lineTables(report: Report, medians: string, draw: RenderTable): string[] {
+  const title = `${medians}; µs are CPU time of one call or message, memory is in bytes`;
+  const ratios = Object.keys(report.ratios).length > 0 ? [ratiosTable(report, draw)] : [];
+  return [title, rowsTable(report, draw), ...ratios];
+}
+
+function matrixTables({ figures: [key], rows, ratios }: Report, medians: string, draw: RenderTable): string[] {
+  const widest = Math.round(Math.max(0, ...rows.map((row) => row.spread)) * 100);
+  const tables = [rowMatrix(rows, key, FIGURE_TITLES[key]), ...ratioMatrices(ratios, key)];
+  const title = rows.some((row) => row.rounds > 1) ? `${medians}, each ± ${widest} % or less` : medians;
+  return [title, ...tables.map(({ columns, cells }) => draw(columns, cells))];
+}
 
 function rowsTable({ figures, rows }: Report, draw: RenderTable): string {
   const [first, ...others] = figures.map((key) => right(FIGURE_TITLES[key]));

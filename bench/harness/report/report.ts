@@ -3,7 +3,7 @@ import type { Readings } from "../measure/rounds.ts";
 import type { Environment } from "./environment.ts";
 import { median, spread } from "./statistics.ts";
 
-/** Medians of a peer under one load. */
+/** Medians of a peer under one load, with the labels of its readings (`codec`: message, direction). */
 export interface Row extends Figures {
   readonly peer: string;
   readonly load: string;
@@ -61,6 +61,8 @@ export interface Report {
   /** Peers that could not be measured here, and why. */
   readonly skipped: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
+  /** `matrix`: tables show the first figure only, with a column for each peer. Else a line has all figures of a peer under a load. */
+  readonly layout?: "matrix";
 }
 
 /** Name of the peer that is ours with everything on. */
@@ -75,7 +77,7 @@ export function summarize(readings: Readings, keys: readonly FigureKey[]): Row[]
       const main = list.map((reading) => reading.figures[keys[0]] ?? Number.NaN);
       const errors = list.reduce((sum, reading) => sum + reading.errors, 0);
       const medians = figuresOf(keys, (key) => median(list.map((reading) => reading.figures[key] ?? Number.NaN)));
-      rows.push({ peer, load, ...medians, spread: spread(main), errors, rounds: list.length });
+      rows.push({ peer, load, ...list[0].labels, ...medians, spread: spread(main), errors, rounds: list.length });
     }
   }
   return rows;

@@ -9,6 +9,7 @@ export { blankMessage } from "./codec/wire/blank-message.ts";
 export { boundJsonObject, decodeJsonObject, encodeJsonObject } from "./codec/wire/json-object.ts";
 export { booleanKey, countKeys, entryOf, putEntry, takeKeys, wholeKey } from "./codec/wire/map-entries.ts";
 export type { Reader } from "./codec/wire/reader.ts";
+export { room } from "./codec/wire/room.ts";
 export {
   boundBytes,
   boundBytesList,

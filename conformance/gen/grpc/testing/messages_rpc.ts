@@ -11,6 +11,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeBytes,
   writeInt32,
@@ -110,6 +111,7 @@ export function encodeBoolValue(message: Encodable<typeof BoolValueSchema>, out:
   if (message.$typeName !== "grpc.testing.BoolValue") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && value !== false) {
@@ -148,6 +150,7 @@ export function encodePayload(message: Encodable<typeof PayloadSchema>, out: Buf
   if (message.$typeName !== "grpc.testing.Payload") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const type$ = message.type;
   if (type$ != null && type$ !== 0) {
@@ -195,6 +198,7 @@ export function encodeEchoStatus(message: Encodable<typeof EchoStatusSchema>, ou
   if (message.$typeName !== "grpc.testing.EchoStatus") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const code = message.code;
   if (code != null && code !== 0) {
@@ -251,6 +255,7 @@ export function encodeSimpleRequest(message: Encodable<typeof SimpleRequestSchem
   if (message.$typeName !== "grpc.testing.SimpleRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseType = message.responseType;
   if (responseType != null && responseType !== 0) {
@@ -359,6 +364,7 @@ export function encodeSimpleResponse(message: Encodable<typeof SimpleResponseSch
   if (message.$typeName !== "grpc.testing.SimpleResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null) {
@@ -421,6 +427,7 @@ export function encodeStreamingInputCallRequest(message: Encodable<typeof Stream
   if (message.$typeName !== "grpc.testing.StreamingInputCallRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null) {
@@ -470,6 +477,7 @@ export function encodeStreamingInputCallResponse(message: Encodable<typeof Strea
   if (message.$typeName !== "grpc.testing.StreamingInputCallResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const aggregatedPayloadSize = message.aggregatedPayloadSize;
   if (aggregatedPayloadSize != null && aggregatedPayloadSize !== 0) {
@@ -514,6 +522,7 @@ export function encodeResponseParameters(message: Encodable<typeof ResponseParam
   if (message.$typeName !== "grpc.testing.ResponseParameters") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const size = message.size;
   if (size != null && size !== 0) {
@@ -578,6 +587,7 @@ export function encodeStreamingOutputCallRequest(message: Encodable<typeof Strea
   if (message.$typeName !== "grpc.testing.StreamingOutputCallRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseType = message.responseType;
   if (responseType != null && responseType !== 0) {
@@ -654,6 +664,7 @@ export function encodeStreamingOutputCallResponse(message: Encodable<typeof Stre
   if (message.$typeName !== "grpc.testing.StreamingOutputCallResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null) {

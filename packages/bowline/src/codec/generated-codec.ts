@@ -6,6 +6,7 @@ import { protobufJsonCodec } from "./protobuf-json-codec.ts";
 import { decodeError, encodeError } from "./protobuf-message.ts";
 import { encodeFault } from "./wire/encode-fault.ts";
 import { DecodeBudgetError, Reader } from "./wire/reader.ts";
+import { MARGIN_BYTES, noRoom } from "./wire/room.ts";
 
 /** A message, or an object with some of its fields; a message may have unknown fields. */
 export type Encodable<Desc extends DescMessage> = MessageInitShape<Desc> & {
@@ -74,7 +75,7 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
   measure(message: MessageShape<Desc>): number {
     try {
       const bound = this.#bound(message);
-      if (bound >= 0) return bound;
+      if (bound >= 0) return bound + MARGIN_BYTES;
     } catch (cause) {
       throw this.#unencodable(message, cause);
     }
@@ -82,16 +83,13 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
   }
 
   write(message: MessageShape<Desc>, target: Buffer, at: number): number {
-    let end: number;
     try {
-      end = this.#encode(message, target, at);
+      const end = this.#encode(message, target, at);
+      this.#lastBytes = end - at;
+      return end;
     } catch (cause) {
-      throw this.#unencodable(message, cause);
+      throw this.#unencodable(message, cause === noRoom ? new Error("it grew while it was encoded") : cause);
     }
-    this.#lastBytes = end - at;
-    // Writes beyond a Buffer are lost without a sound.
-    if (end > target.length) throw this.#unencodable(message, new Error("it grew while it was encoded"));
-    return end;
   }
 
   attempt(message: MessageShape<Desc>, target: Buffer, at: number): number {
@@ -102,6 +100,7 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
       this.#lastBytes = end - at;
       return end;
     } catch (cause) {
+      if (cause === noRoom) return target.length + 1;
       throw this.#unencodable(message, cause);
     }
   }

@@ -46,7 +46,7 @@ function renewSlab(): void {
  *   would take far more memory than the bytes
  */
 export function fromBytes<T>(codec: Codec<T>, bytes: Uint8Array): T {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return codec.own === undefined ? codec.read(buffer, 0, buffer.length) : codec.own(buffer);
 }
 

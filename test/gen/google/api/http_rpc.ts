@@ -10,6 +10,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeText,
   writeUnknown,
@@ -54,6 +55,7 @@ export function encodeHttp(message: Encodable<typeof HttpSchema>, out: Buffer, a
   if (message.$typeName !== "google.api.Http") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const rules = message.rules;
   if (rules != null) {
@@ -113,6 +115,7 @@ export function encodeHttpRule(message: Encodable<typeof HttpRuleSchema>, out: B
   if (message.$typeName !== "google.api.HttpRule") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const selector = message.selector;
   if (selector != null && selector !== "") {
@@ -235,6 +238,7 @@ export function encodeCustomHttpPattern(message: Encodable<typeof CustomHttpPatt
   if (message.$typeName !== "google.api.CustomHttpPattern") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const kind = message.kind;
   if (kind != null && kind !== "") {

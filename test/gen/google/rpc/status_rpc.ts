@@ -10,6 +10,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeInt32,
   writeText,
   writeUnknown,
@@ -36,6 +37,7 @@ export function encodeStatus(message: Encodable<typeof StatusSchema>, out: Buffe
   if (message.$typeName !== "google.rpc.Status") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const code = message.code;
   if (code != null && code !== 0) {

@@ -15,6 +15,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   writeBytes,
@@ -156,6 +157,7 @@ export function encodeTieRequest(message: Encodable<typeof TieRequestSchema>, ou
   if (message.$typeName !== "packages.v1.TieRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -208,6 +210,7 @@ export function encodeKnot(message: Encodable<typeof KnotSchema>, out: Buffer, a
   if (message.$typeName !== "packages.v1.Knot") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -275,6 +278,7 @@ export function encodeListRequest(message: Encodable<typeof ListRequestSchema>, 
   if (message.$typeName !== "packages.v1.ListRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const count = message.count;
   if (count != null && count !== 0) {
@@ -313,6 +317,7 @@ export function encodeCollectResponse(message: Encodable<typeof CollectResponseS
   if (message.$typeName !== "packages.v1.CollectResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const names = message.names;
   if (names != null) {

@@ -17,6 +17,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   writeBool,
@@ -260,6 +261,7 @@ export function encodeEchoRequest(message: Encodable<typeof EchoRequestSchema>, 
   if (message.$typeName !== "peer.v1.EchoRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null && payload.length > 0) {
@@ -310,6 +312,7 @@ export function encodeEchoResponse(message: Encodable<typeof EchoResponseSchema>
   if (message.$typeName !== "peer.v1.EchoResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null && payload.length > 0) {
@@ -384,6 +387,7 @@ export function encodeCallInfo(message: Encodable<typeof CallInfoSchema>, out: B
   if (message.$typeName !== "peer.v1.CallInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const peerAddress = message.peerAddress;
   if (peerAddress != null && peerAddress !== "") {
@@ -461,6 +465,7 @@ export function encodeHeaderValues(message: Encodable<typeof HeaderValuesSchema>
   if (message.$typeName !== "peer.v1.HeaderValues") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const values = message.values;
   if (values != null) {
@@ -504,6 +509,7 @@ export function encodeStreamRequest(message: Encodable<typeof StreamRequestSchem
   if (message.$typeName !== "peer.v1.StreamRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const count = message.count;
   if (count != null && count !== 0) {
@@ -573,6 +579,7 @@ export function encodeFailRequest(message: Encodable<typeof FailRequestSchema>, 
   if (message.$typeName !== "peer.v1.FailRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const code = message.code;
   if (code != null && code !== 0) {
@@ -641,6 +648,7 @@ export function encodeFieldViolation(message: Encodable<typeof FieldViolationSch
   if (message.$typeName !== "peer.v1.FieldViolation") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const field = message.field;
   if (field != null && field !== "") {
@@ -688,6 +696,7 @@ export function encodeSlowRequest(message: Encodable<typeof SlowRequestSchema>, 
   if (message.$typeName !== "peer.v1.SlowRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const sleepMs = message.sleepMs;
   if (sleepMs != null && sleepMs !== 0) {
@@ -731,6 +740,7 @@ export function encodeHeadersRequest(message: Encodable<typeof HeadersRequestSch
   if (message.$typeName !== "peer.v1.HeadersRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) {

@@ -15,6 +15,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeBytes,
   writeInt32,
@@ -111,6 +112,7 @@ export function encodeClientCompatRequest(message: Encodable<typeof ClientCompat
   if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const testName = message.testName;
   if (testName != null && testName !== "") {
@@ -172,6 +174,7 @@ export function encodeClientCompatRequest(message: Encodable<typeof ClientCompat
     out[to++] = 98;
     to = writeText(out, to, method);
   }
+  room(out, to, 0);
   const streamType = message.streamType;
   if (streamType != null && streamType !== 0) {
     out[to++] = 104;
@@ -376,6 +379,7 @@ export function encodeClientCompatRequest_Cancel(message: Encodable<typeof Clien
   if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest.Cancel") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const cancelTiming = message.cancelTiming;
   switch (cancelTiming?.case) {
@@ -439,6 +443,7 @@ export function encodeClientCompatResponse(message: Encodable<typeof ClientCompa
   if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const testName = message.testName;
   if (testName != null && testName !== "") {
@@ -512,6 +517,7 @@ export function encodeClientResponseResult(message: Encodable<typeof ClientRespo
   if (message.$typeName !== "connectrpc.conformance.v1.ClientResponseResult") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) {
@@ -630,6 +636,7 @@ export function encodeClientErrorResult(message: Encodable<typeof ClientErrorRes
   if (message.$typeName !== "connectrpc.conformance.v1.ClientErrorResult") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const message$ = message.message;
   if (message$ != null && message$ !== "") {
@@ -673,6 +680,7 @@ export function encodeWireDetails(message: Encodable<typeof WireDetailsSchema>, 
   if (message.$typeName !== "connectrpc.conformance.v1.WireDetails") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const actualStatusCode = message.actualStatusCode;
   if (actualStatusCode != null && actualStatusCode !== 0) {

@@ -12,6 +12,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   varintBytes,
   writeBool,
   writeBytes,
@@ -70,6 +71,7 @@ export function encodeConfig(message: Encodable<typeof ConfigSchema>, out: Buffe
   if (message.$typeName !== "connectrpc.conformance.v1.Config") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const features = message.features;
   if (features != null) {
@@ -142,9 +144,11 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
   if (message.$typeName !== "connectrpc.conformance.v1.Features") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const versions = message.versions;
   if (versions != null && versions.length > 0) {
+    room(out, to, boundVarints(versions, 10));
     out[to++] = 10;
     const reserved = varintBytes(versions.length);
     let end = to + reserved;
@@ -153,6 +157,7 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
   }
   const protocols = message.protocols;
   if (protocols != null && protocols.length > 0) {
+    room(out, to, boundVarints(protocols, 10));
     out[to++] = 18;
     const reserved = varintBytes(protocols.length);
     let end = to + reserved;
@@ -161,6 +166,7 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
   }
   const codecs = message.codecs;
   if (codecs != null && codecs.length > 0) {
+    room(out, to, boundVarints(codecs, 10));
     out[to++] = 26;
     const reserved = varintBytes(codecs.length);
     let end = to + reserved;
@@ -169,6 +175,7 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
   }
   const compressions = message.compressions;
   if (compressions != null && compressions.length > 0) {
+    room(out, to, boundVarints(compressions, 10));
     out[to++] = 34;
     const reserved = varintBytes(compressions.length);
     let end = to + reserved;
@@ -177,6 +184,7 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
   }
   const streamTypes = message.streamTypes;
   if (streamTypes != null && streamTypes.length > 0) {
+    room(out, to, boundVarints(streamTypes, 10));
     out[to++] = 42;
     const reserved = varintBytes(streamTypes.length);
     let end = to + reserved;
@@ -347,6 +355,7 @@ export function encodeConfigCase(message: Encodable<typeof ConfigCaseSchema>, ou
   if (message.$typeName !== "connectrpc.conformance.v1.ConfigCase") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const version = message.version;
   if (version != null && version !== 0) {
@@ -468,6 +477,7 @@ export function encodeTLSCreds(message: Encodable<typeof TLSCredsSchema>, out: B
   if (message.$typeName !== "connectrpc.conformance.v1.TLSCreds") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const cert = message.cert;
   if (cert != null && cert.length > 0) {

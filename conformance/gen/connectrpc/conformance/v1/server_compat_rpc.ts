@@ -11,6 +11,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeBytes,
   writeInt32,
@@ -51,6 +52,7 @@ export function encodeServerCompatRequest(message: Encodable<typeof ServerCompat
   if (message.$typeName !== "connectrpc.conformance.v1.ServerCompatRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const protocol = message.protocol;
   if (protocol != null && protocol !== 0) {
@@ -150,6 +152,7 @@ export function encodeServerCompatResponse(message: Encodable<typeof ServerCompa
   if (message.$typeName !== "connectrpc.conformance.v1.ServerCompatResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const host = message.host;
   if (host != null && host !== "") {

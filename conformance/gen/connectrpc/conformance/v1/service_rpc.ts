@@ -16,6 +16,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   writeBool,
@@ -624,6 +625,7 @@ export function encodeUnaryResponseDefinition(message: Encodable<typeof UnaryRes
   if (message.$typeName !== "connectrpc.conformance.v1.UnaryResponseDefinition") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) {
@@ -736,6 +738,7 @@ export function encodeStreamResponseDefinition(message: Encodable<typeof StreamR
   if (message.$typeName !== "connectrpc.conformance.v1.StreamResponseDefinition") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) {
@@ -844,6 +847,7 @@ export function encodeUnaryRequest(message: Encodable<typeof UnaryRequestSchema>
   if (message.$typeName !== "connectrpc.conformance.v1.UnaryRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) {
@@ -898,6 +902,7 @@ export function encodeUnaryResponse(message: Encodable<typeof UnaryResponseSchem
   if (message.$typeName !== "connectrpc.conformance.v1.UnaryResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null) {
@@ -940,6 +945,7 @@ export function encodeIdempotentUnaryRequest(message: Encodable<typeof Idempoten
   if (message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) {
@@ -994,6 +1000,7 @@ export function encodeIdempotentUnaryResponse(message: Encodable<typeof Idempote
   if (message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null) {
@@ -1036,6 +1043,7 @@ export function encodeServerStreamRequest(message: Encodable<typeof ServerStream
   if (message.$typeName !== "connectrpc.conformance.v1.ServerStreamRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) {
@@ -1090,6 +1098,7 @@ export function encodeServerStreamResponse(message: Encodable<typeof ServerStrea
   if (message.$typeName !== "connectrpc.conformance.v1.ServerStreamResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null) {
@@ -1132,6 +1141,7 @@ export function encodeClientStreamRequest(message: Encodable<typeof ClientStream
   if (message.$typeName !== "connectrpc.conformance.v1.ClientStreamRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) {
@@ -1186,6 +1196,7 @@ export function encodeClientStreamResponse(message: Encodable<typeof ClientStrea
   if (message.$typeName !== "connectrpc.conformance.v1.ClientStreamResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null) {
@@ -1228,6 +1239,7 @@ export function encodeBidiStreamRequest(message: Encodable<typeof BidiStreamRequ
   if (message.$typeName !== "connectrpc.conformance.v1.BidiStreamRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) {
@@ -1292,6 +1304,7 @@ export function encodeBidiStreamResponse(message: Encodable<typeof BidiStreamRes
   if (message.$typeName !== "connectrpc.conformance.v1.BidiStreamResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const payload = message.payload;
   if (payload != null) {
@@ -1384,6 +1397,7 @@ export function encodeConformancePayload(message: Encodable<typeof ConformancePa
   if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const data = message.data;
   if (data != null && data.length > 0) {
@@ -1442,6 +1456,7 @@ export function encodeConformancePayload_RequestInfo(message: Encodable<typeof C
   if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.RequestInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const requestHeaders = message.requestHeaders;
   if (requestHeaders != null) {
@@ -1520,6 +1535,7 @@ export function encodeConformancePayload_ConnectGetInfo(message: Encodable<typeo
   if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.ConnectGetInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const queryParams = message.queryParams;
   if (queryParams != null) {
@@ -1566,6 +1582,7 @@ export function encodeError(message: Encodable<typeof ErrorSchema>, out: Buffer,
   if (message.$typeName !== "connectrpc.conformance.v1.Error") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const code = message.code;
   if (code != null && code !== 0) {
@@ -1625,6 +1642,7 @@ export function encodeHeader(message: Encodable<typeof HeaderSchema>, out: Buffe
   if (message.$typeName !== "connectrpc.conformance.v1.Header") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -1684,6 +1702,7 @@ export function encodeRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSch
   if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const verb = message.verb;
   if (verb != null && verb !== "") {
@@ -1797,6 +1816,7 @@ export function encodeRawHTTPRequest_EncodedQueryParam(message: Encodable<typeof
   if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest.EncodedQueryParam") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -1863,6 +1883,7 @@ export function encodeMessageContents(message: Encodable<typeof MessageContentsS
   if (message.$typeName !== "connectrpc.conformance.v1.MessageContents") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const data = message.data;
   switch (data?.case) {
@@ -1935,6 +1956,7 @@ export function encodeStreamContents(message: Encodable<typeof StreamContentsSch
   if (message.$typeName !== "connectrpc.conformance.v1.StreamContents") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const items = message.items;
   if (items != null) {
@@ -1978,6 +2000,7 @@ export function encodeStreamContents_StreamItem(message: Encodable<typeof Stream
   if (message.$typeName !== "connectrpc.conformance.v1.StreamContents.StreamItem") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const flags = message.flags;
   if (flags != null && flags !== 0) {
@@ -2047,6 +2070,7 @@ export function encodeRawHTTPResponse(message: Encodable<typeof RawHTTPResponseS
   if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const statusCode = message.statusCode;
   if (statusCode != null && statusCode !== 0) {

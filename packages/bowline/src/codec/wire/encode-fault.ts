@@ -90,8 +90,8 @@ function isMissing(field: DescField): boolean {
 
 function fieldValue(field: DescField, fields: Readonly<Record<string, unknown>>): unknown {
   if (field.oneof === undefined) {
-    const isOwn = !isMissing(field) || Object.hasOwn(fields, field.localName);
-    return isOwn ? fields[field.localName] : undefined;
+    // What a prototype has is a default, or `hasOwnProperty` and the like.
+    return Object.hasOwn(fields, field.localName) ? fields[field.localName] : undefined;
   }
   const chosen = fields[field.oneof.localName] as { case?: unknown; value?: unknown } | undefined | null;
   return chosen?.case === field.localName ? chosen.value : undefined;

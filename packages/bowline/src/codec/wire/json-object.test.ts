@@ -7,6 +7,7 @@ import { toBytes } from "../message-bytes.ts";
 import { protobufJsonCodec } from "../protobuf-json-codec.ts";
 import { boundJsonObject, decodeJsonObject, encodeJsonObject } from "./json-object.ts";
 import { Reader } from "./reader.ts";
+import { MARGIN_BYTES } from "./room.ts";
 
 const json = fc.dictionary(fc.oneof(fc.string({ unit: "grapheme" }), fc.constant("__proto__")), fc.jsonValue(), {
   maxKeys: 5,
@@ -28,7 +29,7 @@ describe("a JSON object as google.protobuf.Struct", () => {
     fc.assert(
       fc.property(json, (object) => {
         const given = JSON.parse(JSON.stringify(object)) as JsonObject;
-        const out = Buffer.alloc(boundJsonObject(given));
+        const out = Buffer.alloc(boundJsonObject(given) + MARGIN_BYTES);
         const end = encodeJsonObject(given, out, 0);
         expect(out.subarray(0, end).equals(toBinary(StructSchema, structOf(given)))).toBe(true);
         expect(decode(out.subarray(0, end))).toEqual(given);

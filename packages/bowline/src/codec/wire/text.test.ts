@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { readKey } from "./map-keys.ts";
 import { readLenientText, readText } from "./read-text.ts";
+import { MARGIN_BYTES, noRoom } from "./room.ts";
 import { writeText } from "./write-text.ts";
 
 const LENGTHS = [...Array(60).keys(), 126, 127, 128, 129, 341, 342, 343, 5461, 5462, 16_383, 16_384, 16_385];
@@ -21,7 +22,7 @@ describe("text", () => {
   it("is written as TextEncoder would, behind its length, whatever its length", () => {
     for (const length of LENGTHS) {
       for (const text of texts(length)) {
-        const out = Buffer.alloc(3 * text.length + 20, 0xee);
+        const out = Buffer.alloc(3 * text.length + 20 + MARGIN_BYTES, 0xee);
         const end = writeText(out, 3, text);
         const expected = new TextEncoder().encode(text);
         const prefix = end - 3 - expected.length;
@@ -31,12 +32,14 @@ describe("text", () => {
     }
   });
 
-  it("that does not fit reaches beyond the end", () => {
-    for (const length of [1, 5, 16, 17, 40, 200]) {
+  it("is not written where it and the margin do not fit", () => {
+    for (const length of [0, 1, 5, 16, 17, 40, 43, 200]) {
       for (const text of texts(length)) {
-        const needed = writeText(Buffer.alloc(3 * text.length + 20), 0, text);
-        for (let room = 0; room < needed; room++) expect(writeText(Buffer.alloc(room), 0, text)).toBeGreaterThan(room);
-        expect(writeText(Buffer.alloc(needed), 0, text)).toBe(needed);
+        const needed = Buffer.byteLength(text);
+        for (let room = 0; room < needed + MARGIN_BYTES - 128; room += 1 + (room >> 4)) {
+          expect(() => writeText(Buffer.alloc(room), 0, text)).toThrow(noRoom);
+        }
+        expect(writeText(Buffer.alloc(needed + MARGIN_BYTES + 10), 0, text)).toBeGreaterThan(needed);
       }
     }
   });

@@ -1,7 +1,4 @@
-/*
- * Like all that writes, these may be given too little room: what falls behind the end of `out` is lost, and the position that they
- * return says so.
- */
+import { MARGIN_BYTES, noRoom, room } from "./room.ts";
 import { notA, writeVarint } from "./write-scalar.ts";
 
 /** Buffer's own UTF-8 writer without the checks around it; there on all lines of Node, yet undocumented. */
@@ -15,8 +12,10 @@ const writeUtf8: WriteUtf8 =
     return this.write(text, at, "utf8");
   };
 
-/** Up to this many UTF-16 units a loop is faster than the call into the runtime; their bytes are less than 128, whatever they are. */
+/** Up to this many UTF-16 units a loop is faster than the call into the runtime. */
 const SHORT = 16;
+/** Up to this many the length takes one byte, whatever the text: a unit takes three bytes at most. */
+const MEDIUM = 42;
 
 /**
  * Writes text as UTF-8 behind its length and returns the position behind it. Lone surrogates become U+FFFD, as in TextEncoder.
@@ -26,9 +25,27 @@ const SHORT = 16;
 export function writeText(out: Buffer, at: number, text: string): number {
   if (typeof text !== "string") throw notA("string", text);
   const units = text.length;
-  if (units > SHORT) return writeLongText(out, at, text);
-  let to = at + 1;
+  if (units > MEDIUM) return writeLongText(out, at, text);
+  if (at + MARGIN_BYTES > out.length) throw noRoom;
+  const first = at + 1;
+  if (units > SHORT) {
+    const written = writeUtf8.call(out, text, first);
+    out[at] = written;
+    return first + written;
+  }
   for (let i = 0; i < units; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 127) return writeWideText(out, at, text);
+    out[first + i] = unit;
+  }
+  out[at] = units;
+  return first + units;
+}
+
+/** Short text that is not all ASCII. */
+function writeWideText(out: Buffer, at: number, text: string): number {
+  let to = at + 1;
+  for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit < 0x80) {
       out[to++] = unit;
@@ -41,7 +58,9 @@ export function writeText(out: Buffer, at: number, text: string): number {
       out[to++] = 0x80 | (unit & 0x3f);
     } else {
       // One half of a pair of surrogates, or a lone one.
-      return writeLongText(out, at, text);
+      const written = writeUtf8.call(out, text, at + 1);
+      out[at] = written;
+      return at + 1 + written;
     }
   }
   out[at] = to - at - 1;
@@ -51,11 +70,7 @@ export function writeText(out: Buffer, at: number, text: string): number {
 /** The length is guessed as if all were ASCII; other text may have to move by a byte. */
 function writeLongText(out: Buffer, at: number, text: string): number {
   const reserved = varintBytes(text.length);
-  // What does not fit would be cut off without a word.
-  if (at + reserved + 3 * text.length > out.length) {
-    const end = at + reserved + Buffer.byteLength(text);
-    if (end > out.length) return end;
-  }
+  if (at + reserved + 3 * text.length + MARGIN_BYTES > out.length) room(out, at + 5, Buffer.byteLength(text));
   const written = writeUtf8.call(out, text, at + reserved);
   return endPacked(out, at, reserved, at + reserved + written);
 }
@@ -72,10 +87,11 @@ export function writeBytes(out: Buffer, at: number, bytes: Uint8Array): number {
 
 /** Writes bytes as they are and returns the position behind them. */
 export function writeRaw(out: Buffer, at: number, bytes: Uint8Array): number {
-  const end = at + bytes.length;
-  if (bytes.length <= 32) for (let i = 0; i < bytes.length; i++) out[at + i] = bytes[i];
-  else if (end <= out.length) out.set(bytes, at);
-  return end;
+  const { length } = bytes;
+  room(out, at, length);
+  if (length <= 32) for (let i = 0; i < length; i++) out[at + i] = bytes[i];
+  else out.set(bytes, at);
+  return at + length;
 }
 
 /** How many bytes a varint takes. */
@@ -93,6 +109,7 @@ export function varintBytes(value: number): number {
 export function endMessage(out: Buffer, at: number, end: number): number {
   const length = end - at - 1;
   if (length > 127) return endPacked(out, at, 1, end);
+  if (end + MARGIN_BYTES > out.length) throw noRoom;
   out[at] = length;
   return end;
 }
@@ -102,6 +119,7 @@ export function endPacked(out: Buffer, at: number, reserved: number, end: number
   const start = at + reserved;
   const length = end - start;
   const needed = varintBytes(length);
+  room(out, end, needed);
   if (needed !== reserved) out.copyWithin(at + needed, start, end);
   writeVarint(out, at, length);
   return at + needed + length;

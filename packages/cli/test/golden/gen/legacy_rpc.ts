@@ -13,6 +13,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   unset,
@@ -80,6 +81,7 @@ export function encodeLegacy(message: Encodable<typeof LegacySchema>, out: Buffe
   if (message.$typeName !== "Legacy") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (!(name != null && (name !== "" || Object.hasOwn(message, "name")))) throw unset();
@@ -95,6 +97,7 @@ export function encodeLegacy(message: Encodable<typeof LegacySchema>, out: Buffe
     out[to++] = 27;
     to = encodeLegacy_Inner(inner, out, to);
     out[to++] = 28;
+    room(out, to, 0);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
@@ -134,6 +137,7 @@ export function encodeLegacy_Inner(message: Encodable<typeof Legacy_InnerSchema>
   if (message.$typeName !== "Legacy.Inner") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const on = message.on;
   if (on != null && (on !== false || Object.hasOwn(message, "on"))) {

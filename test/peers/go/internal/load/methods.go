@@ -25,8 +25,23 @@ func (p *Plan) checkMethod() error {
 	return fmt.Errorf("-method %s: want unary, serverStream or bidi", p.Method)
 }
 
-// newCall returns what one worker does again and again. The answer is the last message.
-func (r *run) newCall(client peerv1.EchoClient) func() (*peerv1.EchoResponse, error) {
+// newCall returns what one worker does again and again: call number n, which gives the server that answered, if it says.
+func (r *run) newCall(conn grpc.ClientConnInterface) func(n uint64) (server string, err error) {
+	if r.plan.typed != nil {
+		return func(n uint64) (string, error) { return "", r.plan.typed(r.ctx, conn, n) }
+	}
+	echo := r.newEcho(peerv1.NewEchoClient(conn))
+	return func(uint64) (string, error) {
+		response, err := echo()
+		if err == nil && len(response.GetPayload()) != r.plan.PayloadSize {
+			err = fmt.Errorf("answer has %d payload bytes, want %d", len(response.GetPayload()), r.plan.PayloadSize)
+		}
+		return response.GetServerId(), err
+	}
+}
+
+// newEcho returns calls of Echo. The answer is the last message.
+func (r *run) newEcho(client peerv1.EchoClient) func() (*peerv1.EchoResponse, error) {
 	request := &peerv1.EchoRequest{Payload: make([]byte, r.plan.PayloadSize)}
 	switch r.plan.Method {
 	case methodServerStream:

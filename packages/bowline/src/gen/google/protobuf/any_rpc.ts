@@ -11,6 +11,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBytes,
   writeText,
   writeUnknown,
@@ -32,6 +33,7 @@ export function encodeAny(message: Encodable<typeof AnySchema>, out: Buffer, at:
   if (message.$typeName !== "google.protobuf.Any") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const typeUrl = message.typeUrl;
   if (typeUrl != null && typeUrl !== "") {

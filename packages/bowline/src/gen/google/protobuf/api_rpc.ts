@@ -11,6 +11,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeInt32,
   writeText,
@@ -56,6 +57,7 @@ export function encodeApi(message: Encodable<typeof ApiSchema>, out: Buffer, at:
   if (message.$typeName !== "google.protobuf.Api") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -177,6 +179,7 @@ export function encodeMethod(message: Encodable<typeof MethodSchema>, out: Buffe
   if (message.$typeName !== "google.protobuf.Method") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -300,6 +303,7 @@ export function encodeMixin(message: Encodable<typeof MixinSchema>, out: Buffer,
   if (message.$typeName !== "google.protobuf.Mixin") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {

@@ -10,6 +10,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeInt32,
   writeUnknown,
@@ -31,6 +32,7 @@ export function encodeCppFeatures(message: Encodable<typeof CppFeaturesSchema>, 
   if (message.$typeName !== "pb.CppFeatures") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const legacyClosedEnum = message.legacyClosedEnum;
   if (legacyClosedEnum != null && (legacyClosedEnum !== false || Object.hasOwn(message, "legacyClosedEnum"))) {

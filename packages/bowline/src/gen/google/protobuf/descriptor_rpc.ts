@@ -87,6 +87,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   unset,
   varintBytes,
   writeBool,
@@ -322,6 +323,7 @@ export function encodeFileDescriptorSet(message: Encodable<typeof FileDescriptor
   if (message.$typeName !== "google.protobuf.FileDescriptorSet") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const file = message.file;
   if (file != null) {
@@ -382,6 +384,7 @@ export function encodeFileDescriptorProto(message: Encodable<typeof FileDescript
   if (message.$typeName !== "google.protobuf.FileDescriptorProto") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -440,6 +443,7 @@ export function encodeFileDescriptorProto(message: Encodable<typeof FileDescript
   }
   const publicDependency = message.publicDependency;
   if (publicDependency != null) {
+    room(out, to, 11 * publicDependency.length);
     for (const item of publicDependency) {
       out[to++] = 80;
       to = writeInt32(out, to, item);
@@ -447,6 +451,7 @@ export function encodeFileDescriptorProto(message: Encodable<typeof FileDescript
   }
   const weakDependency = message.weakDependency;
   if (weakDependency != null) {
+    room(out, to, 11 * weakDependency.length);
     for (const item of weakDependency) {
       out[to++] = 88;
       to = writeInt32(out, to, item);
@@ -457,6 +462,7 @@ export function encodeFileDescriptorProto(message: Encodable<typeof FileDescript
     out[to++] = 98;
     to = writeText(out, to, syntax);
   }
+  room(out, to, 0);
   const edition = message.edition;
   if (edition != null && (edition !== 0 || Object.hasOwn(message, "edition"))) {
     out[to++] = 112;
@@ -580,6 +586,7 @@ export function encodeDescriptorProto(message: Encodable<typeof DescriptorProtoS
   if (message.$typeName !== "google.protobuf.DescriptorProto") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -730,6 +737,7 @@ export function encodeDescriptorProto_ExtensionRange(message: Encodable<typeof D
   if (message.$typeName !== "google.protobuf.DescriptorProto.ExtensionRange") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const start = message.start;
   if (start != null && (start !== 0 || Object.hasOwn(message, "start"))) {
@@ -784,6 +792,7 @@ export function encodeDescriptorProto_ReservedRange(message: Encodable<typeof De
   if (message.$typeName !== "google.protobuf.DescriptorProto.ReservedRange") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const start = message.start;
   if (start != null && (start !== 0 || Object.hasOwn(message, "start"))) {
@@ -837,6 +846,7 @@ export function encodeExtensionRangeOptions(message: Encodable<typeof ExtensionR
   if (message.$typeName !== "google.protobuf.ExtensionRangeOptions") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const declaration = message.declaration;
   if (declaration != null) {
@@ -912,6 +922,7 @@ export function encodeExtensionRangeOptions_Declaration(message: Encodable<typeo
   if (message.$typeName !== "google.protobuf.ExtensionRangeOptions.Declaration") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const number$ = message.number;
   if (number$ != null && (number$ !== 0 || Object.hasOwn(message, "number"))) {
@@ -985,6 +996,7 @@ export function encodeFieldDescriptorProto(message: Encodable<typeof FieldDescri
   if (message.$typeName !== "google.protobuf.FieldDescriptorProto") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1113,6 +1125,7 @@ export function encodeOneofDescriptorProto(message: Encodable<typeof OneofDescri
   if (message.$typeName !== "google.protobuf.OneofDescriptorProto") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1166,6 +1179,7 @@ export function encodeEnumDescriptorProto(message: Encodable<typeof EnumDescript
   if (message.$typeName !== "google.protobuf.EnumDescriptorProto") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1258,6 +1272,7 @@ export function encodeEnumDescriptorProto_EnumReservedRange(message: Encodable<t
   if (message.$typeName !== "google.protobuf.EnumDescriptorProto.EnumReservedRange") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const start = message.start;
   if (start != null && (start !== 0 || Object.hasOwn(message, "start"))) {
@@ -1307,6 +1322,7 @@ export function encodeEnumValueDescriptorProto(message: Encodable<typeof EnumVal
   if (message.$typeName !== "google.protobuf.EnumValueDescriptorProto") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1366,6 +1382,7 @@ export function encodeServiceDescriptorProto(message: Encodable<typeof ServiceDe
   if (message.$typeName !== "google.protobuf.ServiceDescriptorProto") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1428,6 +1445,7 @@ export function encodeMethodDescriptorProto(message: Encodable<typeof MethodDesc
   if (message.$typeName !== "google.protobuf.MethodDescriptorProto") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {
@@ -1511,6 +1529,7 @@ export function encodeFileOptions(message: Encodable<typeof FileOptionsSchema>, 
   if (message.$typeName !== "google.protobuf.FileOptions") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const javaPackage = message.javaPackage;
   if (javaPackage != null && (javaPackage !== "" || Object.hasOwn(message, "javaPackage"))) {
@@ -1579,6 +1598,7 @@ export function encodeFileOptions(message: Encodable<typeof FileOptionsSchema>, 
     out[to++] = 1;
     to = writeBool(out, to, ccEnableArenas);
   }
+  room(out, to, 0);
   const objcClassPrefix = message.objcClassPrefix;
   if (objcClassPrefix != null && (objcClassPrefix !== "" || Object.hasOwn(message, "objcClassPrefix"))) {
     out[to++] = 162;
@@ -1738,6 +1758,7 @@ export function encodeMessageOptions(message: Encodable<typeof MessageOptionsSch
   if (message.$typeName !== "google.protobuf.MessageOptions") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const messageSetWireFormat = message.messageSetWireFormat;
   if (messageSetWireFormat != null && (messageSetWireFormat !== false || Object.hasOwn(message, "messageSetWireFormat"))) {
@@ -1841,6 +1862,7 @@ export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>
   if (message.$typeName !== "google.protobuf.FieldOptions") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const ctype = message.ctype;
   if (ctype != null && (ctype !== 0 || Object.hasOwn(message, "ctype"))) {
@@ -1891,6 +1913,7 @@ export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>
   }
   const targets = message.targets;
   if (targets != null) {
+    room(out, to, 12 * targets.length);
     for (const item of targets) {
       out[to++] = 152;
       out[to++] = 1;
@@ -1911,6 +1934,7 @@ export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>
     out[to++] = 1;
     to = endMessage(out, to, encodeFeatureSet(features, out, to + 1));
   }
+  room(out, to, 0);
   const featureSupport = message.featureSupport;
   if (featureSupport != null) {
     out[to++] = 178;
@@ -2015,6 +2039,7 @@ export function encodeFieldOptions_EditionDefault(message: Encodable<typeof Fiel
   if (message.$typeName !== "google.protobuf.FieldOptions.EditionDefault") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && (value !== "" || Object.hasOwn(message, "value"))) {
@@ -2064,6 +2089,7 @@ export function encodeFieldOptions_FeatureSupport(message: Encodable<typeof Fiel
   if (message.$typeName !== "google.protobuf.FieldOptions.FeatureSupport") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const editionIntroduced = message.editionIntroduced;
   if (editionIntroduced != null && (editionIntroduced !== 0 || Object.hasOwn(message, "editionIntroduced"))) {
@@ -2148,6 +2174,7 @@ export function encodeOneofOptions(message: Encodable<typeof OneofOptionsSchema>
   if (message.$typeName !== "google.protobuf.OneofOptions") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const features = message.features;
   if (features != null) {
@@ -2205,6 +2232,7 @@ export function encodeEnumOptions(message: Encodable<typeof EnumOptionsSchema>, 
   if (message.$typeName !== "google.protobuf.EnumOptions") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const allowAlias = message.allowAlias;
   if (allowAlias != null && (allowAlias !== false || Object.hasOwn(message, "allowAlias"))) {
@@ -2288,6 +2316,7 @@ export function encodeEnumValueOptions(message: Encodable<typeof EnumValueOption
   if (message.$typeName !== "google.protobuf.EnumValueOptions") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const deprecated = message.deprecated;
   if (deprecated != null && (deprecated !== false || Object.hasOwn(message, "deprecated"))) {
@@ -2369,6 +2398,7 @@ export function encodeServiceOptions(message: Encodable<typeof ServiceOptionsSch
   if (message.$typeName !== "google.protobuf.ServiceOptions") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const deprecated = message.deprecated;
   if (deprecated != null && (deprecated !== false || Object.hasOwn(message, "deprecated"))) {
@@ -2436,6 +2466,7 @@ export function encodeMethodOptions(message: Encodable<typeof MethodOptionsSchem
   if (message.$typeName !== "google.protobuf.MethodOptions") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const deprecated = message.deprecated;
   if (deprecated != null && (deprecated !== false || Object.hasOwn(message, "deprecated"))) {
@@ -2513,6 +2544,7 @@ export function encodeUninterpretedOption(message: Encodable<typeof Uninterprete
   if (message.$typeName !== "google.protobuf.UninterpretedOption") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null) {
@@ -2604,6 +2636,7 @@ export function encodeUninterpretedOption_NamePart(message: Encodable<typeof Uni
   if (message.$typeName !== "google.protobuf.UninterpretedOption.NamePart") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const namePart = message.namePart;
   if (!(namePart != null && (namePart !== "" || Object.hasOwn(message, "namePart")))) throw unset();
@@ -2648,6 +2681,7 @@ export function encodeFeatureSet(message: Encodable<typeof FeatureSetSchema>, ou
   if (message.$typeName !== "google.protobuf.FeatureSet") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const fieldPresence = message.fieldPresence;
   if (fieldPresence != null && (fieldPresence !== 0 || Object.hasOwn(message, "fieldPresence"))) {
@@ -2832,6 +2866,7 @@ export function encodeFeatureSetDefaults(message: Encodable<typeof FeatureSetDef
   if (message.$typeName !== "google.protobuf.FeatureSetDefaults") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const defaults = message.defaults;
   if (defaults != null) {
@@ -2902,6 +2937,7 @@ export function encodeFeatureSetDefaults_FeatureSetEditionDefault(message: Encod
   if (message.$typeName !== "google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const edition = message.edition;
   if (edition != null && (edition !== 0 || Object.hasOwn(message, "edition"))) {
@@ -2962,6 +2998,7 @@ export function encodeSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSch
   if (message.$typeName !== "google.protobuf.SourceCodeInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const location = message.location;
   if (location != null) {
@@ -3010,9 +3047,11 @@ export function encodeSourceCodeInfo_Location(message: Encodable<typeof SourceCo
   if (message.$typeName !== "google.protobuf.SourceCodeInfo.Location") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const path = message.path;
   if (path != null && path.length > 0) {
+    room(out, to, boundVarints(path, 10));
     out[to++] = 10;
     const reserved = varintBytes(path.length);
     let end = to + reserved;
@@ -3021,6 +3060,7 @@ export function encodeSourceCodeInfo_Location(message: Encodable<typeof SourceCo
   }
   const span = message.span;
   if (span != null && span.length > 0) {
+    room(out, to, boundVarints(span, 10));
     out[to++] = 18;
     const reserved = varintBytes(span.length);
     let end = to + reserved;
@@ -3106,6 +3146,7 @@ export function encodeGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeI
   if (message.$typeName !== "google.protobuf.GeneratedCodeInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const annotation = message.annotation;
   if (annotation != null) {
@@ -3152,9 +3193,11 @@ export function encodeGeneratedCodeInfo_Annotation(message: Encodable<typeof Gen
   if (message.$typeName !== "google.protobuf.GeneratedCodeInfo.Annotation") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const path = message.path;
   if (path != null && path.length > 0) {
+    room(out, to, boundVarints(path, 10));
     out[to++] = 10;
     const reserved = varintBytes(path.length);
     let end = to + reserved;

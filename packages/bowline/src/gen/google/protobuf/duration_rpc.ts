@@ -9,6 +9,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeInt32,
   writeInt64,
   writeUnknown,
@@ -30,6 +31,7 @@ export function encodeDuration(message: Encodable<typeof DurationSchema>, out: B
   if (message.$typeName !== "google.protobuf.Duration") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const seconds = message.seconds;
   if (seconds != null && seconds !== 0n) {

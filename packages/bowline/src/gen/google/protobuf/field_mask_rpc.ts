@@ -10,6 +10,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeText,
   writeUnknown,
 } from "bowline/codegen";
@@ -30,6 +31,7 @@ export function encodeFieldMask(message: Encodable<typeof FieldMaskSchema>, out:
   if (message.$typeName !== "google.protobuf.FieldMask") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const paths = message.paths;
   if (paths != null) {

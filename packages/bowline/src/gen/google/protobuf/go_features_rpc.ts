@@ -15,6 +15,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeInt32,
   writeUnknown,
@@ -42,6 +43,7 @@ export function encodeGoFeatures(message: Encodable<typeof GoFeaturesSchema>, ou
   if (message.$typeName !== "pb.GoFeatures") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const legacyUnmarshalJsonEnum = message.legacyUnmarshalJsonEnum;
   if (legacyUnmarshalJsonEnum != null && (legacyUnmarshalJsonEnum !== false || Object.hasOwn(message, "legacyUnmarshalJsonEnum"))) {

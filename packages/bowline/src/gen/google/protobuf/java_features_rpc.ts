@@ -15,6 +15,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeInt32,
   writeUnknown,
@@ -42,6 +43,7 @@ export function encodeJavaFeatures(message: Encodable<typeof JavaFeaturesSchema>
   if (message.$typeName !== "pb.JavaFeatures") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const legacyClosedEnum = message.legacyClosedEnum;
   if (legacyClosedEnum != null && (legacyClosedEnum !== false || Object.hasOwn(message, "legacyClosedEnum"))) {

@@ -10,6 +10,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeText,
   writeUnknown,
 } from "bowline/codegen";
@@ -30,6 +31,7 @@ export function encodeSourceContext(message: Encodable<typeof SourceContextSchem
   if (message.$typeName !== "google.protobuf.SourceContext") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const fileName = message.fileName;
   if (fileName != null && fileName !== "") {

@@ -20,6 +20,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeDouble,
   writeInt32,
@@ -58,6 +59,7 @@ export function encodeStruct(message: Encodable<typeof StructSchema>, out: Buffe
   if (message.$typeName !== "google.protobuf.Struct") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const fields = message.fields;
   if (fields != null) {
@@ -121,6 +123,7 @@ export function encodeValue(message: Encodable<typeof ValueSchema>, out: Buffer,
   if (message.$typeName !== "google.protobuf.Value") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const kind = message.kind;
   switch (kind?.case) {
@@ -203,6 +206,7 @@ export function encodeListValue(message: Encodable<typeof ListValueSchema>, out:
   if (message.$typeName !== "google.protobuf.ListValue") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const values = message.values;
   if (values != null) {

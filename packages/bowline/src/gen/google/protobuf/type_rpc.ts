@@ -23,6 +23,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeInt32,
   writeText,
@@ -78,6 +79,7 @@ export function encodeType(message: Encodable<typeof TypeSchema>, out: Buffer, a
   if (message.$typeName !== "google.protobuf.Type") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -180,6 +182,7 @@ export function encodeField(message: Encodable<typeof FieldSchema>, out: Buffer,
   if (message.$typeName !== "google.protobuf.Field") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const kind = message.kind;
   if (kind != null && kind !== 0) {
@@ -332,6 +335,7 @@ export function encodeEnum(message: Encodable<typeof EnumSchema>, out: Buffer, a
   if (message.$typeName !== "google.protobuf.Enum") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -423,6 +427,7 @@ export function encodeEnumValue(message: Encodable<typeof EnumValueSchema>, out:
   if (message.$typeName !== "google.protobuf.EnumValue") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -484,6 +489,7 @@ export function encodeOption(message: Encodable<typeof OptionSchema>, out: Buffe
   if (message.$typeName !== "google.protobuf.Option") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {

@@ -30,6 +30,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeBool,
   writeBytes,
   writeDouble,
@@ -106,6 +107,7 @@ export function encodeDoubleValue(message: Encodable<typeof DoubleValueSchema>, 
   if (message.$typeName !== "google.protobuf.DoubleValue") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && !Object.is(value, 0)) {
@@ -144,6 +146,7 @@ export function encodeFloatValue(message: Encodable<typeof FloatValueSchema>, ou
   if (message.$typeName !== "google.protobuf.FloatValue") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && !Object.is(value, 0)) {
@@ -182,6 +185,7 @@ export function encodeInt64Value(message: Encodable<typeof Int64ValueSchema>, ou
   if (message.$typeName !== "google.protobuf.Int64Value") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && value !== 0n) {
@@ -220,6 +224,7 @@ export function encodeUInt64Value(message: Encodable<typeof UInt64ValueSchema>, 
   if (message.$typeName !== "google.protobuf.UInt64Value") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && value !== 0n) {
@@ -258,6 +263,7 @@ export function encodeInt32Value(message: Encodable<typeof Int32ValueSchema>, ou
   if (message.$typeName !== "google.protobuf.Int32Value") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && value !== 0) {
@@ -296,6 +302,7 @@ export function encodeUInt32Value(message: Encodable<typeof UInt32ValueSchema>, 
   if (message.$typeName !== "google.protobuf.UInt32Value") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && value !== 0) {
@@ -334,6 +341,7 @@ export function encodeBoolValue(message: Encodable<typeof BoolValueSchema>, out:
   if (message.$typeName !== "google.protobuf.BoolValue") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && value !== false) {
@@ -372,6 +380,7 @@ export function encodeStringValue(message: Encodable<typeof StringValueSchema>, 
   if (message.$typeName !== "google.protobuf.StringValue") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && value !== "") {
@@ -410,6 +419,7 @@ export function encodeBytesValue(message: Encodable<typeof BytesValueSchema>, ou
   if (message.$typeName !== "google.protobuf.BytesValue") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const value = message.value;
   if (value != null && value.length > 0) {

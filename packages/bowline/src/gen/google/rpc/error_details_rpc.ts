@@ -13,6 +13,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   writeInt64,
   writeText,
   writeUnknown,
@@ -146,6 +147,7 @@ export function encodeErrorInfo(message: Encodable<typeof ErrorInfoSchema>, out:
   if (message.$typeName !== "google.rpc.ErrorInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const reason = message.reason;
   if (reason != null && reason !== "") {
@@ -221,6 +223,7 @@ export function encodeRetryInfo(message: Encodable<typeof RetryInfoSchema>, out:
   if (message.$typeName !== "google.rpc.RetryInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const retryDelay = message.retryDelay;
   if (retryDelay != null) {
@@ -260,6 +263,7 @@ export function encodeDebugInfo(message: Encodable<typeof DebugInfoSchema>, out:
   if (message.$typeName !== "google.rpc.DebugInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const stackEntries = message.stackEntries;
   if (stackEntries != null) {
@@ -312,6 +316,7 @@ export function encodeQuotaFailure(message: Encodable<typeof QuotaFailureSchema>
   if (message.$typeName !== "google.rpc.QuotaFailure") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const violations = message.violations;
   if (violations != null) {
@@ -355,6 +360,7 @@ export function encodeQuotaFailure_Violation(message: Encodable<typeof QuotaFail
   if (message.$typeName !== "google.rpc.QuotaFailure.Violation") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const subject = message.subject;
   if (subject != null && subject !== "") {
@@ -495,6 +501,7 @@ export function encodePreconditionFailure(message: Encodable<typeof Precondition
   if (message.$typeName !== "google.rpc.PreconditionFailure") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const violations = message.violations;
   if (violations != null) {
@@ -535,6 +542,7 @@ export function encodePreconditionFailure_Violation(message: Encodable<typeof Pr
   if (message.$typeName !== "google.rpc.PreconditionFailure.Violation") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const type$ = message.type;
   if (type$ != null && type$ !== "") {
@@ -599,6 +607,7 @@ export function encodeBadRequest(message: Encodable<typeof BadRequestSchema>, ou
   if (message.$typeName !== "google.rpc.BadRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const fieldViolations = message.fieldViolations;
   if (fieldViolations != null) {
@@ -642,6 +651,7 @@ export function encodeBadRequest_FieldViolation(message: Encodable<typeof BadReq
   if (message.$typeName !== "google.rpc.BadRequest.FieldViolation") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const field = message.field;
   if (field != null && field !== "") {
@@ -713,6 +723,7 @@ export function encodeRequestInfo(message: Encodable<typeof RequestInfoSchema>, 
   if (message.$typeName !== "google.rpc.RequestInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const requestId = message.requestId;
   if (requestId != null && requestId !== "") {
@@ -760,6 +771,7 @@ export function encodeResourceInfo(message: Encodable<typeof ResourceInfoSchema>
   if (message.$typeName !== "google.rpc.ResourceInfo") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const resourceType = message.resourceType;
   if (resourceType != null && resourceType !== "") {
@@ -834,6 +846,7 @@ export function encodeHelp(message: Encodable<typeof HelpSchema>, out: Buffer, a
   if (message.$typeName !== "google.rpc.Help") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const links = message.links;
   if (links != null) {
@@ -874,6 +887,7 @@ export function encodeHelp_Link(message: Encodable<typeof Help_LinkSchema>, out:
   if (message.$typeName !== "google.rpc.Help.Link") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const description = message.description;
   if (description != null && description !== "") {
@@ -921,6 +935,7 @@ export function encodeLocalizedMessage(message: Encodable<typeof LocalizedMessag
   if (message.$typeName !== "google.rpc.LocalizedMessage") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const locale = message.locale;
   if (locale != null && locale !== "") {

@@ -86,7 +86,18 @@ class DecodePrinter {
       return place === member.localName ? place : `${member.localName}: ${place}`;
     });
     const taken = wrapped("if (into !== undefined) ({ ", [...again, "$unknown: unknown"], " } = into);");
-    return [...locals, `let unknown: ${unknown};`, ...taken];
+    return [...locals, `let unknown: ${unknown};`, ...taken, ...this.#inherited()];
+  }
+
+  /** Of members whose names every object has (`hasOwnProperty`), what `into` does not have itself was taken from its prototype. */
+  #inherited(): string[] {
+    const odd = this.#message.members.filter((member) => {
+      return OBJECT_MEMBERS.has(member.localName) && this.#startOf(member) === undefined;
+    });
+    return odd.map((member) => {
+      const isForeign = `into !== undefined && !Object.hasOwn(into, ${JSON.stringify(member.localName)})`;
+      return `if (${isForeign}) ${this.#place(member)} = undefined;`;
+    });
   }
 
   #blankDeclarations(): string[] {

@@ -8,6 +8,7 @@ import {
   isRequired,
   memberValue,
   shownDefault,
+  tagBytes,
   tagOf,
   zeroOf,
 } from "./field-code.ts";
@@ -31,6 +32,9 @@ export function encodeFunction(scope: CodecScope, message: DescMessage, names: C
   ];
 }
 
+/** Twelve numbers with their tags, 15 bytes each at most, fit into the margin beside a tag and a length. */
+const MARGIN_FIELDS = 12;
+
 /** Fields in order of their numbers; members of a oneof that follow each other make one switch. */
 type Step = DescField | readonly DescField[];
 
@@ -50,8 +54,12 @@ class EncodePrinter {
     const unknown = `${runtime(this.#scope, "writeUnknown")}(message.$unknown, out, `;
     const steps = this.#steps();
     if (steps.length === 0) return [`return message.$unknown === undefined ? at : ${unknown}at);`];
-    const lines = steps.flatMap((step) => (Array.isArray(step) ? this.#chosen(step) : this.#field(step as DescField)));
-    return ["let to = at;", ...lines, `return message.$unknown === undefined ? to : ${unknown}to);`];
+    const room = `${runtime(this.#scope, "room")}(out, `;
+    const lines = steps.flatMap((step, i) => {
+      const printed = Array.isArray(step) ? this.#chosen(step) : this.#field(step as DescField);
+      return i > 0 && i % MARGIN_FIELDS === 0 ? [`${room}to, 0);`, ...printed] : printed;
+    });
+    return [`${room}at, 0);`, "let to = at;", ...lines, `return message.$unknown === undefined ? to : ${unknown}to);`];
   }
 
   #steps(): Step[] {
@@ -112,13 +120,16 @@ class EncodePrinter {
   #list(field: DescField & { fieldKind: "list" }, local: string): string[] {
     if (field.listKind === "message" || !field.packed) {
       const body = writeValue(this.#scope, field, "item");
-      return [`if (${local} != null) {`, `  for (const item of ${local}) {`, ...indented(indented(body)), "  }", "}"];
+      const ahead = field.listKind === "message" ? [] : this.#roomFor(field, local);
+      const loop = [`for (const item of ${local}) {`, ...indented(body), "}"];
+      return [`if (${local} != null) {`, ...indented([...ahead, ...loop]), "}"];
     }
     const { write, maxBytes, wireType } = scalarCode(field.scalar);
     const length = wireType === 0 || maxBytes === 1 ? `${local}.length` : `${maxBytes} * ${local}.length`;
     return [
       `if (${local} != null && ${local}.length > 0) {`,
       ...indented([
+        ...this.#roomFor(field, local),
         ...writeTag(this.#scope, tagOf(field, 2)),
         `const reserved = ${runtime(this.#scope, "varintBytes")}(${length});`,
         "let end = to + reserved;",
@@ -127,6 +138,18 @@ class EncodePrinter {
       ]),
       "}",
     ];
+  }
+
+  /** The check for a list's elements, as large as their part of the bound; text and bytes check each by itself. */
+  #roomFor(field: DescField & { fieldKind: "list" }, local: string): string[] {
+    const { maxBytes, wireType } = scalarCode(field.scalar);
+    if (maxBytes === 0) return [];
+    const room = runtime(this.#scope, "room");
+    if (field.packed && wireType === 0 && maxBytes > 1) {
+      return [`${room}(out, to, ${runtime(this.#scope, "boundVarints")}(${local}, ${maxBytes}));`];
+    }
+    const bytes = field.packed ? maxBytes : tagBytes(tagOf(field, wireType)) + maxBytes;
+    return [`${room}(out, to, ${bytes === 1 ? "" : `${bytes} * `}${local}.length);`];
   }
 
   #map(field: DescField & { fieldKind: "map" }, local: string): string[] {

@@ -21,6 +21,7 @@ export function writeValue(scope: CodecScope, field: DescField, value: string): 
       ...writeTag(scope, tagOf(field, 3)),
       `to = ${encodeCall(scope, field, value, "to")};`,
       ...writeTag(scope, tagOf(field, 4)),
+      `${runtime(scope, "room")}(out, to, 0);`,
     ];
   }
   return [...writeTag(scope, tagOf(field, 2)), `to = ${writeSized(scope, field, value, "to")};`];
@@ -120,6 +121,7 @@ export const RUNTIME_NAMES: readonly string[] = [
   "messageCodec",
   "putEntry",
   "refuseOther",
+  "room",
   "takeKeys",
   "unset",
   "varintBytes",

@@ -16,6 +16,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   writeInt32,
@@ -316,6 +317,7 @@ export function encodeProduct(message: Encodable<typeof ProductSchema>, out: Buf
   if (message.$typeName !== "shop.inventory.v1.Product") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const sku = message.sku;
   if (sku != null && sku !== "") {
@@ -407,6 +409,7 @@ export function encodeListProductsRequest(message: Encodable<typeof ListProducts
   if (message.$typeName !== "shop.inventory.v1.ListProductsRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const category = message.category;
   if (category != null && category !== 0) {
@@ -450,6 +453,7 @@ export function encodeListProductsResponse(message: Encodable<typeof ListProduct
   if (message.$typeName !== "shop.inventory.v1.ListProductsResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const products = message.products;
   if (products != null) {
@@ -518,6 +522,7 @@ export function encodeReserveRequest(message: Encodable<typeof ReserveRequestSch
   if (message.$typeName !== "shop.inventory.v1.ReserveRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const reservationId = message.reservationId;
   if (reservationId != null && reservationId !== "") {
@@ -567,6 +572,7 @@ export function encodeReserveRequest_Line(message: Encodable<typeof ReserveReque
   if (message.$typeName !== "shop.inventory.v1.ReserveRequest.Line") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const sku = message.sku;
   if (sku != null && sku !== "") {
@@ -621,6 +627,7 @@ export function encodeReservation(message: Encodable<typeof ReservationSchema>, 
   if (message.$typeName !== "shop.inventory.v1.Reservation") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const id = message.id;
   if (id != null && id !== "") {
@@ -702,6 +709,7 @@ export function encodeReservation_Line(message: Encodable<typeof Reservation_Lin
   if (message.$typeName !== "shop.inventory.v1.Reservation.Line") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const sku = message.sku;
   if (sku != null && sku !== "") {
@@ -759,6 +767,7 @@ export function encodeCommitRequest(message: Encodable<typeof CommitRequestSchem
   if (message.$typeName !== "shop.inventory.v1.CommitRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const reservationId = message.reservationId;
   if (reservationId != null && reservationId !== "") {
@@ -797,6 +806,7 @@ export function encodeReleaseRequest(message: Encodable<typeof ReleaseRequestSch
   if (message.$typeName !== "shop.inventory.v1.ReleaseRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const reservationId = message.reservationId;
   if (reservationId != null && reservationId !== "") {
@@ -835,6 +845,7 @@ export function encodeRequestRestockRequest(message: Encodable<typeof RequestRes
   if (message.$typeName !== "shop.inventory.v1.RequestRestockRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const sku = message.sku;
   if (sku != null && sku !== "") {
@@ -882,6 +893,7 @@ export function encodeRequestRestockResponse(message: Encodable<typeof RequestRe
   if (message.$typeName !== "shop.inventory.v1.RequestRestockResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const sku = message.sku;
   if (sku != null && sku !== "") {
@@ -933,6 +945,7 @@ export function encodeWatchStockRequest(message: Encodable<typeof WatchStockRequ
   if (message.$typeName !== "shop.inventory.v1.WatchStockRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const action = message.action;
   switch (action?.case) {
@@ -987,6 +1000,7 @@ export function encodeWatchStockRequest_Skus(message: Encodable<typeof WatchStoc
   if (message.$typeName !== "shop.inventory.v1.WatchStockRequest.Skus") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const skus = message.skus;
   if (skus != null) {
@@ -1030,6 +1044,7 @@ export function encodeStockChange(message: Encodable<typeof StockChangeSchema>, 
   if (message.$typeName !== "shop.inventory.v1.StockChange") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const sku = message.sku;
   if (sku != null && sku !== "") {

@@ -9,6 +9,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeInt32,
   writeInt64,
   writeText,
@@ -32,6 +33,7 @@ export function encodeMoney(message: Encodable<typeof MoneySchema>, out: Buffer,
   if (message.$typeName !== "shop.money.v1.Money") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const currency = message.currency;
   if (currency != null && currency !== "") {

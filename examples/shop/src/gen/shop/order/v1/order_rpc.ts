@@ -16,6 +16,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   writeInt32,
@@ -173,6 +174,7 @@ export function encodePlaceOrderRequest(message: Encodable<typeof PlaceOrderRequ
   if (message.$typeName !== "shop.order.v1.PlaceOrderRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const idempotencyKey = message.idempotencyKey;
   if (idempotencyKey != null && idempotencyKey !== "") {
@@ -274,6 +276,7 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   if (message.$typeName !== "shop.order.v1.Order") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const id = message.id;
   if (id != null && id !== "") {
@@ -413,6 +416,7 @@ export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestS
   if (message.$typeName !== "shop.order.v1.GetOrderRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const orderId = message.orderId;
   if (orderId != null && orderId !== "") {
@@ -451,6 +455,7 @@ export function encodeWatchOrderRequest(message: Encodable<typeof WatchOrderRequ
   if (message.$typeName !== "shop.order.v1.WatchOrderRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const orderId = message.orderId;
   if (orderId != null && orderId !== "") {
@@ -492,6 +497,7 @@ export function encodeOrderUpdate(message: Encodable<typeof OrderUpdateSchema>, 
   if (message.$typeName !== "shop.order.v1.OrderUpdate") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const orderId = message.orderId;
   if (orderId != null && orderId !== "") {

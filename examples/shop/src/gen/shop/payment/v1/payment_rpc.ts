@@ -13,6 +13,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   writeInt32,
@@ -155,6 +156,7 @@ export function encodePaymentMethod(message: Encodable<typeof PaymentMethodSchem
   if (message.$typeName !== "shop.payment.v1.PaymentMethod") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const method = message.method;
   switch (method?.case) {
@@ -206,6 +208,7 @@ export function encodeCard(message: Encodable<typeof CardSchema>, out: Buffer, a
   if (message.$typeName !== "shop.payment.v1.Card") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const number$ = message.number;
   if (number$ != null && number$ !== "") {
@@ -262,6 +265,7 @@ export function encodeWallet(message: Encodable<typeof WalletSchema>, out: Buffe
   if (message.$typeName !== "shop.payment.v1.Wallet") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const walletId = message.walletId;
   if (walletId != null && walletId !== "") {
@@ -305,6 +309,7 @@ export function encodeAuthorizeRequest(message: Encodable<typeof AuthorizeReques
   if (message.$typeName !== "shop.payment.v1.AuthorizeRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const idempotencyKey = message.idempotencyKey;
   if (idempotencyKey != null && idempotencyKey !== "") {
@@ -368,6 +373,7 @@ export function encodeAuthorization(message: Encodable<typeof AuthorizationSchem
   if (message.$typeName !== "shop.payment.v1.Authorization") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const id = message.id;
   if (id != null && id !== "") {
@@ -444,6 +450,7 @@ export function encodeVoidRequest(message: Encodable<typeof VoidRequestSchema>, 
   if (message.$typeName !== "shop.payment.v1.VoidRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const idempotencyKey = message.idempotencyKey;
   if (idempotencyKey != null && idempotencyKey !== "") {

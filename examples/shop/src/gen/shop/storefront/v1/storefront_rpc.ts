@@ -15,6 +15,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   writeInt32,
@@ -242,6 +243,7 @@ export function encodeBrowseRequest(message: Encodable<typeof BrowseRequestSchem
   if (message.$typeName !== "shop.storefront.v1.BrowseRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const userId = message.userId;
   if (userId != null && userId !== 0n) {
@@ -292,6 +294,7 @@ export function encodeBrowseResponse(message: Encodable<typeof BrowseResponseSch
   if (message.$typeName !== "shop.storefront.v1.BrowseResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const greeting = message.greeting;
   if (greeting != null && greeting !== "") {
@@ -344,6 +347,7 @@ export function encodeBrowseResponse_Offer(message: Encodable<typeof BrowseRespo
   if (message.$typeName !== "shop.storefront.v1.BrowseResponse.Offer") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const product = message.product;
   if (product != null) {
@@ -397,6 +401,7 @@ export function encodeCheckoutRequest(message: Encodable<typeof CheckoutRequestS
   if (message.$typeName !== "shop.storefront.v1.CheckoutRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const idempotencyKey = message.idempotencyKey;
   if (idempotencyKey != null && idempotencyKey !== "") {
@@ -494,6 +499,7 @@ export function encodeRequestRestockRequest(message: Encodable<typeof RequestRes
   if (message.$typeName !== "shop.storefront.v1.RequestRestockRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const userId = message.userId;
   if (userId != null && userId !== 0n) {

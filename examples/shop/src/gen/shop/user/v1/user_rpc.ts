@@ -15,6 +15,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   writeBool,
@@ -133,6 +134,7 @@ export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, a
   if (message.$typeName !== "shop.user.v1.User") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const id = message.id;
   if (id != null && id !== 0n) {
@@ -246,6 +248,7 @@ export function encodeAddress(message: Encodable<typeof AddressSchema>, out: Buf
   if (message.$typeName !== "shop.user.v1.Address") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const street = message.street;
   if (street != null && street !== "") {
@@ -311,6 +314,7 @@ export function encodeGetUserRequest(message: Encodable<typeof GetUserRequestSch
   if (message.$typeName !== "shop.user.v1.GetUserRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const id = message.id;
   if (id != null && id !== 0n) {
@@ -352,6 +356,7 @@ export function encodeSaveAddressRequest(message: Encodable<typeof SaveAddressRe
   if (message.$typeName !== "shop.user.v1.SaveAddressRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const userId = message.userId;
   if (userId != null && userId !== 0n) {

@@ -22,6 +22,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeInt32,
   writeText,
   writeUint64,
@@ -70,6 +71,7 @@ export function encodeVersion(message: Encodable<typeof VersionSchema>, out: Buf
   if (message.$typeName !== "google.protobuf.compiler.Version") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const major = message.major;
   if (major != null && (major !== 0 || Object.hasOwn(message, "major"))) {
@@ -139,6 +141,7 @@ export function encodeCodeGeneratorRequest(message: Encodable<typeof CodeGenerat
   if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const fileToGenerate = message.fileToGenerate;
   if (fileToGenerate != null) {
@@ -224,6 +227,7 @@ export function encodeCodeGeneratorResponse(message: Encodable<typeof CodeGenera
   if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const error = message.error;
   if (error != null && (error !== "" || Object.hasOwn(message, "error"))) {
@@ -302,6 +306,7 @@ export function encodeCodeGeneratorResponse_File(message: Encodable<typeof CodeG
   if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse.File") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && (name !== "" || Object.hasOwn(message, "name"))) {

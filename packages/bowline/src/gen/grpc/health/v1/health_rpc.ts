@@ -15,6 +15,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   writeInt32,
@@ -254,6 +255,7 @@ export function encodeHealthListResponse(message: Encodable<typeof HealthListRes
   if (message.$typeName !== "grpc.health.v1.HealthListResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const statuses = message.statuses;
   if (statuses != null) {
@@ -312,6 +314,7 @@ export function encodeHealthCheckRequest(message: Encodable<typeof HealthCheckRe
   if (message.$typeName !== "grpc.health.v1.HealthCheckRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const service = message.service;
   if (service != null && service !== "") {
@@ -350,6 +353,7 @@ export function encodeHealthCheckResponse(message: Encodable<typeof HealthCheckR
   if (message.$typeName !== "grpc.health.v1.HealthCheckResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const status = message.status;
   if (status != null && status !== 0) {

@@ -16,6 +16,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   varintBytes,
@@ -150,6 +151,7 @@ export function encodeServerReflectionRequest(message: Encodable<typeof ServerRe
   if (message.$typeName !== "grpc.reflection.v1alpha.ServerReflectionRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const host = message.host;
   if (host != null && host !== "") {
@@ -233,6 +235,7 @@ export function encodeExtensionRequest(message: Encodable<typeof ExtensionReques
   if (message.$typeName !== "grpc.reflection.v1alpha.ExtensionRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const containingType = message.containingType;
   if (containingType != null && containingType !== "") {
@@ -292,6 +295,7 @@ export function encodeServerReflectionResponse(message: Encodable<typeof ServerR
   if (message.$typeName !== "grpc.reflection.v1alpha.ServerReflectionResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const validHost = message.validHost;
   if (validHost != null && validHost !== "") {
@@ -384,6 +388,7 @@ export function encodeFileDescriptorResponse(message: Encodable<typeof FileDescr
   if (message.$typeName !== "grpc.reflection.v1alpha.FileDescriptorResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const fileDescriptorProto = message.fileDescriptorProto;
   if (fileDescriptorProto != null) {
@@ -430,6 +435,7 @@ export function encodeExtensionNumberResponse(message: Encodable<typeof Extensio
   if (message.$typeName !== "grpc.reflection.v1alpha.ExtensionNumberResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const baseTypeName = message.baseTypeName;
   if (baseTypeName != null && baseTypeName !== "") {
@@ -438,6 +444,7 @@ export function encodeExtensionNumberResponse(message: Encodable<typeof Extensio
   }
   const extensionNumber = message.extensionNumber;
   if (extensionNumber != null && extensionNumber.length > 0) {
+    room(out, to, boundVarints(extensionNumber, 10));
     out[to++] = 18;
     const reserved = varintBytes(extensionNumber.length);
     let end = to + reserved;
@@ -492,6 +499,7 @@ export function encodeListServiceResponse(message: Encodable<typeof ListServiceR
   if (message.$typeName !== "grpc.reflection.v1alpha.ListServiceResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const service = message.service;
   if (service != null) {
@@ -532,6 +540,7 @@ export function encodeServiceResponse(message: Encodable<typeof ServiceResponseS
   if (message.$typeName !== "grpc.reflection.v1alpha.ServiceResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {
@@ -570,6 +579,7 @@ export function encodeErrorResponse(message: Encodable<typeof ErrorResponseSchem
   if (message.$typeName !== "grpc.reflection.v1alpha.ErrorResponse") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const errorCode = message.errorCode;
   if (errorCode != null && errorCode !== 0) {

@@ -12,6 +12,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   writeInt64,
   writeText,
   writeUnknown,
@@ -152,6 +153,7 @@ export function encodeService(message: Encodable<typeof ServiceSchema>, out: Buf
   if (message.$typeName !== "clash.v1.Service") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const constructor$ = message.constructor$;
   if (constructor$ != null && constructor$ !== "") {
@@ -250,6 +252,7 @@ export function encodePromise(message: Encodable<typeof PromiseSchema>, out: Buf
   if (message.$typeName !== "clash.v1.Promise") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const case$ = message.case;
   switch (case$?.case) {
@@ -524,6 +527,7 @@ export function encodeMap_Entry(message: Encodable<typeof Map_EntrySchema>, out:
   if (message.$typeName !== "clash.v1.Map.Entry") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const number$ = message.number;
   if (number$ != null && number$ !== 0n) {
@@ -612,6 +616,7 @@ export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, a
   if (message.$typeName !== "clash.v1.User") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const name = message.name;
   if (name != null && name !== "") {

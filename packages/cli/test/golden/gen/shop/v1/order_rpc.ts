@@ -20,6 +20,7 @@ import {
   putEntry,
   type Reader,
   refuseOther,
+  room,
   type ServerContext,
   type Service,
   takeKeys,
@@ -224,6 +225,7 @@ export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestS
   if (message.$typeName !== "shop.v1.GetOrderRequest") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const id = message.id;
   if (id != null && id !== 0n) {
@@ -275,6 +277,7 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   if (message.$typeName !== "shop.v1.Order") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const id = message.id;
   if (id != null && id !== 0n) {
@@ -458,6 +461,7 @@ export function encodeOrder_Line(message: Encodable<typeof Order_LineSchema>, ou
   if (message.$typeName !== "shop.v1.Order.Line") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const sku = message.sku;
   if (sku != null && sku !== "") {
@@ -521,6 +525,7 @@ export function encodeOrder_Event(message: Encodable<typeof Order_EventSchema>, 
   if (message.$typeName !== "shop.v1.Order.Event") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const at$ = message.at;
   if (at$ != null) {

@@ -8,6 +8,7 @@ import {
   messageCodec,
   type Reader,
   refuseOther,
+  room,
   writeUint64,
   writeUnknown,
 } from "bowline/codegen";
@@ -29,6 +30,7 @@ export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, a
   if (message.$typeName !== "clash.other.v1.User") {
     refuseOther(message, message.$typeName);
   }
+  room(out, at, 0);
   let to = at;
   const id = message.id;
   if (id != null && id !== 0n) {
