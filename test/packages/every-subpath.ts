@@ -38,6 +38,7 @@ import {
   type ServerOptions,
   type ServerState,
   type Service,
+  sharedBytes,
   silentLogger,
   type TlsSettings,
   toBytes,
@@ -94,7 +95,7 @@ assert.ok(server.stats.some((each: MethodStats) => quantileMs(each.histogram(), 
 
 assert.equal(protobufCodec(KnotSchema).name, "proto");
 const second = { $typeName: "google.protobuf.Timestamp", seconds: 1n, nanos: 5 } as const;
-assert.deepEqual(fromBytes(TimestampCodec, toBytes(TimestampCodec, second)), second);
+assert.deepEqual(fromBytes(sharedBytes(TimestampCodec), toBytes(TimestampCodec, second)), second);
 assert.ok(fileDescriptors(file_packages_v1_knot).length > 1);
 const error = new RpcError(Code.UNAVAILABLE, "later", {
   details: [retryInfo({ delayMs: 20 }), errorInfo({}), debugInfo({})],

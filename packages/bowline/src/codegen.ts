@@ -1,11 +1,11 @@
 /** What generated code imports, and nothing else: see `bowline generate`. */
 export type { MessageInitShape as MessageInit } from "@bufbuild/protobuf";
 export type { CallOptions } from "./client/call-options.ts";
+export { blankMessage } from "./codec/blank-message.ts";
 export type { Codec } from "./codec/codec.ts";
 export { fileDescriptors } from "./codec/file-descriptors.ts";
 export { type Encodable, messageCodec } from "./codec/generated-codec.ts";
 export { protobufCodec } from "./codec/protobuf-codec.ts";
-export { blankMessage } from "./codec/wire/blank-message.ts";
 export { boundJsonObject, decodeJsonObject, encodeJsonObject } from "./codec/wire/json-object.ts";
 export { booleanKey, countKeys, entryOf, putEntry, takeKeys, wholeKey } from "./codec/wire/map-entries.ts";
 export type { Reader } from "./codec/wire/reader.ts";

@@ -6,6 +6,7 @@ export { type Client, createClient } from "./client/create-client.ts";
 export { after, before, type InterceptedCall, type Interceptor } from "./client/interceptor.ts";
 export { bytesCodec, type Codec } from "./codec/codec.ts";
 export { fromBytes, toBytes } from "./codec/message-bytes.ts";
+export { sharedBytes } from "./codec/shared-bytes.ts";
 export { HTTP2_LIMITS, type Http2Limits } from "./http2/limits.ts";
 export type { TlsSettings } from "./net/tls-files.ts";
 export { type Logger, silentLogger } from "./observe/logger.ts";

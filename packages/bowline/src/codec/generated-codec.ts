@@ -2,10 +2,11 @@ import type { DescMessage, MessageInitShape, MessageShape, UnknownField } from "
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { Codec } from "./codec.ts";
+import { encodeFault } from "./encode-fault.ts";
 import { protobufJsonCodec } from "./protobuf-json-codec.ts";
 import { decodeError, encodeError } from "./protobuf-message.ts";
-import { encodeFault } from "./wire/encode-fault.ts";
-import { DecodeBudgetError, Reader } from "./wire/reader.ts";
+import { DecodeBudgetError } from "./wire/number-reader.ts";
+import { Reader } from "./wire/reader.ts";
 import { MARGIN_BYTES, noRoom } from "./wire/room.ts";
 
 /** A message, or an object with some of its fields; a message may have unknown fields. */

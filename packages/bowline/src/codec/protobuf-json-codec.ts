@@ -17,14 +17,13 @@ import { decodeError, encodeError, messageOf } from "./protobuf-message.ts";
  * The codec of one message type in ProtoJSON (protobuf.dev/programming-guides/json), for `application/grpc+json`.
  *
  * What is encoded may be a message or just an object with some of its fields. Reading ignores unknown fields and names of enum
- * values, as the binary form and other implementations of gRPC with JSON do, so that a newer peer is understood; `isStrict` refuses
- * them. Text that is no UTF-8 or no
+ * values, as the binary form and other implementations of gRPC with JSON do, so that a newer peer is understood; text that is no UTF-8 or no
  * JSON, duplicate keys, and more than 100 levels of nesting are refused. Any and extensions hold the types of the .proto file that
  * declares the message and of all it imports. Both ways one `RpcError` INTERNAL with reason `codec` names the message type and the
  * fault.
  */
-export function protobufJsonCodec<Desc extends DescMessage>(schema: Desc, isStrict = false): Codec<MessageShape<Desc>> {
-  return new ProtobufJsonCodec(schema, isStrict);
+export function protobufJsonCodec<Desc extends DescMessage>(schema: Desc): Codec<MessageShape<Desc>> {
+  return new ProtobufJsonCodec(schema);
 }
 
 const FORMAT = " of JSON";
@@ -34,9 +33,9 @@ class ProtobufJsonCodec<Desc extends DescMessage> implements Codec<MessageShape<
   readonly #schema: Desc;
   readonly #options: JsonReadOptions & Pick<JsonWriteOptions, "registry">;
 
-  constructor(schema: Desc, isStrict: boolean) {
+  constructor(schema: Desc) {
     this.#schema = schema;
-    this.#options = { registry: typesAround(schema.file), ignoreUnknownFields: !isStrict, recursionLimit: 100 };
+    this.#options = { registry: typesAround(schema.file), ignoreUnknownFields: true, recursionLimit: 100 };
   }
 
   measure(message: MessageShape<Desc>): number {

@@ -12,7 +12,7 @@ import { ARENA_MESSAGE_BYTES, asBuffer, encodeUnmeasured, NO_ROOM, roomFor } fro
 import { MessageReader } from "./message-reader.ts";
 import type { MethodFormat } from "./server-headers.ts";
 import type { ServerRoute, ServerTransport } from "./server-transport.ts";
-import { framingError, protocolError, undecodable, unnamedEncoding } from "./wire/framing-errors.ts";
+import { framingError, protocolError, undecodable, unnamedEncoding, wrongCount } from "./wire/framing-errors.ts";
 import {
   FRAMING_OK,
   MessageAssembler,
@@ -393,9 +393,4 @@ export class ServerStream extends GrpcStream implements MessageSink {
     this.transport.malformed(this, "the body's length differs from content-length");
     return false;
   }
-}
-
-function wrongCount(what: string): RpcError {
-  const text = `the request has ${what}, the method takes one`;
-  return new RpcError(Code.UNIMPLEMENTED, text, { reason: "protocol" });
 }

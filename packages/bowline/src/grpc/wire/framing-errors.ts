@@ -30,3 +30,9 @@ export function framingError(result: FramingResult, announcedBytes: number, maxB
   if (result === FRAMING_TOO_LARGE) return tooLarge(announcedBytes, maxBytes);
   return protocolError("a message's flag is neither 0 nor 1");
 }
+
+/** The error of a request of a method that takes one message: it has none, or several (UNIMPLEMENTED, statuscodes.md). */
+export function wrongCount(what: "no message" | "more than one message"): RpcError {
+  const text = `the request has ${what}, the method takes one`;
+  return new RpcError(Code.UNIMPLEMENTED, text, { reason: "protocol" });
+}

@@ -1,5 +1,5 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { wholeKey } from "./map-entries.ts";
+import { wholeKey } from "./wire/map-entries.ts";
 import {
   notA,
   shown,
@@ -16,7 +16,7 @@ import {
   writeSint64,
   writeUint32,
   writeUint64,
-} from "./write-scalar.ts";
+} from "./wire/write-scalar.ts";
 
 /**
  * Why a message can't be encoded, with the path of the field: `lines[3].quantity: 4294967296 is no int32 (…)`. Undefined when the

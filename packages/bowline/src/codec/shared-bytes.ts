@@ -1,0 +1,25 @@
+import type { Codec } from "./codec.ts";
+
+/**
+ * The same codec without the copies of fields of type bytes: they show what the socket has read. That memory is written to again as soon as
+ * the connection reads on, so that they must be used up before the first `await` that waits for anything: in a handler, behind a
+ * call, or for each element of a stream. For services that hash, forward or store large fields at once.
+ *
+ * A codec that copies nothing, or can't do without, is returned as it is.
+ */
+export function sharedBytes<T>(codec: Codec<T>): Codec<T> {
+  const { own } = codec;
+  if (own === undefined) return codec;
+  const json = codec.as?.bind(codec);
+  const shared: Codec<T> = {
+    name: codec.name,
+    measure: (message) => codec.measure(message),
+    write: (message, target, at) => codec.write(message, target, at),
+    attempt: codec.attempt?.bind(codec),
+    read: (source, start, end) => own.call(codec, source.subarray(start, end)),
+    own: own.bind(codec),
+    whole: codec.whole?.bind(codec),
+    as: (name) => (name === codec.name ? shared : json?.(name)),
+  };
+  return shared;
+}
