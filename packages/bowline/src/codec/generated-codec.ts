@@ -6,6 +6,7 @@ import { encodeFault } from "./encode-fault.ts";
 import { protobufJsonCodec } from "./protobuf-json-codec.ts";
 import { decodeError, encodeError } from "./protobuf-message.ts";
 import { DecodeBudgetError } from "./wire/number-reader.ts";
+import { READS_ARRAYS } from "./wire/read-text.ts";
 import { Reader } from "./wire/reader.ts";
 import { MARGIN_BYTES, noRoom } from "./wire/room.ts";
 
@@ -49,7 +50,8 @@ const MAX_ATTEMPT_BYTES = 8192;
 /** One for all messages: nothing that reads calls back into what a user wrote. */
 const reader = new Reader();
 
-class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc>> {
+/** See `messageCodec`. */
+export class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc>> {
   readonly name: string = "proto";
   readonly #schema: Desc;
   readonly #bound: MessageCode<Desc>["bound"];
@@ -110,8 +112,10 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
     return this.#read(source, start, end, true);
   }
 
-  own(bytes: Buffer): MessageShape<Desc> {
-    return this.#read(bytes, 0, bytes.length, false);
+  /** Takes any Uint8Array: to make a Buffer of one costs as much as to read a small message. */
+  own(bytes: Uint8Array): MessageShape<Desc> {
+    const source = READS_ARRAYS ? (bytes as Buffer) : asBuffer(bytes);
+    return this.#read(source, 0, bytes.length, false);
   }
 
   #read(source: Buffer, start: number, end: number, isShared: boolean): MessageShape<Desc> {
@@ -129,6 +133,10 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
     const fault = encodeFault(this.#schema, message);
     return encodeError(this.#schema, "", fault === undefined ? cause : new TypeError(fault, { cause }));
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function overBudget(schema: DescMessage, bytes: number): RpcError {

@@ -9,6 +9,9 @@ const readUtf8: ReadUtf8 =
     return this.toString("utf8", start, end);
   };
 
+/** True where text is read from any Uint8Array, not from Buffers alone. */
+export const READS_ARRAYS: boolean = native.utf8Slice !== undefined;
+
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const { fromCharCode } = String;
 
