@@ -7,6 +7,7 @@ const BUDGET_PER_BYTE = 8;
 /** What a text takes besides its characters, and a bigint, about. */
 export const TEXT_BYTES = 24;
 const BIGINT_BYTES = 24;
+const MAX_VARINT_BYTES = 10;
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
@@ -16,7 +17,10 @@ const SMALL: readonly bigint[] = Array.from({ length: 256 }, (_, i) => BigInt(i)
 /** The message would take more memory than its size on the wire justifies. */
 export class DecodeBudgetError extends Error {}
 
-/** The numbers of a message, and what is counted while it is read. Positions beyond the message are for the caller to notice. */
+/**
+ * The numbers of a message, and what is counted while it is read. Nothing is read beyond the end of the whole message: loads beyond a
+ * Buffer would make V8 compile all that reads for such loads, for the life of the process (measured: decoding takes 10–15 % longer).
+ */
 export class NumberReader {
   /** Of the next byte. */
   position = 0;
@@ -42,20 +46,20 @@ export class NumberReader {
   }
 
   int32(): number {
-    const byte = this.buffer[this.position];
-    if (byte < 128) {
-      this.position++;
-      return byte;
+    const at = this.position;
+    if (at < this.limit && this.buffer[at] < 128) {
+      this.position = at + 1;
+      return this.buffer[at];
     }
     this.varint();
     return this.low | 0;
   }
 
   uint32(): number {
-    const byte = this.buffer[this.position];
-    if (byte < 128) {
-      this.position++;
-      return byte;
+    const at = this.position;
+    if (at < this.limit && this.buffer[at] < 128) {
+      this.position = at + 1;
+      return this.buffer[at];
     }
     this.varint();
     return this.low >>> 0;
@@ -67,30 +71,30 @@ export class NumberReader {
   }
 
   bool(): boolean {
-    const byte = this.buffer[this.position];
-    if (byte < 128) {
-      this.position++;
-      return byte !== 0;
+    const at = this.position;
+    if (at < this.limit && this.buffer[at] < 128) {
+      this.position = at + 1;
+      return this.buffer[at] !== 0;
     }
     this.varint();
     return (this.low | this.high) !== 0;
   }
 
   int64(): bigint {
-    const byte = this.buffer[this.position];
-    if (byte < 128) {
-      this.position++;
-      return SMALL[byte];
+    const at = this.position;
+    if (at < this.limit && this.buffer[at] < 128) {
+      this.position = at + 1;
+      return SMALL[this.buffer[at]];
     }
     this.varint();
     return this.#signed(this.low, this.high);
   }
 
   uint64(): bigint {
-    const byte = this.buffer[this.position];
-    if (byte < 128) {
-      this.position++;
-      return SMALL[byte];
+    const at = this.position;
+    if (at < this.limit && this.buffer[at] < 128) {
+      this.position = at + 1;
+      return SMALL[this.buffer[at]];
     }
     this.varint();
     return this.#unsigned(this.low, this.high);
@@ -149,6 +153,7 @@ export class NumberReader {
   protected varint(): void {
     const buffer = this.buffer;
     let at = this.position;
+    if (at + MAX_VARINT_BYTES > this.limit) this.#refuseCut(at);
     let low = 0;
     for (let shift = 0; shift < 28; shift += 7) {
       const byte = buffer[at++];
@@ -164,7 +169,15 @@ export class NumberReader {
       high |= (byte & 127) << shift;
       if (byte < 128) return this.#read(at, low, high);
     }
-    throw at > this.limit ? cutShort() : new Error("a varint has more than ten bytes");
+    throw new Error("a varint has more than ten bytes");
+  }
+
+  /** Near the end of the message: a varint that does not end within it would be read on beyond the buffer. */
+  #refuseCut(start: number): void {
+    for (let at = start; at < this.limit; at++) {
+      if (this.buffer[at] < 128) return;
+    }
+    throw cutShort();
   }
 
   #read(at: number, low: number, high: number): void {
@@ -176,6 +189,7 @@ export class NumberReader {
   #word(): number {
     const buffer = this.buffer;
     const at = this.position;
+    if (at + 4 > this.limit) throw cutShort();
     this.position = at + 4;
     return buffer[at] | (buffer[at + 1] << 8) | (buffer[at + 2] << 16) | (buffer[at + 3] << 24);
   }

@@ -44,8 +44,8 @@ export class Reader extends NumberReader {
       this.position = at + 1;
       return tag;
     }
-    const next = this.buffer[at + 1];
-    if (tag === 0 || next === 0 || next > 127 || at + 2 > this.limit) return this.#longTag();
+    const next = at + 1 < this.limit ? this.buffer[at + 1] : 0;
+    if (tag === 0 || next === 0 || next > 127) return this.#longTag();
     this.position = at + 2;
     return (tag & 127) | (next << 7);
   }
@@ -209,9 +209,11 @@ export class Reader extends NumberReader {
 
   /** Reads a length and returns the position behind what it is the length of. */
   #lengthEnd(): number {
-    let length = this.buffer[this.position];
-    if (length < 128) {
-      this.position++;
+    const at = this.position;
+    let length: number;
+    if (at < this.limit && this.buffer[at] < 128) {
+      length = this.buffer[at];
+      this.position = at + 1;
     } else {
       this.varint();
       if (this.high !== 0) throw cutShort();
