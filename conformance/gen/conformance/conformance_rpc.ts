@@ -63,14 +63,18 @@ export const JspbEncodingConfigCodec: Codec<JspbEncodingConfig> = /*@__PURE__*/ 
 
 /** The most bytes that `encodeTestStatus` writes. */
 export function boundTestStatus(message: Encodable<typeof TestStatusSchema>): number {
-  return 3 + boundText(message.name) + boundText(message.failureMessage) + boundText(message.matchedName) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    3 +
+    boundText(message.name) +
+    boundText(message.failureMessage) +
+    boundText(message.matchedName) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a conformance.TestStatus into `out` from `at` on and returns the position behind it. */
 export function encodeTestStatus(message: Encodable<typeof TestStatusSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "conformance.TestStatus") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "conformance.TestStatus") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -128,9 +132,7 @@ export function boundFailureSet(message: Encodable<typeof FailureSetSchema>): nu
 
 /** Writes a conformance.FailureSet into `out` from `at` on and returns the position behind it. */
 export function encodeFailureSet(message: Encodable<typeof FailureSetSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "conformance.FailureSet") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "conformance.FailureSet") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const test = message.test;
@@ -164,7 +166,10 @@ export function decodeFailureSet(reader: Reader, end: number, into?: FailureSet)
 
 /** The most bytes that `encodeConformanceRequest` writes. */
 export function boundConformanceRequest(message: Encodable<typeof ConformanceRequestSchema>): number {
-  let bytes = 25 + boundText(message.messageType) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    25 +
+    boundText(message.messageType) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const payload = message.payload;
   if (payload?.case === "protobufPayload") bytes += 1 + boundBytes(payload.value);
   if (payload?.case === "jsonPayload") bytes += 1 + boundText(payload.value);
@@ -177,9 +182,7 @@ export function boundConformanceRequest(message: Encodable<typeof ConformanceReq
 
 /** Writes a conformance.ConformanceRequest into `out` from `at` on and returns the position behind it. */
 export function encodeConformanceRequest(message: Encodable<typeof ConformanceRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "conformance.ConformanceRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "conformance.ConformanceRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -313,9 +316,7 @@ export function boundConformanceResponse(message: Encodable<typeof ConformanceRe
 
 /** Writes a conformance.ConformanceResponse into `out` from `at` on and returns the position behind it. */
 export function encodeConformanceResponse(message: Encodable<typeof ConformanceResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "conformance.ConformanceResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "conformance.ConformanceResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const result = message.result;
@@ -413,9 +414,7 @@ export function boundJspbEncodingConfig(message: Encodable<typeof JspbEncodingCo
 
 /** Writes a conformance.JspbEncodingConfig into `out` from `at` on and returns the position behind it. */
 export function encodeJspbEncodingConfig(message: Encodable<typeof JspbEncodingConfigSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "conformance.JspbEncodingConfig") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "conformance.JspbEncodingConfig") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const useJspbArrayAnyFormat = message.useJspbArrayAnyFormat;

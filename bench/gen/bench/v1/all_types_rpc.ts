@@ -93,7 +93,15 @@ export const AllTypesCodec: Codec<AllTypes> = /*@__PURE__*/ messageCodec(
 
 /** The most bytes that `encodeAllTypes` writes. */
 export function boundAllTypes(message: Encodable<typeof AllTypesSchema>): number {
-  let bytes = 179 + boundText(message.stringValue) + boundBytes(message.bytesValue) + boundTexts(message.strings, 2) + boundBytesList(message.byteStrings, 2) + boundText(message.optionalString) + boundBytes(message.optionalBytes) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    179 +
+    boundText(message.stringValue) +
+    boundBytes(message.bytesValue) +
+    boundTexts(message.strings, 2) +
+    boundBytesList(message.byteStrings, 2) +
+    boundText(message.optionalString) +
+    boundBytes(message.optionalBytes) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const tiny = message.tiny;
   if (tiny != null) bytes += 7 + boundTiny(tiny);
   const doubles = message.doubles;
@@ -185,9 +193,7 @@ export function boundAllTypes(message: Encodable<typeof AllTypesSchema>): number
 
 /** Writes a bench.v1.AllTypes into `out` from `at` on and returns the position behind it. */
 export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "bench.v1.AllTypes") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "bench.v1.AllTypes") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const doubleValue = message.doubleValue;

@@ -25,14 +25,18 @@ export const BlobCodec: Codec<Blob> = /*@__PURE__*/ messageCodec(
 
 /** The most bytes that `encodeBlob` writes. */
 export function boundBlob(message: Encodable<typeof BlobSchema>): number {
-  return 3 + boundText(message.name) + boundText(message.contentType) + boundBytes(message.data) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    3 +
+    boundText(message.name) +
+    boundText(message.contentType) +
+    boundBytes(message.data) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a bench.v1.Blob into `out` from `at` on and returns the position behind it. */
 export function encodeBlob(message: Encodable<typeof BlobSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "bench.v1.Blob") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "bench.v1.Blob") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;

@@ -72,7 +72,11 @@ export const OrderLineCodec: Codec<OrderLine> = /*@__PURE__*/ messageCodec(
 
 /** The most bytes that `encodeOrder` writes. */
 export function boundOrder(message: Encodable<typeof OrderSchema>): number {
-  let bytes = 37 + boundText(message.number) + boundText(message.note) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    37 +
+    boundText(message.number) +
+    boundText(message.note) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const customer = message.customer;
   if (customer != null) bytes += 6 + boundCustomer(customer);
   const shipTo = message.shipTo;
@@ -100,9 +104,7 @@ export function boundOrder(message: Encodable<typeof OrderSchema>): number {
 
 /** Writes a bench.v1.Order into `out` from `at` on and returns the position behind it. */
 export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "bench.v1.Order") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "bench.v1.Order") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
@@ -368,7 +370,11 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
 
 /** The most bytes that `encodeCustomer` writes. */
 export function boundCustomer(message: Encodable<typeof CustomerSchema>): number {
-  let bytes = 13 + boundText(message.name) + boundText(message.email) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    13 +
+    boundText(message.name) +
+    boundText(message.email) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const since = message.since;
   if (since != null) bytes += 6 + boundTimestamp(since);
   return bytes;
@@ -376,9 +382,7 @@ export function boundCustomer(message: Encodable<typeof CustomerSchema>): number
 
 /** Writes a bench.v1.Customer into `out` from `at` on and returns the position behind it. */
 export function encodeCustomer(message: Encodable<typeof CustomerSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "bench.v1.Customer") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "bench.v1.Customer") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
@@ -438,14 +442,20 @@ export function decodeCustomer(reader: Reader, end: number, into?: Customer): Cu
 
 /** The most bytes that `encodeAddress` writes. */
 export function boundAddress(message: Encodable<typeof AddressSchema>): number {
-  return 4 + boundText(message.name) + boundTexts(message.street, 1) + boundText(message.postalCode) + boundText(message.city) + boundText(message.country) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    4 +
+    boundText(message.name) +
+    boundTexts(message.street, 1) +
+    boundText(message.postalCode) +
+    boundText(message.city) +
+    boundText(message.country) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a bench.v1.Address into `out` from `at` on and returns the position behind it. */
 export function encodeAddress(message: Encodable<typeof AddressSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "bench.v1.Address") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "bench.v1.Address") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -520,9 +530,7 @@ export function boundMoney(message: Encodable<typeof MoneySchema>): number {
 
 /** Writes a bench.v1.Money into `out` from `at` on and returns the position behind it. */
 export function encodeMoney(message: Encodable<typeof MoneySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "bench.v1.Money") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "bench.v1.Money") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const currency = message.currency;
@@ -572,7 +580,11 @@ export function decodeMoney(reader: Reader, end: number, into?: Money): Money {
 
 /** The most bytes that `encodeOrderLine` writes. */
 export function boundOrderLine(message: Encodable<typeof OrderLineSchema>): number {
-  let bytes = 23 + boundText(message.sku) + boundText(message.title) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    23 +
+    boundText(message.sku) +
+    boundText(message.title) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const price = message.price;
   if (price != null) bytes += 6 + boundMoney(price);
   return bytes;
@@ -580,9 +592,7 @@ export function boundOrderLine(message: Encodable<typeof OrderLineSchema>): numb
 
 /** Writes a bench.v1.OrderLine into `out` from `at` on and returns the position behind it. */
 export function encodeOrderLine(message: Encodable<typeof OrderLineSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "bench.v1.OrderLine") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "bench.v1.OrderLine") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const sku = message.sku;

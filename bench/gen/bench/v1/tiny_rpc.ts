@@ -30,9 +30,7 @@ export function boundTiny(message: Encodable<typeof TinySchema>): number {
 
 /** Writes a bench.v1.Tiny into `out` from `at` on and returns the position behind it. */
 export function encodeTiny(message: Encodable<typeof TinySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "bench.v1.Tiny") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "bench.v1.Tiny") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const userId = message.userId;

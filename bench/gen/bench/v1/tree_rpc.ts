@@ -33,9 +33,7 @@ export function boundTree(message: Encodable<typeof TreeSchema>): number {
 
 /** Writes a bench.v1.Tree into `out` from `at` on and returns the position behind it. */
 export function encodeTree(message: Encodable<typeof TreeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "bench.v1.Tree") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "bench.v1.Tree") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;

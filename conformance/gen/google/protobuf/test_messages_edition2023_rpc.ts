@@ -99,9 +99,7 @@ export function boundComplexMessage(message: Encodable<typeof ComplexMessageSche
 
 /** Writes a protobuf_test_messages.editions.ComplexMessage into `out` from `at` on and returns the position behind it. */
 export function encodeComplexMessage(message: Encodable<typeof ComplexMessageSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.ComplexMessage") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.ComplexMessage") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const d = message.d;
@@ -133,7 +131,17 @@ export function decodeComplexMessage(reader: Reader, end: number, into?: Complex
 
 /** The most bytes that `encodeTestAllTypesEdition2023` writes. */
 export function boundTestAllTypesEdition2023(message: Encodable<typeof TestAllTypesEdition2023Schema>): number {
-  let bytes = 142 + boundText(message.optionalString) + boundBytes(message.optionalBytes) + boundText(message.optionalStringPiece) + boundText(message.optionalCord) + boundTexts(message.repeatedString, 2) + boundBytesList(message.repeatedBytes, 2) + boundTexts(message.repeatedStringPiece, 2) + boundTexts(message.repeatedCord, 2) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    142 +
+    boundText(message.optionalString) +
+    boundBytes(message.optionalBytes) +
+    boundText(message.optionalStringPiece) +
+    boundText(message.optionalCord) +
+    boundTexts(message.repeatedString, 2) +
+    boundBytesList(message.repeatedBytes, 2) +
+    boundTexts(message.repeatedStringPiece, 2) +
+    boundTexts(message.repeatedCord, 2) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const optionalNestedMessage = message.optionalNestedMessage;
   if (optionalNestedMessage != null) bytes += 7 + boundTestAllTypesEdition2023_NestedMessage(optionalNestedMessage);
   const optionalForeignMessage = message.optionalForeignMessage;
@@ -281,9 +289,7 @@ export function boundTestAllTypesEdition2023(message: Encodable<typeof TestAllTy
 
 /** Writes a protobuf_test_messages.editions.TestAllTypesEdition2023 into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesEdition2023(message: Encodable<typeof TestAllTypesEdition2023Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.TestAllTypesEdition2023") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.TestAllTypesEdition2023") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const optionalInt32 = message.optionalInt32;
@@ -1977,9 +1983,7 @@ export function boundTestAllTypesEdition2023_NestedMessage(message: Encodable<ty
 
 /** Writes a protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesEdition2023_NestedMessage(message: Encodable<typeof TestAllTypesEdition2023_NestedMessageSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const a = message.a;
@@ -2024,9 +2028,7 @@ export function boundTestAllTypesEdition2023_GroupLikeType(message: Encodable<ty
 
 /** Writes a protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesEdition2023_GroupLikeType(message: Encodable<typeof TestAllTypesEdition2023_GroupLikeTypeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const groupInt32 = message.groupInt32;
@@ -2073,9 +2075,7 @@ export function boundForeignMessageEdition2023(message: Encodable<typeof Foreign
 
 /** Writes a protobuf_test_messages.editions.ForeignMessageEdition2023 into `out` from `at` on and returns the position behind it. */
 export function encodeForeignMessageEdition2023(message: Encodable<typeof ForeignMessageEdition2023Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.ForeignMessageEdition2023") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.ForeignMessageEdition2023") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const c = message.c;
@@ -2112,9 +2112,7 @@ export function boundGroupLikeType(message: Encodable<typeof GroupLikeTypeSchema
 
 /** Writes a protobuf_test_messages.editions.GroupLikeType into `out` from `at` on and returns the position behind it. */
 export function encodeGroupLikeType(message: Encodable<typeof GroupLikeTypeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.GroupLikeType") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.GroupLikeType") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const c = message.c;

@@ -271,7 +271,19 @@ export const TestLargeOneof_A5Codec: Codec<TestLargeOneof_A5> = /*@__PURE__*/ me
 
 /** The most bytes that `encodeTestAllTypesProto2` writes. */
 export function boundTestAllTypesProto2(message: Encodable<typeof TestAllTypesProto2Schema>): number {
-  let bytes = 475 + boundText(message.optionalString) + boundBytes(message.optionalBytes) + boundText(message.optionalStringPiece) + boundText(message.optionalCord) + boundTexts(message.repeatedString, 2) + boundBytesList(message.repeatedBytes, 2) + boundTexts(message.repeatedStringPiece, 2) + boundTexts(message.repeatedCord, 2) + boundText(message.defaultString) + boundBytes(message.defaultBytes) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    475 +
+    boundText(message.optionalString) +
+    boundBytes(message.optionalBytes) +
+    boundText(message.optionalStringPiece) +
+    boundText(message.optionalCord) +
+    boundTexts(message.repeatedString, 2) +
+    boundBytesList(message.repeatedBytes, 2) +
+    boundTexts(message.repeatedStringPiece, 2) +
+    boundTexts(message.repeatedCord, 2) +
+    boundText(message.defaultString) +
+    boundBytes(message.defaultBytes) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const optionalNestedMessage = message.optionalNestedMessage;
   if (optionalNestedMessage != null) bytes += 7 + boundTestAllTypesProto2_NestedMessage(optionalNestedMessage);
   const optionalForeignMessage = message.optionalForeignMessage;
@@ -425,9 +437,7 @@ export function boundTestAllTypesProto2(message: Encodable<typeof TestAllTypesPr
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllTypesProto2 into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesProto2Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const optionalInt32 = message.optionalInt32;
@@ -2478,9 +2488,7 @@ export function boundTestAllTypesProto2_NestedMessage(message: Encodable<typeof 
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto2_NestedMessage(message: Encodable<typeof TestAllTypesProto2_NestedMessageSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const a = message.a;
@@ -2525,9 +2533,7 @@ export function boundTestAllTypesProto2_Data(message: Encodable<typeof TestAllTy
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto2_Data(message: Encodable<typeof TestAllTypesProto2_DataSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const groupInt32 = message.groupInt32;
@@ -2574,9 +2580,7 @@ export function boundTestAllTypesProto2_MultiWordGroupField(message: Encodable<t
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto2_MultiWordGroupField(message: Encodable<typeof TestAllTypesProto2_MultiWordGroupFieldSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const groupInt32 = message.groupInt32;
@@ -2623,9 +2627,7 @@ export function boundTestAllTypesProto2_MessageSetCorrect(message: Encodable<typ
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto2_MessageSetCorrect(message: Encodable<typeof TestAllTypesProto2_MessageSetCorrectSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -2650,9 +2652,7 @@ export function boundTestAllTypesProto2_MessageSetCorrectExtension1(message: Enc
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1 into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto2_MessageSetCorrectExtension1(message: Encodable<typeof TestAllTypesProto2_MessageSetCorrectExtension1Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const str = message.str;
@@ -2690,9 +2690,7 @@ export function boundTestAllTypesProto2_MessageSetCorrectExtension2(message: Enc
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2 into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto2_MessageSetCorrectExtension2(message: Encodable<typeof TestAllTypesProto2_MessageSetCorrectExtension2Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const i = message.i;
@@ -2729,9 +2727,7 @@ export function boundTestAllTypesProto2_ExtensionWithOneof(message: Encodable<ty
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto2_ExtensionWithOneof(message: Encodable<typeof TestAllTypesProto2_ExtensionWithOneofSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const oneofField = message.oneofField;
@@ -2780,9 +2776,7 @@ export function boundForeignMessageProto2(message: Encodable<typeof ForeignMessa
 
 /** Writes a protobuf_test_messages.editions.proto2.ForeignMessageProto2 into `out` from `at` on and returns the position behind it. */
 export function encodeForeignMessageProto2(message: Encodable<typeof ForeignMessageProto2Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.ForeignMessageProto2") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.ForeignMessageProto2") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const c = message.c;
@@ -2819,9 +2813,7 @@ export function boundGroupField(message: Encodable<typeof GroupFieldSchema>): nu
 
 /** Writes a protobuf_test_messages.editions.proto2.GroupField into `out` from `at` on and returns the position behind it. */
 export function encodeGroupField(message: Encodable<typeof GroupFieldSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.GroupField") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.GroupField") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const groupInt32 = message.groupInt32;
@@ -2863,7 +2855,10 @@ export function decodeGroupField(reader: Reader, end: number, into?: GroupField)
 
 /** The most bytes that `encodeUnknownToTestAllTypes` writes. */
 export function boundUnknownToTestAllTypes(message: Encodable<typeof UnknownToTestAllTypesSchema>): number {
-  let bytes = 17 + boundText(message.optionalString) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    17 +
+    boundText(message.optionalString) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const nestedMessage = message.nestedMessage;
   if (nestedMessage != null) bytes += 7 + boundForeignMessageProto2(nestedMessage);
   const optionalgroup = message.optionalgroup;
@@ -2875,9 +2870,7 @@ export function boundUnknownToTestAllTypes(message: Encodable<typeof UnknownToTe
 
 /** Writes a protobuf_test_messages.editions.proto2.UnknownToTestAllTypes into `out` from `at` on and returns the position behind it. */
 export function encodeUnknownToTestAllTypes(message: Encodable<typeof UnknownToTestAllTypesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const optionalInt32 = message.optionalInt32;
@@ -2974,9 +2967,7 @@ export function boundUnknownToTestAllTypes_OptionalGroup(message: Encodable<type
 
 /** Writes a protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup into `out` from `at` on and returns the position behind it. */
 export function encodeUnknownToTestAllTypes_OptionalGroup(message: Encodable<typeof UnknownToTestAllTypes_OptionalGroupSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const a = message.a;
@@ -3013,9 +3004,7 @@ export function boundNullHypothesisProto2(message: Encodable<typeof NullHypothes
 
 /** Writes a protobuf_test_messages.editions.proto2.NullHypothesisProto2 into `out` from `at` on and returns the position behind it. */
 export function encodeNullHypothesisProto2(message: Encodable<typeof NullHypothesisProto2Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.NullHypothesisProto2") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.NullHypothesisProto2") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -3038,9 +3027,7 @@ export function boundEnumOnlyProto2(message: Encodable<typeof EnumOnlyProto2Sche
 
 /** Writes a protobuf_test_messages.editions.proto2.EnumOnlyProto2 into `out` from `at` on and returns the position behind it. */
 export function encodeEnumOnlyProto2(message: Encodable<typeof EnumOnlyProto2Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.EnumOnlyProto2") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.EnumOnlyProto2") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -3063,9 +3050,7 @@ export function boundOneStringProto2(message: Encodable<typeof OneStringProto2Sc
 
 /** Writes a protobuf_test_messages.editions.proto2.OneStringProto2 into `out` from `at` on and returns the position behind it. */
 export function encodeOneStringProto2(message: Encodable<typeof OneStringProto2Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.OneStringProto2") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.OneStringProto2") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const data = message.data;
@@ -3097,14 +3082,17 @@ export function decodeOneStringProto2(reader: Reader, end: number, into?: OneStr
 
 /** The most bytes that `encodeProtoWithKeywords` writes. */
 export function boundProtoWithKeywords(message: Encodable<typeof ProtoWithKeywordsSchema>): number {
-  return 12 + boundText(message.concept) + boundTexts(message.requires, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    12 +
+    boundText(message.concept) +
+    boundTexts(message.requires, 1) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a protobuf_test_messages.editions.proto2.ProtoWithKeywords into `out` from `at` on and returns the position behind it. */
 export function encodeProtoWithKeywords(message: Encodable<typeof ProtoWithKeywordsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.ProtoWithKeywords") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.ProtoWithKeywords") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const inline = message.inline;
@@ -3157,7 +3145,15 @@ export function decodeProtoWithKeywords(reader: Reader, end: number, into?: Prot
 
 /** The most bytes that `encodeTestAllRequiredTypesProto2` writes. */
 export function boundTestAllRequiredTypesProto2(message: Encodable<typeof TestAllRequiredTypesProto2Schema>): number {
-  let bytes = 247 + boundText(message.requiredString) + boundBytes(message.requiredBytes) + boundText(message.requiredStringPiece) + boundText(message.requiredCord) + boundText(message.defaultString) + boundBytes(message.defaultBytes) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    247 +
+    boundText(message.requiredString) +
+    boundBytes(message.requiredBytes) +
+    boundText(message.requiredStringPiece) +
+    boundText(message.requiredCord) +
+    boundText(message.defaultString) +
+    boundBytes(message.defaultBytes) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const requiredNestedMessage = message.requiredNestedMessage;
   if (requiredNestedMessage != null) bytes += 7 + boundTestAllRequiredTypesProto2_NestedMessage(requiredNestedMessage);
   const requiredForeignMessage = message.requiredForeignMessage;
@@ -3173,9 +3169,7 @@ export function boundTestAllRequiredTypesProto2(message: Encodable<typeof TestAl
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2 into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllRequiredTypesProto2(message: Encodable<typeof TestAllRequiredTypesProto2Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const requiredInt32 = message.requiredInt32;
@@ -3519,9 +3513,7 @@ export function boundTestAllRequiredTypesProto2_NestedMessage(message: Encodable
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllRequiredTypesProto2_NestedMessage(message: Encodable<typeof TestAllRequiredTypesProto2_NestedMessageSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const a = message.a;
@@ -3572,9 +3564,7 @@ export function boundTestAllRequiredTypesProto2_Data(message: Encodable<typeof T
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllRequiredTypesProto2_Data(message: Encodable<typeof TestAllRequiredTypesProto2_DataSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const groupInt32 = message.groupInt32;
@@ -3619,9 +3609,7 @@ export function boundTestAllRequiredTypesProto2_MessageSetCorrect(message: Encod
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllRequiredTypesProto2_MessageSetCorrect(message: Encodable<typeof TestAllRequiredTypesProto2_MessageSetCorrectSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -3646,9 +3634,7 @@ export function boundTestAllRequiredTypesProto2_MessageSetCorrectExtension1(mess
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1 into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllRequiredTypesProto2_MessageSetCorrectExtension1(message: Encodable<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const str = message.str;
@@ -3685,9 +3671,7 @@ export function boundTestAllRequiredTypesProto2_MessageSetCorrectExtension2(mess
 
 /** Writes a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2 into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllRequiredTypesProto2_MessageSetCorrectExtension2(message: Encodable<typeof TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const i = message.i;
@@ -3730,9 +3714,7 @@ export function boundTestLargeOneof(message: Encodable<typeof TestLargeOneofSche
 
 /** Writes a protobuf_test_messages.editions.proto2.TestLargeOneof into `out` from `at` on and returns the position behind it. */
 export function encodeTestLargeOneof(message: Encodable<typeof TestLargeOneofSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const largeOneof = message.largeOneof;
@@ -3812,9 +3794,7 @@ export function boundTestLargeOneof_A1(message: Encodable<typeof TestLargeOneof_
 
 /** Writes a protobuf_test_messages.editions.proto2.TestLargeOneof.A1 into `out` from `at` on and returns the position behind it. */
 export function encodeTestLargeOneof_A1(message: Encodable<typeof TestLargeOneof_A1Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A1") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A1") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -3837,9 +3817,7 @@ export function boundTestLargeOneof_A2(message: Encodable<typeof TestLargeOneof_
 
 /** Writes a protobuf_test_messages.editions.proto2.TestLargeOneof.A2 into `out` from `at` on and returns the position behind it. */
 export function encodeTestLargeOneof_A2(message: Encodable<typeof TestLargeOneof_A2Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A2") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A2") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -3862,9 +3840,7 @@ export function boundTestLargeOneof_A3(message: Encodable<typeof TestLargeOneof_
 
 /** Writes a protobuf_test_messages.editions.proto2.TestLargeOneof.A3 into `out` from `at` on and returns the position behind it. */
 export function encodeTestLargeOneof_A3(message: Encodable<typeof TestLargeOneof_A3Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A3") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A3") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -3887,9 +3863,7 @@ export function boundTestLargeOneof_A4(message: Encodable<typeof TestLargeOneof_
 
 /** Writes a protobuf_test_messages.editions.proto2.TestLargeOneof.A4 into `out` from `at` on and returns the position behind it. */
 export function encodeTestLargeOneof_A4(message: Encodable<typeof TestLargeOneof_A4Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A4") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A4") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -3912,9 +3886,7 @@ export function boundTestLargeOneof_A5(message: Encodable<typeof TestLargeOneof_
 
 /** Writes a protobuf_test_messages.editions.proto2.TestLargeOneof.A5 into `out` from `at` on and returns the position behind it. */
 export function encodeTestLargeOneof_A5(message: Encodable<typeof TestLargeOneof_A5Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A5") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.editions.proto2.TestLargeOneof.A5") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 

@@ -140,7 +140,17 @@ export const EnumOnlyProto3Codec: Codec<EnumOnlyProto3> = /*@__PURE__*/ messageC
 
 /** The most bytes that `encodeTestAllTypesProto3` writes. */
 export function boundTestAllTypesProto3(message: Encodable<typeof TestAllTypesProto3Schema>): number {
-  let bytes = 382 + boundText(message.optionalString) + boundBytes(message.optionalBytes) + boundText(message.optionalStringPiece) + boundText(message.optionalCord) + boundTexts(message.repeatedString, 2) + boundBytesList(message.repeatedBytes, 2) + boundTexts(message.repeatedStringPiece, 2) + boundTexts(message.repeatedCord, 2) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    382 +
+    boundText(message.optionalString) +
+    boundBytes(message.optionalBytes) +
+    boundText(message.optionalStringPiece) +
+    boundText(message.optionalCord) +
+    boundTexts(message.repeatedString, 2) +
+    boundBytesList(message.repeatedBytes, 2) +
+    boundTexts(message.repeatedStringPiece, 2) +
+    boundTexts(message.repeatedCord, 2) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const optionalNestedMessage = message.optionalNestedMessage;
   if (optionalNestedMessage != null) bytes += 7 + boundTestAllTypesProto3_NestedMessage(optionalNestedMessage);
   const optionalForeignMessage = message.optionalForeignMessage;
@@ -346,9 +356,7 @@ export function boundTestAllTypesProto3(message: Encodable<typeof TestAllTypesPr
 
 /** Writes a protobuf_test_messages.proto3.TestAllTypesProto3 into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesProto3Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.proto3.TestAllTypesProto3") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.proto3.TestAllTypesProto3") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const optionalInt32 = message.optionalInt32;
@@ -2879,9 +2887,7 @@ export function boundTestAllTypesProto3_NestedMessage(message: Encodable<typeof 
 
 /** Writes a protobuf_test_messages.proto3.TestAllTypesProto3.NestedMessage into `out` from `at` on and returns the position behind it. */
 export function encodeTestAllTypesProto3_NestedMessage(message: Encodable<typeof TestAllTypesProto3_NestedMessageSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.proto3.TestAllTypesProto3.NestedMessage") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.proto3.TestAllTypesProto3.NestedMessage") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const a = message.a;
@@ -2931,9 +2937,7 @@ export function boundForeignMessage(message: Encodable<typeof ForeignMessageSche
 
 /** Writes a protobuf_test_messages.proto3.ForeignMessage into `out` from `at` on and returns the position behind it. */
 export function encodeForeignMessage(message: Encodable<typeof ForeignMessageSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.proto3.ForeignMessage") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.proto3.ForeignMessage") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const c = message.c;
@@ -2970,9 +2974,7 @@ export function boundNullHypothesisProto3(message: Encodable<typeof NullHypothes
 
 /** Writes a protobuf_test_messages.proto3.NullHypothesisProto3 into `out` from `at` on and returns the position behind it. */
 export function encodeNullHypothesisProto3(message: Encodable<typeof NullHypothesisProto3Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.proto3.NullHypothesisProto3") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.proto3.NullHypothesisProto3") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -2995,9 +2997,7 @@ export function boundEnumOnlyProto3(message: Encodable<typeof EnumOnlyProto3Sche
 
 /** Writes a protobuf_test_messages.proto3.EnumOnlyProto3 into `out` from `at` on and returns the position behind it. */
 export function encodeEnumOnlyProto3(message: Encodable<typeof EnumOnlyProto3Schema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "protobuf_test_messages.proto3.EnumOnlyProto3") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "protobuf_test_messages.proto3.EnumOnlyProto3") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 

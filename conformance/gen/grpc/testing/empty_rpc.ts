@@ -25,9 +25,7 @@ export function boundEmpty(message: Encodable<typeof EmptySchema>): number {
 
 /** Writes a grpc.testing.Empty into `out` from `at` on and returns the position behind it. */
 export function encodeEmpty(message: Encodable<typeof EmptySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.Empty") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.Empty") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 

@@ -108,9 +108,7 @@ export function boundBoolValue(message: Encodable<typeof BoolValueSchema>): numb
 
 /** Writes a grpc.testing.BoolValue into `out` from `at` on and returns the position behind it. */
 export function encodeBoolValue(message: Encodable<typeof BoolValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.BoolValue") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.BoolValue") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -147,9 +145,7 @@ export function boundPayload(message: Encodable<typeof PayloadSchema>): number {
 
 /** Writes a grpc.testing.Payload into `out` from `at` on and returns the position behind it. */
 export function encodePayload(message: Encodable<typeof PayloadSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.Payload") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.Payload") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const type$ = message.type;
@@ -195,9 +191,7 @@ export function boundEchoStatus(message: Encodable<typeof EchoStatusSchema>): nu
 
 /** Writes a grpc.testing.EchoStatus into `out` from `at` on and returns the position behind it. */
 export function encodeEchoStatus(message: Encodable<typeof EchoStatusSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.EchoStatus") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.EchoStatus") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const code = message.code;
@@ -252,9 +246,7 @@ export function boundSimpleRequest(message: Encodable<typeof SimpleRequestSchema
 
 /** Writes a grpc.testing.SimpleRequest into `out` from `at` on and returns the position behind it. */
 export function encodeSimpleRequest(message: Encodable<typeof SimpleRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.SimpleRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.SimpleRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseType = message.responseType;
@@ -353,7 +345,11 @@ export function decodeSimpleRequest(reader: Reader, end: number, into?: SimpleRe
 
 /** The most bytes that `encodeSimpleResponse` writes. */
 export function boundSimpleResponse(message: Encodable<typeof SimpleResponseSchema>): number {
-  let bytes = 2 + boundText(message.serverId) + boundText(message.hostname) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    2 +
+    boundText(message.serverId) +
+    boundText(message.hostname) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const payload = message.payload;
   if (payload != null) bytes += 6 + boundPayload(payload);
   return bytes;
@@ -361,9 +357,7 @@ export function boundSimpleResponse(message: Encodable<typeof SimpleResponseSche
 
 /** Writes a grpc.testing.SimpleResponse into `out` from `at` on and returns the position behind it. */
 export function encodeSimpleResponse(message: Encodable<typeof SimpleResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.SimpleResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.SimpleResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -424,9 +418,7 @@ export function boundStreamingInputCallRequest(message: Encodable<typeof Streami
 
 /** Writes a grpc.testing.StreamingInputCallRequest into `out` from `at` on and returns the position behind it. */
 export function encodeStreamingInputCallRequest(message: Encodable<typeof StreamingInputCallRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.StreamingInputCallRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.StreamingInputCallRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -474,9 +466,7 @@ export function boundStreamingInputCallResponse(message: Encodable<typeof Stream
 
 /** Writes a grpc.testing.StreamingInputCallResponse into `out` from `at` on and returns the position behind it. */
 export function encodeStreamingInputCallResponse(message: Encodable<typeof StreamingInputCallResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.StreamingInputCallResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.StreamingInputCallResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const aggregatedPayloadSize = message.aggregatedPayloadSize;
@@ -519,9 +509,7 @@ export function boundResponseParameters(message: Encodable<typeof ResponseParame
 
 /** Writes a grpc.testing.ResponseParameters into `out` from `at` on and returns the position behind it. */
 export function encodeResponseParameters(message: Encodable<typeof ResponseParametersSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.ResponseParameters") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.ResponseParameters") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const size = message.size;
@@ -584,9 +572,7 @@ export function boundStreamingOutputCallRequest(message: Encodable<typeof Stream
 
 /** Writes a grpc.testing.StreamingOutputCallRequest into `out` from `at` on and returns the position behind it. */
 export function encodeStreamingOutputCallRequest(message: Encodable<typeof StreamingOutputCallRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.StreamingOutputCallRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.StreamingOutputCallRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseType = message.responseType;
@@ -661,9 +647,7 @@ export function boundStreamingOutputCallResponse(message: Encodable<typeof Strea
 
 /** Writes a grpc.testing.StreamingOutputCallResponse into `out` from `at` on and returns the position behind it. */
 export function encodeStreamingOutputCallResponse(message: Encodable<typeof StreamingOutputCallResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.testing.StreamingOutputCallResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.testing.StreamingOutputCallResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;

@@ -52,9 +52,7 @@ export function boundHttp(message: Encodable<typeof HttpSchema>): number {
 
 /** Writes a google.api.Http into `out` from `at` on and returns the position behind it. */
 export function encodeHttp(message: Encodable<typeof HttpSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.api.Http") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.api.Http") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const rules = message.rules;
@@ -97,7 +95,12 @@ export function decodeHttp(reader: Reader, end: number, into?: Http): Http {
 
 /** The most bytes that `encodeHttpRule` writes. */
 export function boundHttpRule(message: Encodable<typeof HttpRuleSchema>): number {
-  let bytes = 3 + boundText(message.selector) + boundText(message.body) + boundText(message.responseBody) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    3 +
+    boundText(message.selector) +
+    boundText(message.body) +
+    boundText(message.responseBody) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const pattern = message.pattern;
   if (pattern?.case === "get") bytes += 1 + boundText(pattern.value);
   if (pattern?.case === "put") bytes += 1 + boundText(pattern.value);
@@ -112,9 +115,7 @@ export function boundHttpRule(message: Encodable<typeof HttpRuleSchema>): number
 
 /** Writes a google.api.HttpRule into `out` from `at` on and returns the position behind it. */
 export function encodeHttpRule(message: Encodable<typeof HttpRuleSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.api.HttpRule") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.api.HttpRule") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const selector = message.selector;
@@ -230,14 +231,17 @@ export function decodeHttpRule(reader: Reader, end: number, into?: HttpRule): Ht
 
 /** The most bytes that `encodeCustomHttpPattern` writes. */
 export function boundCustomHttpPattern(message: Encodable<typeof CustomHttpPatternSchema>): number {
-  return 2 + boundText(message.kind) + boundText(message.path) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    2 +
+    boundText(message.kind) +
+    boundText(message.path) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.api.CustomHttpPattern into `out` from `at` on and returns the position behind it. */
 export function encodeCustomHttpPattern(message: Encodable<typeof CustomHttpPatternSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.api.CustomHttpPattern") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.api.CustomHttpPattern") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const kind = message.kind;

@@ -154,9 +154,7 @@ export function boundTieRequest(message: Encodable<typeof TieRequestSchema>): nu
 
 /** Writes a packages.v1.TieRequest into `out` from `at` on and returns the position behind it. */
 export function encodeTieRequest(message: Encodable<typeof TieRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "packages.v1.TieRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "packages.v1.TieRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -197,7 +195,11 @@ export function decodeTieRequest(reader: Reader, end: number, into?: TieRequest)
 
 /** The most bytes that `encodeKnot` writes. */
 export function boundKnot(message: Encodable<typeof KnotSchema>): number {
-  let bytes = 2 + boundText(message.name) + boundBytes(message.padding) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    2 +
+    boundText(message.name) +
+    boundBytes(message.padding) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const tiedAt = message.tiedAt;
   if (tiedAt != null) bytes += 6 + boundTimestamp(tiedAt);
   const fault = message.fault;
@@ -207,9 +209,7 @@ export function boundKnot(message: Encodable<typeof KnotSchema>): number {
 
 /** Writes a packages.v1.Knot into `out` from `at` on and returns the position behind it. */
 export function encodeKnot(message: Encodable<typeof KnotSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "packages.v1.Knot") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "packages.v1.Knot") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -275,9 +275,7 @@ export function boundListRequest(message: Encodable<typeof ListRequestSchema>): 
 
 /** Writes a packages.v1.ListRequest into `out` from `at` on and returns the position behind it. */
 export function encodeListRequest(message: Encodable<typeof ListRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "packages.v1.ListRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "packages.v1.ListRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const count = message.count;
@@ -314,9 +312,7 @@ export function boundCollectResponse(message: Encodable<typeof CollectResponseSc
 
 /** Writes a packages.v1.CollectResponse into `out` from `at` on and returns the position behind it. */
 export function encodeCollectResponse(message: Encodable<typeof CollectResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "packages.v1.CollectResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "packages.v1.CollectResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const names = message.names;

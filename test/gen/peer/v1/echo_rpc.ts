@@ -258,9 +258,7 @@ export function boundEchoRequest(message: Encodable<typeof EchoRequestSchema>): 
 
 /** Writes a peer.v1.EchoRequest into `out` from `at` on and returns the position behind it. */
 export function encodeEchoRequest(message: Encodable<typeof EchoRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "peer.v1.EchoRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "peer.v1.EchoRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -301,7 +299,11 @@ export function decodeEchoRequest(reader: Reader, end: number, into?: EchoReques
 
 /** The most bytes that `encodeEchoResponse` writes. */
 export function boundEchoResponse(message: Encodable<typeof EchoResponseSchema>): number {
-  let bytes = 8 + boundBytes(message.payload) + boundText(message.serverId) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    8 +
+    boundBytes(message.payload) +
+    boundText(message.serverId) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const call = message.call;
   if (call != null) bytes += 6 + boundCallInfo(call);
   return bytes;
@@ -309,9 +311,7 @@ export function boundEchoResponse(message: Encodable<typeof EchoResponseSchema>)
 
 /** Writes a peer.v1.EchoResponse into `out` from `at` on and returns the position behind it. */
 export function encodeEchoResponse(message: Encodable<typeof EchoResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "peer.v1.EchoResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "peer.v1.EchoResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -376,7 +376,10 @@ export function decodeEchoResponse(reader: Reader, end: number, into?: EchoRespo
 
 /** The most bytes that `encodeCallInfo` writes. */
 export function boundCallInfo(message: Encodable<typeof CallInfoSchema>): number {
-  let bytes = 12 + boundText(message.peerAddress) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    12 +
+    boundText(message.peerAddress) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const metadata = message.metadata;
   if (metadata != null) for (const key of Object.keys(metadata)) bytes += 13 + boundText(key) + boundHeaderValues(entryOf(metadata, key));
   return bytes;
@@ -384,9 +387,7 @@ export function boundCallInfo(message: Encodable<typeof CallInfoSchema>): number
 
 /** Writes a peer.v1.CallInfo into `out` from `at` on and returns the position behind it. */
 export function encodeCallInfo(message: Encodable<typeof CallInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "peer.v1.CallInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "peer.v1.CallInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const peerAddress = message.peerAddress;
@@ -462,9 +463,7 @@ export function boundHeaderValues(message: Encodable<typeof HeaderValuesSchema>)
 
 /** Writes a peer.v1.HeaderValues into `out` from `at` on and returns the position behind it. */
 export function encodeHeaderValues(message: Encodable<typeof HeaderValuesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "peer.v1.HeaderValues") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "peer.v1.HeaderValues") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const values = message.values;
@@ -506,9 +505,7 @@ export function boundStreamRequest(message: Encodable<typeof StreamRequestSchema
 
 /** Writes a peer.v1.StreamRequest into `out` from `at` on and returns the position behind it. */
 export function encodeStreamRequest(message: Encodable<typeof StreamRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "peer.v1.StreamRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "peer.v1.StreamRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const count = message.count;
@@ -576,9 +573,7 @@ export function boundFailRequest(message: Encodable<typeof FailRequestSchema>): 
 
 /** Writes a peer.v1.FailRequest into `out` from `at` on and returns the position behind it. */
 export function encodeFailRequest(message: Encodable<typeof FailRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "peer.v1.FailRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "peer.v1.FailRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const code = message.code;
@@ -640,14 +635,17 @@ export function decodeFailRequest(reader: Reader, end: number, into?: FailReques
 
 /** The most bytes that `encodeFieldViolation` writes. */
 export function boundFieldViolation(message: Encodable<typeof FieldViolationSchema>): number {
-  return 2 + boundText(message.field) + boundText(message.description) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    2 +
+    boundText(message.field) +
+    boundText(message.description) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a peer.v1.FieldViolation into `out` from `at` on and returns the position behind it. */
 export function encodeFieldViolation(message: Encodable<typeof FieldViolationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "peer.v1.FieldViolation") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "peer.v1.FieldViolation") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const field = message.field;
@@ -693,9 +691,7 @@ export function boundSlowRequest(message: Encodable<typeof SlowRequestSchema>): 
 
 /** Writes a peer.v1.SlowRequest into `out` from `at` on and returns the position behind it. */
 export function encodeSlowRequest(message: Encodable<typeof SlowRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "peer.v1.SlowRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "peer.v1.SlowRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const sleepMs = message.sleepMs;
@@ -737,9 +733,7 @@ export function boundHeadersRequest(message: Encodable<typeof HeadersRequestSche
 
 /** Writes a peer.v1.HeadersRequest into `out` from `at` on and returns the position behind it. */
 export function encodeHeadersRequest(message: Encodable<typeof HeadersRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "peer.v1.HeadersRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "peer.v1.HeadersRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseHeaders = message.responseHeaders;

@@ -93,7 +93,14 @@ export const WireDetailsCodec: Codec<WireDetails> = /*@__PURE__*/ messageCodec(
 
 /** The most bytes that `encodeClientCompatRequest` writes. */
 export function boundClientCompatRequest(message: Encodable<typeof ClientCompatRequestSchema>): number {
-  let bytes = 88 + boundText(message.testName) + boundText(message.host) + boundBytes(message.serverTlsCert) + boundText(message.service) + boundText(message.method) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    88 +
+    boundText(message.testName) +
+    boundText(message.host) +
+    boundBytes(message.serverTlsCert) +
+    boundText(message.service) +
+    boundText(message.method) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const clientTlsCreds = message.clientTlsCreds;
   if (clientTlsCreds != null) bytes += 6 + boundTLSCreds(clientTlsCreds);
   const requestHeaders = message.requestHeaders;
@@ -109,9 +116,7 @@ export function boundClientCompatRequest(message: Encodable<typeof ClientCompatR
 
 /** Writes a connectrpc.conformance.v1.ClientCompatRequest into `out` from `at` on and returns the position behind it. */
 export function encodeClientCompatRequest(message: Encodable<typeof ClientCompatRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const testName = message.testName;
@@ -376,9 +381,7 @@ export function boundClientCompatRequest_Cancel(message: Encodable<typeof Client
 
 /** Writes a connectrpc.conformance.v1.ClientCompatRequest.Cancel into `out` from `at` on and returns the position behind it. */
 export function encodeClientCompatRequest_Cancel(message: Encodable<typeof ClientCompatRequest_CancelSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest.Cancel") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatRequest.Cancel") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const cancelTiming = message.cancelTiming;
@@ -440,9 +443,7 @@ export function boundClientCompatResponse(message: Encodable<typeof ClientCompat
 
 /** Writes a connectrpc.conformance.v1.ClientCompatResponse into `out` from `at` on and returns the position behind it. */
 export function encodeClientCompatResponse(message: Encodable<typeof ClientCompatResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientCompatResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const testName = message.testName;
@@ -500,7 +501,10 @@ export function decodeClientCompatResponse(reader: Reader, end: number, into?: C
 
 /** The most bytes that `encodeClientResponseResult` writes. */
 export function boundClientResponseResult(message: Encodable<typeof ClientResponseResultSchema>): number {
-  let bytes = 22 + boundTexts(message.feedback, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    22 +
+    boundTexts(message.feedback, 1) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) for (const item of responseHeaders) bytes += 6 + boundHeader(item);
   const payloads = message.payloads;
@@ -514,9 +518,7 @@ export function boundClientResponseResult(message: Encodable<typeof ClientRespon
 
 /** Writes a connectrpc.conformance.v1.ClientResponseResult into `out` from `at` on and returns the position behind it. */
 export function encodeClientResponseResult(message: Encodable<typeof ClientResponseResultSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ClientResponseResult") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientResponseResult") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseHeaders = message.responseHeaders;
@@ -633,9 +635,7 @@ export function boundClientErrorResult(message: Encodable<typeof ClientErrorResu
 
 /** Writes a connectrpc.conformance.v1.ClientErrorResult into `out` from `at` on and returns the position behind it. */
 export function encodeClientErrorResult(message: Encodable<typeof ClientErrorResultSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ClientErrorResult") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientErrorResult") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const message$ = message.message;
@@ -667,7 +667,10 @@ export function decodeClientErrorResult(reader: Reader, end: number, into?: Clie
 
 /** The most bytes that `encodeWireDetails` writes. */
 export function boundWireDetails(message: Encodable<typeof WireDetailsSchema>): number {
-  let bytes = 12 + boundText(message.actualGrpcwebTrailers) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    12 +
+    boundText(message.actualGrpcwebTrailers) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const connectErrorRaw = message.connectErrorRaw;
   if (connectErrorRaw != null) bytes += 6 + boundJsonObject(connectErrorRaw);
   const actualHttpTrailers = message.actualHttpTrailers;
@@ -677,9 +680,7 @@ export function boundWireDetails(message: Encodable<typeof WireDetailsSchema>): 
 
 /** Writes a connectrpc.conformance.v1.WireDetails into `out` from `at` on and returns the position behind it. */
 export function encodeWireDetails(message: Encodable<typeof WireDetailsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.WireDetails") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.WireDetails") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const actualStatusCode = message.actualStatusCode;

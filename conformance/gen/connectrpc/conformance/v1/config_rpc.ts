@@ -68,9 +68,7 @@ export function boundConfig(message: Encodable<typeof ConfigSchema>): number {
 
 /** Writes a connectrpc.conformance.v1.Config into `out` from `at` on and returns the position behind it. */
 export function encodeConfig(message: Encodable<typeof ConfigSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.Config") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.Config") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const features = message.features;
@@ -141,9 +139,7 @@ export function boundFeatures(message: Encodable<typeof FeaturesSchema>): number
 
 /** Writes a connectrpc.conformance.v1.Features into `out` from `at` on and returns the position behind it. */
 export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.Features") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.Features") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const versions = message.versions;
@@ -352,9 +348,7 @@ export function boundConfigCase(message: Encodable<typeof ConfigCaseSchema>): nu
 
 /** Writes a connectrpc.conformance.v1.ConfigCase into `out` from `at` on and returns the position behind it. */
 export function encodeConfigCase(message: Encodable<typeof ConfigCaseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ConfigCase") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ConfigCase") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const version = message.version;
@@ -469,14 +463,17 @@ export function decodeConfigCase(reader: Reader, end: number, into?: ConfigCase)
 
 /** The most bytes that `encodeTLSCreds` writes. */
 export function boundTLSCreds(message: Encodable<typeof TLSCredsSchema>): number {
-  return 2 + boundBytes(message.cert) + boundBytes(message.key) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    2 +
+    boundBytes(message.cert) +
+    boundBytes(message.key) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a connectrpc.conformance.v1.TLSCreds into `out` from `at` on and returns the position behind it. */
 export function encodeTLSCreds(message: Encodable<typeof TLSCredsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.TLSCreds") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.TLSCreds") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const cert = message.cert;

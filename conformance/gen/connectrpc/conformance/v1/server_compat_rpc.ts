@@ -41,7 +41,10 @@ export const ServerCompatResponseCodec: Codec<ServerCompatResponse> = /*@__PURE_
 
 /** The most bytes that `encodeServerCompatRequest` writes. */
 export function boundServerCompatRequest(message: Encodable<typeof ServerCompatRequestSchema>): number {
-  let bytes = 31 + boundBytes(message.clientTlsCert) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    31 +
+    boundBytes(message.clientTlsCert) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const serverCreds = message.serverCreds;
   if (serverCreds != null) bytes += 6 + boundTLSCreds(serverCreds);
   return bytes;
@@ -49,9 +52,7 @@ export function boundServerCompatRequest(message: Encodable<typeof ServerCompatR
 
 /** Writes a connectrpc.conformance.v1.ServerCompatRequest into `out` from `at` on and returns the position behind it. */
 export function encodeServerCompatRequest(message: Encodable<typeof ServerCompatRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ServerCompatRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ServerCompatRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const protocol = message.protocol;
@@ -144,14 +145,17 @@ export function decodeServerCompatRequest(reader: Reader, end: number, into?: Se
 
 /** The most bytes that `encodeServerCompatResponse` writes. */
 export function boundServerCompatResponse(message: Encodable<typeof ServerCompatResponseSchema>): number {
-  return 8 + boundText(message.host) + boundBytes(message.pemCert) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    8 +
+    boundText(message.host) +
+    boundBytes(message.pemCert) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a connectrpc.conformance.v1.ServerCompatResponse into `out` from `at` on and returns the position behind it. */
 export function encodeServerCompatResponse(message: Encodable<typeof ServerCompatResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ServerCompatResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ServerCompatResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const host = message.host;

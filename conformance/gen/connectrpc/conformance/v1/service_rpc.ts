@@ -622,9 +622,7 @@ export function boundUnaryResponseDefinition(message: Encodable<typeof UnaryResp
 
 /** Writes a connectrpc.conformance.v1.UnaryResponseDefinition into `out` from `at` on and returns the position behind it. */
 export function encodeUnaryResponseDefinition(message: Encodable<typeof UnaryResponseDefinitionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.UnaryResponseDefinition") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.UnaryResponseDefinition") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseHeaders = message.responseHeaders;
@@ -721,7 +719,10 @@ export function decodeUnaryResponseDefinition(reader: Reader, end: number, into?
 
 /** The most bytes that `encodeStreamResponseDefinition` writes. */
 export function boundStreamResponseDefinition(message: Encodable<typeof StreamResponseDefinitionSchema>): number {
-  let bytes = 6 + boundBytesList(message.responseData, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    6 +
+    boundBytesList(message.responseData, 1) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) for (const item of responseHeaders) bytes += 6 + boundHeader(item);
   const error = message.error;
@@ -735,9 +736,7 @@ export function boundStreamResponseDefinition(message: Encodable<typeof StreamRe
 
 /** Writes a connectrpc.conformance.v1.StreamResponseDefinition into `out` from `at` on and returns the position behind it. */
 export function encodeStreamResponseDefinition(message: Encodable<typeof StreamResponseDefinitionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.StreamResponseDefinition") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.StreamResponseDefinition") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseHeaders = message.responseHeaders;
@@ -836,7 +835,10 @@ export function decodeStreamResponseDefinition(reader: Reader, end: number, into
 
 /** The most bytes that `encodeUnaryRequest` writes. */
 export function boundUnaryRequest(message: Encodable<typeof UnaryRequestSchema>): number {
-  let bytes = 1 + boundBytes(message.requestData) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    1 +
+    boundBytes(message.requestData) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) bytes += 6 + boundUnaryResponseDefinition(responseDefinition);
   return bytes;
@@ -844,9 +846,7 @@ export function boundUnaryRequest(message: Encodable<typeof UnaryRequestSchema>)
 
 /** Writes a connectrpc.conformance.v1.UnaryRequest into `out` from `at` on and returns the position behind it. */
 export function encodeUnaryRequest(message: Encodable<typeof UnaryRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.UnaryRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.UnaryRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -899,9 +899,7 @@ export function boundUnaryResponse(message: Encodable<typeof UnaryResponseSchema
 
 /** Writes a connectrpc.conformance.v1.UnaryResponse into `out` from `at` on and returns the position behind it. */
 export function encodeUnaryResponse(message: Encodable<typeof UnaryResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.UnaryResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.UnaryResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -934,7 +932,10 @@ export function decodeUnaryResponse(reader: Reader, end: number, into?: UnaryRes
 
 /** The most bytes that `encodeIdempotentUnaryRequest` writes. */
 export function boundIdempotentUnaryRequest(message: Encodable<typeof IdempotentUnaryRequestSchema>): number {
-  let bytes = 1 + boundBytes(message.requestData) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    1 +
+    boundBytes(message.requestData) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) bytes += 6 + boundUnaryResponseDefinition(responseDefinition);
   return bytes;
@@ -942,9 +943,7 @@ export function boundIdempotentUnaryRequest(message: Encodable<typeof Idempotent
 
 /** Writes a connectrpc.conformance.v1.IdempotentUnaryRequest into `out` from `at` on and returns the position behind it. */
 export function encodeIdempotentUnaryRequest(message: Encodable<typeof IdempotentUnaryRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -997,9 +996,7 @@ export function boundIdempotentUnaryResponse(message: Encodable<typeof Idempoten
 
 /** Writes a connectrpc.conformance.v1.IdempotentUnaryResponse into `out` from `at` on and returns the position behind it. */
 export function encodeIdempotentUnaryResponse(message: Encodable<typeof IdempotentUnaryResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.IdempotentUnaryResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -1032,7 +1029,10 @@ export function decodeIdempotentUnaryResponse(reader: Reader, end: number, into?
 
 /** The most bytes that `encodeServerStreamRequest` writes. */
 export function boundServerStreamRequest(message: Encodable<typeof ServerStreamRequestSchema>): number {
-  let bytes = 1 + boundBytes(message.requestData) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    1 +
+    boundBytes(message.requestData) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) bytes += 6 + boundStreamResponseDefinition(responseDefinition);
   return bytes;
@@ -1040,9 +1040,7 @@ export function boundServerStreamRequest(message: Encodable<typeof ServerStreamR
 
 /** Writes a connectrpc.conformance.v1.ServerStreamRequest into `out` from `at` on and returns the position behind it. */
 export function encodeServerStreamRequest(message: Encodable<typeof ServerStreamRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ServerStreamRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ServerStreamRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -1095,9 +1093,7 @@ export function boundServerStreamResponse(message: Encodable<typeof ServerStream
 
 /** Writes a connectrpc.conformance.v1.ServerStreamResponse into `out` from `at` on and returns the position behind it. */
 export function encodeServerStreamResponse(message: Encodable<typeof ServerStreamResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ServerStreamResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ServerStreamResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -1130,7 +1126,10 @@ export function decodeServerStreamResponse(reader: Reader, end: number, into?: S
 
 /** The most bytes that `encodeClientStreamRequest` writes. */
 export function boundClientStreamRequest(message: Encodable<typeof ClientStreamRequestSchema>): number {
-  let bytes = 1 + boundBytes(message.requestData) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    1 +
+    boundBytes(message.requestData) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) bytes += 6 + boundUnaryResponseDefinition(responseDefinition);
   return bytes;
@@ -1138,9 +1137,7 @@ export function boundClientStreamRequest(message: Encodable<typeof ClientStreamR
 
 /** Writes a connectrpc.conformance.v1.ClientStreamRequest into `out` from `at` on and returns the position behind it. */
 export function encodeClientStreamRequest(message: Encodable<typeof ClientStreamRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ClientStreamRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientStreamRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -1193,9 +1190,7 @@ export function boundClientStreamResponse(message: Encodable<typeof ClientStream
 
 /** Writes a connectrpc.conformance.v1.ClientStreamResponse into `out` from `at` on and returns the position behind it. */
 export function encodeClientStreamResponse(message: Encodable<typeof ClientStreamResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ClientStreamResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ClientStreamResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -1228,7 +1223,10 @@ export function decodeClientStreamResponse(reader: Reader, end: number, into?: C
 
 /** The most bytes that `encodeBidiStreamRequest` writes. */
 export function boundBidiStreamRequest(message: Encodable<typeof BidiStreamRequestSchema>): number {
-  let bytes = 3 + boundBytes(message.requestData) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    3 +
+    boundBytes(message.requestData) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseDefinition = message.responseDefinition;
   if (responseDefinition != null) bytes += 6 + boundStreamResponseDefinition(responseDefinition);
   return bytes;
@@ -1236,9 +1234,7 @@ export function boundBidiStreamRequest(message: Encodable<typeof BidiStreamReque
 
 /** Writes a connectrpc.conformance.v1.BidiStreamRequest into `out` from `at` on and returns the position behind it. */
 export function encodeBidiStreamRequest(message: Encodable<typeof BidiStreamRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.BidiStreamRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.BidiStreamRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const responseDefinition = message.responseDefinition;
@@ -1301,9 +1297,7 @@ export function boundBidiStreamResponse(message: Encodable<typeof BidiStreamResp
 
 /** Writes a connectrpc.conformance.v1.BidiStreamResponse into `out` from `at` on and returns the position behind it. */
 export function encodeBidiStreamResponse(message: Encodable<typeof BidiStreamResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.BidiStreamResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.BidiStreamResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const payload = message.payload;
@@ -1341,9 +1335,7 @@ export function boundUnimplementedRequest(message: Encodable<typeof Unimplemente
 
 /** Writes a connectrpc.conformance.v1.UnimplementedRequest into `out` from `at` on and returns the position behind it. */
 export function encodeUnimplementedRequest(message: Encodable<typeof UnimplementedRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.UnimplementedRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.UnimplementedRequest") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -1366,9 +1358,7 @@ export function boundUnimplementedResponse(message: Encodable<typeof Unimplement
 
 /** Writes a connectrpc.conformance.v1.UnimplementedResponse into `out` from `at` on and returns the position behind it. */
 export function encodeUnimplementedResponse(message: Encodable<typeof UnimplementedResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.UnimplementedResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.UnimplementedResponse") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -1394,9 +1384,7 @@ export function boundConformancePayload(message: Encodable<typeof ConformancePay
 
 /** Writes a connectrpc.conformance.v1.ConformancePayload into `out` from `at` on and returns the position behind it. */
 export function encodeConformancePayload(message: Encodable<typeof ConformancePayloadSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const data = message.data;
@@ -1453,9 +1441,7 @@ export function boundConformancePayload_RequestInfo(message: Encodable<typeof Co
 
 /** Writes a connectrpc.conformance.v1.ConformancePayload.RequestInfo into `out` from `at` on and returns the position behind it. */
 export function encodeConformancePayload_RequestInfo(message: Encodable<typeof ConformancePayload_RequestInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.RequestInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.RequestInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const requestHeaders = message.requestHeaders;
@@ -1532,9 +1518,7 @@ export function boundConformancePayload_ConnectGetInfo(message: Encodable<typeof
 
 /** Writes a connectrpc.conformance.v1.ConformancePayload.ConnectGetInfo into `out` from `at` on and returns the position behind it. */
 export function encodeConformancePayload_ConnectGetInfo(message: Encodable<typeof ConformancePayload_ConnectGetInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.ConnectGetInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.ConformancePayload.ConnectGetInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const queryParams = message.queryParams;
@@ -1579,9 +1563,7 @@ export function boundError(message: Encodable<typeof ErrorSchema>): number {
 
 /** Writes a connectrpc.conformance.v1.Error into `out` from `at` on and returns the position behind it. */
 export function encodeError(message: Encodable<typeof ErrorSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.Error") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.Error") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const code = message.code;
@@ -1634,14 +1616,17 @@ export function decodeError(reader: Reader, end: number, into?: Error$): Error$ 
 
 /** The most bytes that `encodeHeader` writes. */
 export function boundHeader(message: Encodable<typeof HeaderSchema>): number {
-  return 1 + boundText(message.name) + boundTexts(message.value, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    1 +
+    boundText(message.name) +
+    boundTexts(message.value, 1) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a connectrpc.conformance.v1.Header into `out` from `at` on and returns the position behind it. */
 export function encodeHeader(message: Encodable<typeof HeaderSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.Header") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.Header") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -1684,7 +1669,11 @@ export function decodeHeader(reader: Reader, end: number, into?: Header): Header
 
 /** The most bytes that `encodeRawHTTPRequest` writes. */
 export function boundRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSchema>): number {
-  let bytes = 2 + boundText(message.verb) + boundText(message.uri) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    2 +
+    boundText(message.verb) +
+    boundText(message.uri) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const headers = message.headers;
   if (headers != null) for (const item of headers) bytes += 6 + boundHeader(item);
   const rawQueryParams = message.rawQueryParams;
@@ -1699,9 +1688,7 @@ export function boundRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSche
 
 /** Writes a connectrpc.conformance.v1.RawHTTPRequest into `out` from `at` on and returns the position behind it. */
 export function encodeRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const verb = message.verb;
@@ -1813,9 +1800,7 @@ export function boundRawHTTPRequest_EncodedQueryParam(message: Encodable<typeof 
 
 /** Writes a connectrpc.conformance.v1.RawHTTPRequest.EncodedQueryParam into `out` from `at` on and returns the position behind it. */
 export function encodeRawHTTPRequest_EncodedQueryParam(message: Encodable<typeof RawHTTPRequest_EncodedQueryParamSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest.EncodedQueryParam") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPRequest.EncodedQueryParam") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -1880,9 +1865,7 @@ export function boundMessageContents(message: Encodable<typeof MessageContentsSc
 
 /** Writes a connectrpc.conformance.v1.MessageContents into `out` from `at` on and returns the position behind it. */
 export function encodeMessageContents(message: Encodable<typeof MessageContentsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.MessageContents") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.MessageContents") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const data = message.data;
@@ -1953,9 +1936,7 @@ export function boundStreamContents(message: Encodable<typeof StreamContentsSche
 
 /** Writes a connectrpc.conformance.v1.StreamContents into `out` from `at` on and returns the position behind it. */
 export function encodeStreamContents(message: Encodable<typeof StreamContentsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.StreamContents") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.StreamContents") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const items = message.items;
@@ -1997,9 +1978,7 @@ export function boundStreamContents_StreamItem(message: Encodable<typeof StreamC
 
 /** Writes a connectrpc.conformance.v1.StreamContents.StreamItem into `out` from `at` on and returns the position behind it. */
 export function encodeStreamContents_StreamItem(message: Encodable<typeof StreamContents_StreamItemSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.StreamContents.StreamItem") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.StreamContents.StreamItem") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const flags = message.flags;
@@ -2067,9 +2046,7 @@ export function boundRawHTTPResponse(message: Encodable<typeof RawHTTPResponseSc
 
 /** Writes a connectrpc.conformance.v1.RawHTTPResponse into `out` from `at` on and returns the position behind it. */
 export function encodeRawHTTPResponse(message: Encodable<typeof RawHTTPResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "connectrpc.conformance.v1.RawHTTPResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const statusCode = message.statusCode;

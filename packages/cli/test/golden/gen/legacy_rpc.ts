@@ -78,9 +78,7 @@ export function boundLegacy(message: Encodable<typeof LegacySchema>): number {
 
 /** Writes a Legacy into `out` from `at` on and returns the position behind it. */
 export function encodeLegacy(message: Encodable<typeof LegacySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "Legacy") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "Legacy") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -134,9 +132,7 @@ export function boundLegacy_Inner(message: Encodable<typeof Legacy_InnerSchema>)
 
 /** Writes a Legacy.Inner into `out` from `at` on and returns the position behind it. */
 export function encodeLegacy_Inner(message: Encodable<typeof Legacy_InnerSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "Legacy.Inner") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "Legacy.Inner") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const on = message.on;

@@ -25,14 +25,17 @@ export const AnyCodec: Codec<Any> = /*@__PURE__*/ messageCodec(
 
 /** The most bytes that `encodeAny` writes. */
 export function boundAny(message: Encodable<typeof AnySchema>): number {
-  return 2 + boundText(message.typeUrl) + boundBytes(message.value) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    2 +
+    boundText(message.typeUrl) +
+    boundBytes(message.value) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.protobuf.Any into `out` from `at` on and returns the position behind it. */
 export function encodeAny(message: Encodable<typeof AnySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Any") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Any") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const typeUrl = message.typeUrl;

@@ -40,7 +40,12 @@ export const MixinCodec: Codec<Mixin> = /*@__PURE__*/ messageCodec(
 
 /** The most bytes that `encodeApi` writes. */
 export function boundApi(message: Encodable<typeof ApiSchema>): number {
-  let bytes = 14 + boundText(message.name) + boundText(message.version) + boundText(message.edition) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    14 +
+    boundText(message.name) +
+    boundText(message.version) +
+    boundText(message.edition) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const methods = message.methods;
   if (methods != null) for (const item of methods) bytes += 6 + boundMethod(item);
   const options = message.options;
@@ -54,9 +59,7 @@ export function boundApi(message: Encodable<typeof ApiSchema>): number {
 
 /** Writes a google.protobuf.Api into `out` from `at` on and returns the position behind it. */
 export function encodeApi(message: Encodable<typeof ApiSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Api") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Api") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -168,7 +171,13 @@ export function decodeApi(reader: Reader, end: number, into?: Api): Api {
 
 /** The most bytes that `encodeMethod` writes. */
 export function boundMethod(message: Encodable<typeof MethodSchema>): number {
-  let bytes = 19 + boundText(message.name) + boundText(message.requestTypeUrl) + boundText(message.responseTypeUrl) + boundText(message.edition) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    19 +
+    boundText(message.name) +
+    boundText(message.requestTypeUrl) +
+    boundText(message.responseTypeUrl) +
+    boundText(message.edition) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) for (const item of options) bytes += 6 + boundOption(item);
   return bytes;
@@ -176,9 +185,7 @@ export function boundMethod(message: Encodable<typeof MethodSchema>): number {
 
 /** Writes a google.protobuf.Method into `out` from `at` on and returns the position behind it. */
 export function encodeMethod(message: Encodable<typeof MethodSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Method") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Method") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -295,14 +302,17 @@ export function decodeMethod(reader: Reader, end: number, into?: Method): Method
 
 /** The most bytes that `encodeMixin` writes. */
 export function boundMixin(message: Encodable<typeof MixinSchema>): number {
-  return 2 + boundText(message.name) + boundText(message.root) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    2 +
+    boundText(message.name) +
+    boundText(message.root) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.protobuf.Mixin into `out` from `at` on and returns the position behind it. */
 export function encodeMixin(message: Encodable<typeof MixinSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Mixin") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Mixin") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;

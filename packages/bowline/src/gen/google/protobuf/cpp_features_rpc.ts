@@ -29,9 +29,7 @@ export function boundCppFeatures(message: Encodable<typeof CppFeaturesSchema>): 
 
 /** Writes a pb.CppFeatures into `out` from `at` on and returns the position behind it. */
 export function encodeCppFeatures(message: Encodable<typeof CppFeaturesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "pb.CppFeatures") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "pb.CppFeatures") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const legacyClosedEnum = message.legacyClosedEnum;

@@ -320,9 +320,7 @@ export function boundFileDescriptorSet(message: Encodable<typeof FileDescriptorS
 
 /** Writes a google.protobuf.FileDescriptorSet into `out` from `at` on and returns the position behind it. */
 export function encodeFileDescriptorSet(message: Encodable<typeof FileDescriptorSetSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FileDescriptorSet") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FileDescriptorSet") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const file = message.file;
@@ -359,7 +357,14 @@ export function decodeFileDescriptorSet(reader: Reader, end: number, into?: File
 
 /** The most bytes that `encodeFileDescriptorProto` writes. */
 export function boundFileDescriptorProto(message: Encodable<typeof FileDescriptorProtoSchema>): number {
-  let bytes = 14 + boundText(message.name) + boundText(message.package) + boundTexts(message.dependency, 1) + boundTexts(message.optionDependency, 1) + boundText(message.syntax) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    14 +
+    boundText(message.name) +
+    boundText(message.package) +
+    boundTexts(message.dependency, 1) +
+    boundTexts(message.optionDependency, 1) +
+    boundText(message.syntax) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const publicDependency = message.publicDependency;
   if (publicDependency != null) bytes += 11 * publicDependency.length;
   const weakDependency = message.weakDependency;
@@ -381,9 +386,7 @@ export function boundFileDescriptorProto(message: Encodable<typeof FileDescripto
 
 /** Writes a google.protobuf.FileDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeFileDescriptorProto(message: Encodable<typeof FileDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FileDescriptorProto") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FileDescriptorProto") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -561,7 +564,11 @@ export function decodeFileDescriptorProto(reader: Reader, end: number, into?: Fi
 
 /** The most bytes that `encodeDescriptorProto` writes. */
 export function boundDescriptorProto(message: Encodable<typeof DescriptorProtoSchema>): number {
-  let bytes = 12 + boundText(message.name) + boundTexts(message.reservedName, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    12 +
+    boundText(message.name) +
+    boundTexts(message.reservedName, 1) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const field = message.field;
   if (field != null) for (const item of field) bytes += 6 + boundFieldDescriptorProto(item);
   const extension = message.extension;
@@ -583,9 +590,7 @@ export function boundDescriptorProto(message: Encodable<typeof DescriptorProtoSc
 
 /** Writes a google.protobuf.DescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeDescriptorProto(message: Encodable<typeof DescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.DescriptorProto") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.DescriptorProto") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -734,9 +739,7 @@ export function boundDescriptorProto_ExtensionRange(message: Encodable<typeof De
 
 /** Writes a google.protobuf.DescriptorProto.ExtensionRange into `out` from `at` on and returns the position behind it. */
 export function encodeDescriptorProto_ExtensionRange(message: Encodable<typeof DescriptorProto_ExtensionRangeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.DescriptorProto.ExtensionRange") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.DescriptorProto.ExtensionRange") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const start = message.start;
@@ -789,9 +792,7 @@ export function boundDescriptorProto_ReservedRange(message: Encodable<typeof Des
 
 /** Writes a google.protobuf.DescriptorProto.ReservedRange into `out` from `at` on and returns the position behind it. */
 export function encodeDescriptorProto_ReservedRange(message: Encodable<typeof DescriptorProto_ReservedRangeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.DescriptorProto.ReservedRange") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.DescriptorProto.ReservedRange") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const start = message.start;
@@ -843,9 +844,7 @@ export function boundExtensionRangeOptions(message: Encodable<typeof ExtensionRa
 
 /** Writes a google.protobuf.ExtensionRangeOptions into `out` from `at` on and returns the position behind it. */
 export function encodeExtensionRangeOptions(message: Encodable<typeof ExtensionRangeOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.ExtensionRangeOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.ExtensionRangeOptions") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const declaration = message.declaration;
@@ -914,14 +913,17 @@ export function decodeExtensionRangeOptions(reader: Reader, end: number, into?: 
 
 /** The most bytes that `encodeExtensionRangeOptions_Declaration` writes. */
 export function boundExtensionRangeOptions_Declaration(message: Encodable<typeof ExtensionRangeOptions_DeclarationSchema>): number {
-  return 17 + boundText(message.fullName) + boundText(message.type) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    17 +
+    boundText(message.fullName) +
+    boundText(message.type) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.protobuf.ExtensionRangeOptions.Declaration into `out` from `at` on and returns the position behind it. */
 export function encodeExtensionRangeOptions_Declaration(message: Encodable<typeof ExtensionRangeOptions_DeclarationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.ExtensionRangeOptions.Declaration") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.ExtensionRangeOptions.Declaration") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const number$ = message.number;
@@ -985,7 +987,14 @@ export function decodeExtensionRangeOptions_Declaration(reader: Reader, end: num
 
 /** The most bytes that `encodeFieldDescriptorProto` writes. */
 export function boundFieldDescriptorProto(message: Encodable<typeof FieldDescriptorProtoSchema>): number {
-  let bytes = 52 + boundText(message.name) + boundText(message.typeName) + boundText(message.extendee) + boundText(message.defaultValue) + boundText(message.jsonName) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    52 +
+    boundText(message.name) +
+    boundText(message.typeName) +
+    boundText(message.extendee) +
+    boundText(message.defaultValue) +
+    boundText(message.jsonName) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) bytes += 6 + boundFieldOptions(options);
   return bytes;
@@ -993,9 +1002,7 @@ export function boundFieldDescriptorProto(message: Encodable<typeof FieldDescrip
 
 /** Writes a google.protobuf.FieldDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeFieldDescriptorProto(message: Encodable<typeof FieldDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FieldDescriptorProto") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FieldDescriptorProto") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -1122,9 +1129,7 @@ export function boundOneofDescriptorProto(message: Encodable<typeof OneofDescrip
 
 /** Writes a google.protobuf.OneofDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeOneofDescriptorProto(message: Encodable<typeof OneofDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.OneofDescriptorProto") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.OneofDescriptorProto") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -1164,7 +1169,11 @@ export function decodeOneofDescriptorProto(reader: Reader, end: number, into?: O
 
 /** The most bytes that `encodeEnumDescriptorProto` writes. */
 export function boundEnumDescriptorProto(message: Encodable<typeof EnumDescriptorProtoSchema>): number {
-  let bytes = 12 + boundText(message.name) + boundTexts(message.reservedName, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    12 +
+    boundText(message.name) +
+    boundTexts(message.reservedName, 1) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const value = message.value;
   if (value != null) for (const item of value) bytes += 6 + boundEnumValueDescriptorProto(item);
   const options = message.options;
@@ -1176,9 +1185,7 @@ export function boundEnumDescriptorProto(message: Encodable<typeof EnumDescripto
 
 /** Writes a google.protobuf.EnumDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeEnumDescriptorProto(message: Encodable<typeof EnumDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.EnumDescriptorProto") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.EnumDescriptorProto") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -1269,9 +1276,7 @@ export function boundEnumDescriptorProto_EnumReservedRange(message: Encodable<ty
 
 /** Writes a google.protobuf.EnumDescriptorProto.EnumReservedRange into `out` from `at` on and returns the position behind it. */
 export function encodeEnumDescriptorProto_EnumReservedRange(message: Encodable<typeof EnumDescriptorProto_EnumReservedRangeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.EnumDescriptorProto.EnumReservedRange") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.EnumDescriptorProto.EnumReservedRange") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const start = message.start;
@@ -1319,9 +1324,7 @@ export function boundEnumValueDescriptorProto(message: Encodable<typeof EnumValu
 
 /** Writes a google.protobuf.EnumValueDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeEnumValueDescriptorProto(message: Encodable<typeof EnumValueDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.EnumValueDescriptorProto") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.EnumValueDescriptorProto") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -1379,9 +1382,7 @@ export function boundServiceDescriptorProto(message: Encodable<typeof ServiceDes
 
 /** Writes a google.protobuf.ServiceDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeServiceDescriptorProto(message: Encodable<typeof ServiceDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.ServiceDescriptorProto") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.ServiceDescriptorProto") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -1434,7 +1435,12 @@ export function decodeServiceDescriptorProto(reader: Reader, end: number, into?:
 
 /** The most bytes that `encodeMethodDescriptorProto` writes. */
 export function boundMethodDescriptorProto(message: Encodable<typeof MethodDescriptorProtoSchema>): number {
-  let bytes = 7 + boundText(message.name) + boundText(message.inputType) + boundText(message.outputType) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    7 +
+    boundText(message.name) +
+    boundText(message.inputType) +
+    boundText(message.outputType) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) bytes += 6 + boundMethodOptions(options);
   return bytes;
@@ -1442,9 +1448,7 @@ export function boundMethodDescriptorProto(message: Encodable<typeof MethodDescr
 
 /** Writes a google.protobuf.MethodDescriptorProto into `out` from `at` on and returns the position behind it. */
 export function encodeMethodDescriptorProto(message: Encodable<typeof MethodDescriptorProtoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.MethodDescriptorProto") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.MethodDescriptorProto") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -1516,7 +1520,19 @@ export function decodeMethodDescriptorProto(reader: Reader, end: number, into?: 
 
 /** The most bytes that `encodeFileOptions` writes. */
 export function boundFileOptions(message: Encodable<typeof FileOptionsSchema>): number {
-  let bytes = 51 + boundText(message.javaPackage) + boundText(message.javaOuterClassname) + boundText(message.goPackage) + boundText(message.objcClassPrefix) + boundText(message.csharpNamespace) + boundText(message.swiftPrefix) + boundText(message.phpClassPrefix) + boundText(message.phpNamespace) + boundText(message.phpMetadataNamespace) + boundText(message.rubyPackage) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    51 +
+    boundText(message.javaPackage) +
+    boundText(message.javaOuterClassname) +
+    boundText(message.goPackage) +
+    boundText(message.objcClassPrefix) +
+    boundText(message.csharpNamespace) +
+    boundText(message.swiftPrefix) +
+    boundText(message.phpClassPrefix) +
+    boundText(message.phpNamespace) +
+    boundText(message.phpMetadataNamespace) +
+    boundText(message.rubyPackage) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const features = message.features;
   if (features != null) bytes += 7 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
@@ -1526,9 +1542,7 @@ export function boundFileOptions(message: Encodable<typeof FileOptionsSchema>): 
 
 /** Writes a google.protobuf.FileOptions into `out` from `at` on and returns the position behind it. */
 export function encodeFileOptions(message: Encodable<typeof FileOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FileOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FileOptions") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const javaPackage = message.javaPackage;
@@ -1755,9 +1769,7 @@ export function boundMessageOptions(message: Encodable<typeof MessageOptionsSche
 
 /** Writes a google.protobuf.MessageOptions into `out` from `at` on and returns the position behind it. */
 export function encodeMessageOptions(message: Encodable<typeof MessageOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.MessageOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.MessageOptions") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const messageSetWireFormat = message.messageSetWireFormat;
@@ -1859,9 +1871,7 @@ export function boundFieldOptions(message: Encodable<typeof FieldOptionsSchema>)
 
 /** Writes a google.protobuf.FieldOptions into `out` from `at` on and returns the position behind it. */
 export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FieldOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FieldOptions") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const ctype = message.ctype;
@@ -2036,9 +2046,7 @@ export function boundFieldOptions_EditionDefault(message: Encodable<typeof Field
 
 /** Writes a google.protobuf.FieldOptions.EditionDefault into `out` from `at` on and returns the position behind it. */
 export function encodeFieldOptions_EditionDefault(message: Encodable<typeof FieldOptions_EditionDefaultSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FieldOptions.EditionDefault") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FieldOptions.EditionDefault") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -2081,14 +2089,17 @@ export function decodeFieldOptions_EditionDefault(reader: Reader, end: number, i
 
 /** The most bytes that `encodeFieldOptions_FeatureSupport` writes. */
 export function boundFieldOptions_FeatureSupport(message: Encodable<typeof FieldOptions_FeatureSupportSchema>): number {
-  return 35 + boundText(message.deprecationWarning) + boundText(message.removalError) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    35 +
+    boundText(message.deprecationWarning) +
+    boundText(message.removalError) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.protobuf.FieldOptions.FeatureSupport into `out` from `at` on and returns the position behind it. */
 export function encodeFieldOptions_FeatureSupport(message: Encodable<typeof FieldOptions_FeatureSupportSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FieldOptions.FeatureSupport") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FieldOptions.FeatureSupport") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const editionIntroduced = message.editionIntroduced;
@@ -2171,9 +2182,7 @@ export function boundOneofOptions(message: Encodable<typeof OneofOptionsSchema>)
 
 /** Writes a google.protobuf.OneofOptions into `out` from `at` on and returns the position behind it. */
 export function encodeOneofOptions(message: Encodable<typeof OneofOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.OneofOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.OneofOptions") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const features = message.features;
@@ -2229,9 +2238,7 @@ export function boundEnumOptions(message: Encodable<typeof EnumOptionsSchema>): 
 
 /** Writes a google.protobuf.EnumOptions into `out` from `at` on and returns the position behind it. */
 export function encodeEnumOptions(message: Encodable<typeof EnumOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.EnumOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.EnumOptions") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const allowAlias = message.allowAlias;
@@ -2313,9 +2320,7 @@ export function boundEnumValueOptions(message: Encodable<typeof EnumValueOptions
 
 /** Writes a google.protobuf.EnumValueOptions into `out` from `at` on and returns the position behind it. */
 export function encodeEnumValueOptions(message: Encodable<typeof EnumValueOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.EnumValueOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.EnumValueOptions") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const deprecated = message.deprecated;
@@ -2395,9 +2400,7 @@ export function boundServiceOptions(message: Encodable<typeof ServiceOptionsSche
 
 /** Writes a google.protobuf.ServiceOptions into `out` from `at` on and returns the position behind it. */
 export function encodeServiceOptions(message: Encodable<typeof ServiceOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.ServiceOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.ServiceOptions") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const deprecated = message.deprecated;
@@ -2463,9 +2466,7 @@ export function boundMethodOptions(message: Encodable<typeof MethodOptionsSchema
 
 /** Writes a google.protobuf.MethodOptions into `out` from `at` on and returns the position behind it. */
 export function encodeMethodOptions(message: Encodable<typeof MethodOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.MethodOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.MethodOptions") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const deprecated = message.deprecated;
@@ -2533,7 +2534,12 @@ export function decodeMethodOptions(reader: Reader, end: number, into?: MethodOp
 
 /** The most bytes that `encodeUninterpretedOption` writes. */
 export function boundUninterpretedOption(message: Encodable<typeof UninterpretedOptionSchema>): number {
-  let bytes = 34 + boundText(message.identifierValue) + boundBytes(message.stringValue) + boundText(message.aggregateValue) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    34 +
+    boundText(message.identifierValue) +
+    boundBytes(message.stringValue) +
+    boundText(message.aggregateValue) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const name = message.name;
   if (name != null) for (const item of name) bytes += 6 + boundUninterpretedOption_NamePart(item);
   return bytes;
@@ -2541,9 +2547,7 @@ export function boundUninterpretedOption(message: Encodable<typeof Uninterpreted
 
 /** Writes a google.protobuf.UninterpretedOption into `out` from `at` on and returns the position behind it. */
 export function encodeUninterpretedOption(message: Encodable<typeof UninterpretedOptionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.UninterpretedOption") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.UninterpretedOption") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -2633,9 +2637,7 @@ export function boundUninterpretedOption_NamePart(message: Encodable<typeof Unin
 
 /** Writes a google.protobuf.UninterpretedOption.NamePart into `out` from `at` on and returns the position behind it. */
 export function encodeUninterpretedOption_NamePart(message: Encodable<typeof UninterpretedOption_NamePartSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.UninterpretedOption.NamePart") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.UninterpretedOption.NamePart") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const namePart = message.namePart;
@@ -2678,9 +2680,7 @@ export function boundFeatureSet(message: Encodable<typeof FeatureSetSchema>): nu
 
 /** Writes a google.protobuf.FeatureSet into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSet(message: Encodable<typeof FeatureSetSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FeatureSet") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FeatureSet") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const fieldPresence = message.fieldPresence;
@@ -2808,9 +2808,7 @@ export function boundFeatureSet_VisibilityFeature(message: Encodable<typeof Feat
 
 /** Writes a google.protobuf.FeatureSet.VisibilityFeature into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSet_VisibilityFeature(message: Encodable<typeof FeatureSet_VisibilityFeatureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FeatureSet.VisibilityFeature") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FeatureSet.VisibilityFeature") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -2834,9 +2832,7 @@ export function boundFeatureSet_ProtoLimitsFeature(message: Encodable<typeof Fea
 
 /** Writes a google.protobuf.FeatureSet.ProtoLimitsFeature into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSet_ProtoLimitsFeature(message: Encodable<typeof FeatureSet_ProtoLimitsFeatureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FeatureSet.ProtoLimitsFeature") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FeatureSet.ProtoLimitsFeature") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -2863,9 +2859,7 @@ export function boundFeatureSetDefaults(message: Encodable<typeof FeatureSetDefa
 
 /** Writes a google.protobuf.FeatureSetDefaults into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSetDefaults(message: Encodable<typeof FeatureSetDefaultsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FeatureSetDefaults") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FeatureSetDefaults") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const defaults = message.defaults;
@@ -2934,9 +2928,7 @@ export function boundFeatureSetDefaults_FeatureSetEditionDefault(message: Encoda
 
 /** Writes a google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault into `out` from `at` on and returns the position behind it. */
 export function encodeFeatureSetDefaults_FeatureSetEditionDefault(message: Encodable<typeof FeatureSetDefaults_FeatureSetEditionDefaultSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const edition = message.edition;
@@ -2995,9 +2987,7 @@ export function boundSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSche
 
 /** Writes a google.protobuf.SourceCodeInfo into `out` from `at` on and returns the position behind it. */
 export function encodeSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.SourceCodeInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.SourceCodeInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const location = message.location;
@@ -3034,7 +3024,12 @@ export function decodeSourceCodeInfo(reader: Reader, end: number, into?: SourceC
 
 /** The most bytes that `encodeSourceCodeInfo_Location` writes. */
 export function boundSourceCodeInfo_Location(message: Encodable<typeof SourceCodeInfo_LocationSchema>): number {
-  let bytes = 2 + boundText(message.leadingComments) + boundText(message.trailingComments) + boundTexts(message.leadingDetachedComments, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    2 +
+    boundText(message.leadingComments) +
+    boundText(message.trailingComments) +
+    boundTexts(message.leadingDetachedComments, 1) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const path = message.path;
   if (path != null) bytes += 6 + boundVarints(path, 10);
   const span = message.span;
@@ -3044,9 +3039,7 @@ export function boundSourceCodeInfo_Location(message: Encodable<typeof SourceCod
 
 /** Writes a google.protobuf.SourceCodeInfo.Location into `out` from `at` on and returns the position behind it. */
 export function encodeSourceCodeInfo_Location(message: Encodable<typeof SourceCodeInfo_LocationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.SourceCodeInfo.Location") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.SourceCodeInfo.Location") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const path = message.path;
@@ -3143,9 +3136,7 @@ export function boundGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeIn
 
 /** Writes a google.protobuf.GeneratedCodeInfo into `out` from `at` on and returns the position behind it. */
 export function encodeGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.GeneratedCodeInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.GeneratedCodeInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const annotation = message.annotation;
@@ -3182,7 +3173,10 @@ export function decodeGeneratedCodeInfo(reader: Reader, end: number, into?: Gene
 
 /** The most bytes that `encodeGeneratedCodeInfo_Annotation` writes. */
 export function boundGeneratedCodeInfo_Annotation(message: Encodable<typeof GeneratedCodeInfo_AnnotationSchema>): number {
-  let bytes = 34 + boundText(message.sourceFile) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    34 +
+    boundText(message.sourceFile) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const path = message.path;
   if (path != null) bytes += 6 + boundVarints(path, 10);
   return bytes;
@@ -3190,9 +3184,7 @@ export function boundGeneratedCodeInfo_Annotation(message: Encodable<typeof Gene
 
 /** Writes a google.protobuf.GeneratedCodeInfo.Annotation into `out` from `at` on and returns the position behind it. */
 export function encodeGeneratedCodeInfo_Annotation(message: Encodable<typeof GeneratedCodeInfo_AnnotationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.GeneratedCodeInfo.Annotation") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.GeneratedCodeInfo.Annotation") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const path = message.path;

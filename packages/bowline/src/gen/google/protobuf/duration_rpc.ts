@@ -28,9 +28,7 @@ export function boundDuration(message: Encodable<typeof DurationSchema>): number
 
 /** Writes a google.protobuf.Duration into `out` from `at` on and returns the position behind it. */
 export function encodeDuration(message: Encodable<typeof DurationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Duration") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Duration") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const seconds = message.seconds;

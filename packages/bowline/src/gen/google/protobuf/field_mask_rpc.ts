@@ -28,9 +28,7 @@ export function boundFieldMask(message: Encodable<typeof FieldMaskSchema>): numb
 
 /** Writes a google.protobuf.FieldMask into `out` from `at` on and returns the position behind it. */
 export function encodeFieldMask(message: Encodable<typeof FieldMaskSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FieldMask") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FieldMask") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const paths = message.paths;

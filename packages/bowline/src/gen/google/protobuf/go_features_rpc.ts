@@ -40,9 +40,7 @@ export function boundGoFeatures(message: Encodable<typeof GoFeaturesSchema>): nu
 
 /** Writes a pb.GoFeatures into `out` from `at` on and returns the position behind it. */
 export function encodeGoFeatures(message: Encodable<typeof GoFeaturesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "pb.GoFeatures") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "pb.GoFeatures") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const legacyUnmarshalJsonEnum = message.legacyUnmarshalJsonEnum;
@@ -112,9 +110,7 @@ export function boundGoFeatures_OptimizeModeFeature(message: Encodable<typeof Go
 
 /** Writes a pb.GoFeatures.OptimizeModeFeature into `out` from `at` on and returns the position behind it. */
 export function encodeGoFeatures_OptimizeModeFeature(message: Encodable<typeof GoFeatures_OptimizeModeFeatureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "pb.GoFeatures.OptimizeModeFeature") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "pb.GoFeatures.OptimizeModeFeature") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 

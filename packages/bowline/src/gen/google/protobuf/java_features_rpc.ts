@@ -40,9 +40,7 @@ export function boundJavaFeatures(message: Encodable<typeof JavaFeaturesSchema>)
 
 /** Writes a pb.JavaFeatures into `out` from `at` on and returns the position behind it. */
 export function encodeJavaFeatures(message: Encodable<typeof JavaFeaturesSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "pb.JavaFeatures") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "pb.JavaFeatures") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const legacyClosedEnum = message.legacyClosedEnum;
@@ -117,9 +115,7 @@ export function boundJavaFeatures_NestInFileClassFeature(message: Encodable<type
 
 /** Writes a pb.JavaFeatures.NestInFileClassFeature into `out` from `at` on and returns the position behind it. */
 export function encodeJavaFeatures_NestInFileClassFeature(message: Encodable<typeof JavaFeatures_NestInFileClassFeatureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "pb.JavaFeatures.NestInFileClassFeature") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "pb.JavaFeatures.NestInFileClassFeature") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 

@@ -28,9 +28,7 @@ export function boundSourceContext(message: Encodable<typeof SourceContextSchema
 
 /** Writes a google.protobuf.SourceContext into `out` from `at` on and returns the position behind it. */
 export function encodeSourceContext(message: Encodable<typeof SourceContextSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.SourceContext") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.SourceContext") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const fileName = message.fileName;

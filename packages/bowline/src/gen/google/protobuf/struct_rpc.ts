@@ -56,9 +56,7 @@ export function boundStruct(message: Encodable<typeof StructSchema>): number {
 
 /** Writes a google.protobuf.Struct into `out` from `at` on and returns the position behind it. */
 export function encodeStruct(message: Encodable<typeof StructSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Struct") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Struct") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const fields = message.fields;
@@ -120,9 +118,7 @@ export function boundValue(message: Encodable<typeof ValueSchema>): number {
 
 /** Writes a google.protobuf.Value into `out` from `at` on and returns the position behind it. */
 export function encodeValue(message: Encodable<typeof ValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Value") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Value") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const kind = message.kind;
@@ -203,9 +199,7 @@ export function boundListValue(message: Encodable<typeof ListValueSchema>): numb
 
 /** Writes a google.protobuf.ListValue into `out` from `at` on and returns the position behind it. */
 export function encodeListValue(message: Encodable<typeof ListValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.ListValue") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.ListValue") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const values = message.values;

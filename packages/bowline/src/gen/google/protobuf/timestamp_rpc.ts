@@ -28,9 +28,7 @@ export function boundTimestamp(message: Encodable<typeof TimestampSchema>): numb
 
 /** Writes a google.protobuf.Timestamp into `out` from `at` on and returns the position behind it. */
 export function encodeTimestamp(message: Encodable<typeof TimestampSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Timestamp") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Timestamp") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const seconds = message.seconds;

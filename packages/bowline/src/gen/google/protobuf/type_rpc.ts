@@ -64,7 +64,12 @@ export const OptionCodec: Codec<Option> = /*@__PURE__*/ messageCodec(
 
 /** The most bytes that `encodeType` writes. */
 export function boundType(message: Encodable<typeof TypeSchema>): number {
-  let bytes = 13 + boundText(message.name) + boundTexts(message.oneofs, 1) + boundText(message.edition) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    13 +
+    boundText(message.name) +
+    boundTexts(message.oneofs, 1) +
+    boundText(message.edition) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const fields = message.fields;
   if (fields != null) for (const item of fields) bytes += 6 + boundField(item);
   const options = message.options;
@@ -76,9 +81,7 @@ export function boundType(message: Encodable<typeof TypeSchema>): number {
 
 /** Writes a google.protobuf.Type into `out` from `at` on and returns the position behind it. */
 export function encodeType(message: Encodable<typeof TypeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Type") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Type") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -171,7 +174,13 @@ export function decodeType(reader: Reader, end: number, into?: Type): Type {
 
 /** The most bytes that `encodeField` writes. */
 export function boundField(message: Encodable<typeof FieldSchema>): number {
-  let bytes = 50 + boundText(message.name) + boundText(message.typeUrl) + boundText(message.jsonName) + boundText(message.defaultValue) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    50 +
+    boundText(message.name) +
+    boundText(message.typeUrl) +
+    boundText(message.jsonName) +
+    boundText(message.defaultValue) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
   if (options != null) for (const item of options) bytes += 6 + boundOption(item);
   return bytes;
@@ -179,9 +188,7 @@ export function boundField(message: Encodable<typeof FieldSchema>): number {
 
 /** Writes a google.protobuf.Field into `out` from `at` on and returns the position behind it. */
 export function encodeField(message: Encodable<typeof FieldSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Field") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Field") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const kind = message.kind;
@@ -320,7 +327,11 @@ export function decodeField(reader: Reader, end: number, into?: Field): Field {
 
 /** The most bytes that `encodeEnum` writes. */
 export function boundEnum(message: Encodable<typeof EnumSchema>): number {
-  let bytes = 13 + boundText(message.name) + boundText(message.edition) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    13 +
+    boundText(message.name) +
+    boundText(message.edition) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const enumvalue = message.enumvalue;
   if (enumvalue != null) for (const item of enumvalue) bytes += 6 + boundEnumValue(item);
   const options = message.options;
@@ -332,9 +343,7 @@ export function boundEnum(message: Encodable<typeof EnumSchema>): number {
 
 /** Writes a google.protobuf.Enum into `out` from `at` on and returns the position behind it. */
 export function encodeEnum(message: Encodable<typeof EnumSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Enum") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Enum") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -424,9 +433,7 @@ export function boundEnumValue(message: Encodable<typeof EnumValueSchema>): numb
 
 /** Writes a google.protobuf.EnumValue into `out` from `at` on and returns the position behind it. */
 export function encodeEnumValue(message: Encodable<typeof EnumValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.EnumValue") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.EnumValue") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -486,9 +493,7 @@ export function boundOption(message: Encodable<typeof OptionSchema>): number {
 
 /** Writes a google.protobuf.Option into `out` from `at` on and returns the position behind it. */
 export function encodeOption(message: Encodable<typeof OptionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Option") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Option") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;

@@ -104,9 +104,7 @@ export function boundDoubleValue(message: Encodable<typeof DoubleValueSchema>): 
 
 /** Writes a google.protobuf.DoubleValue into `out` from `at` on and returns the position behind it. */
 export function encodeDoubleValue(message: Encodable<typeof DoubleValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.DoubleValue") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.DoubleValue") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -143,9 +141,7 @@ export function boundFloatValue(message: Encodable<typeof FloatValueSchema>): nu
 
 /** Writes a google.protobuf.FloatValue into `out` from `at` on and returns the position behind it. */
 export function encodeFloatValue(message: Encodable<typeof FloatValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.FloatValue") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.FloatValue") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -182,9 +178,7 @@ export function boundInt64Value(message: Encodable<typeof Int64ValueSchema>): nu
 
 /** Writes a google.protobuf.Int64Value into `out` from `at` on and returns the position behind it. */
 export function encodeInt64Value(message: Encodable<typeof Int64ValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Int64Value") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Int64Value") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -221,9 +215,7 @@ export function boundUInt64Value(message: Encodable<typeof UInt64ValueSchema>): 
 
 /** Writes a google.protobuf.UInt64Value into `out` from `at` on and returns the position behind it. */
 export function encodeUInt64Value(message: Encodable<typeof UInt64ValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.UInt64Value") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.UInt64Value") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -260,9 +252,7 @@ export function boundInt32Value(message: Encodable<typeof Int32ValueSchema>): nu
 
 /** Writes a google.protobuf.Int32Value into `out` from `at` on and returns the position behind it. */
 export function encodeInt32Value(message: Encodable<typeof Int32ValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.Int32Value") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.Int32Value") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -299,9 +289,7 @@ export function boundUInt32Value(message: Encodable<typeof UInt32ValueSchema>): 
 
 /** Writes a google.protobuf.UInt32Value into `out` from `at` on and returns the position behind it. */
 export function encodeUInt32Value(message: Encodable<typeof UInt32ValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.UInt32Value") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.UInt32Value") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -338,9 +326,7 @@ export function boundBoolValue(message: Encodable<typeof BoolValueSchema>): numb
 
 /** Writes a google.protobuf.BoolValue into `out` from `at` on and returns the position behind it. */
 export function encodeBoolValue(message: Encodable<typeof BoolValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.BoolValue") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.BoolValue") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -377,9 +363,7 @@ export function boundStringValue(message: Encodable<typeof StringValueSchema>): 
 
 /** Writes a google.protobuf.StringValue into `out` from `at` on and returns the position behind it. */
 export function encodeStringValue(message: Encodable<typeof StringValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.StringValue") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.StringValue") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;
@@ -416,9 +400,7 @@ export function boundBytesValue(message: Encodable<typeof BytesValueSchema>): nu
 
 /** Writes a google.protobuf.BytesValue into `out` from `at` on and returns the position behind it. */
 export function encodeBytesValue(message: Encodable<typeof BytesValueSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.BytesValue") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.BytesValue") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const value = message.value;

@@ -136,7 +136,11 @@ export const LocalizedMessageCodec: Codec<LocalizedMessage> = /*@__PURE__*/ mess
 
 /** The most bytes that `encodeErrorInfo` writes. */
 export function boundErrorInfo(message: Encodable<typeof ErrorInfoSchema>): number {
-  let bytes = 2 + boundText(message.reason) + boundText(message.domain) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    2 +
+    boundText(message.reason) +
+    boundText(message.domain) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const metadata = message.metadata;
   if (metadata != null) for (const key of Object.keys(metadata)) bytes += 8 + boundText(key) + boundText(entryOf(metadata, key));
   return bytes;
@@ -144,9 +148,7 @@ export function boundErrorInfo(message: Encodable<typeof ErrorInfoSchema>): numb
 
 /** Writes a google.rpc.ErrorInfo into `out` from `at` on and returns the position behind it. */
 export function encodeErrorInfo(message: Encodable<typeof ErrorInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.ErrorInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.ErrorInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const reason = message.reason;
@@ -220,9 +222,7 @@ export function boundRetryInfo(message: Encodable<typeof RetryInfoSchema>): numb
 
 /** Writes a google.rpc.RetryInfo into `out` from `at` on and returns the position behind it. */
 export function encodeRetryInfo(message: Encodable<typeof RetryInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.RetryInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.RetryInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const retryDelay = message.retryDelay;
@@ -255,14 +255,17 @@ export function decodeRetryInfo(reader: Reader, end: number, into?: RetryInfo): 
 
 /** The most bytes that `encodeDebugInfo` writes. */
 export function boundDebugInfo(message: Encodable<typeof DebugInfoSchema>): number {
-  return 1 + boundTexts(message.stackEntries, 1) + boundText(message.detail) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    1 +
+    boundTexts(message.stackEntries, 1) +
+    boundText(message.detail) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.rpc.DebugInfo into `out` from `at` on and returns the position behind it. */
 export function encodeDebugInfo(message: Encodable<typeof DebugInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.DebugInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.DebugInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const stackEntries = message.stackEntries;
@@ -313,9 +316,7 @@ export function boundQuotaFailure(message: Encodable<typeof QuotaFailureSchema>)
 
 /** Writes a google.rpc.QuotaFailure into `out` from `at` on and returns the position behind it. */
 export function encodeQuotaFailure(message: Encodable<typeof QuotaFailureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.QuotaFailure") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.QuotaFailure") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const violations = message.violations;
@@ -349,7 +350,14 @@ export function decodeQuotaFailure(reader: Reader, end: number, into?: QuotaFail
 
 /** The most bytes that `encodeQuotaFailure_Violation` writes. */
 export function boundQuotaFailure_Violation(message: Encodable<typeof QuotaFailure_ViolationSchema>): number {
-  let bytes = 27 + boundText(message.subject) + boundText(message.description) + boundText(message.apiService) + boundText(message.quotaMetric) + boundText(message.quotaId) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    27 +
+    boundText(message.subject) +
+    boundText(message.description) +
+    boundText(message.apiService) +
+    boundText(message.quotaMetric) +
+    boundText(message.quotaId) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const quotaDimensions = message.quotaDimensions;
   if (quotaDimensions != null) for (const key of Object.keys(quotaDimensions)) bytes += 8 + boundText(key) + boundText(entryOf(quotaDimensions, key));
   return bytes;
@@ -357,9 +365,7 @@ export function boundQuotaFailure_Violation(message: Encodable<typeof QuotaFailu
 
 /** Writes a google.rpc.QuotaFailure.Violation into `out` from `at` on and returns the position behind it. */
 export function encodeQuotaFailure_Violation(message: Encodable<typeof QuotaFailure_ViolationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.QuotaFailure.Violation") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.QuotaFailure.Violation") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const subject = message.subject;
@@ -498,9 +504,7 @@ export function boundPreconditionFailure(message: Encodable<typeof PreconditionF
 
 /** Writes a google.rpc.PreconditionFailure into `out` from `at` on and returns the position behind it. */
 export function encodePreconditionFailure(message: Encodable<typeof PreconditionFailureSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.PreconditionFailure") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.PreconditionFailure") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const violations = message.violations;
@@ -534,14 +538,18 @@ export function decodePreconditionFailure(reader: Reader, end: number, into?: Pr
 
 /** The most bytes that `encodePreconditionFailure_Violation` writes. */
 export function boundPreconditionFailure_Violation(message: Encodable<typeof PreconditionFailure_ViolationSchema>): number {
-  return 3 + boundText(message.type) + boundText(message.subject) + boundText(message.description) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    3 +
+    boundText(message.type) +
+    boundText(message.subject) +
+    boundText(message.description) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.rpc.PreconditionFailure.Violation into `out` from `at` on and returns the position behind it. */
 export function encodePreconditionFailure_Violation(message: Encodable<typeof PreconditionFailure_ViolationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.PreconditionFailure.Violation") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.PreconditionFailure.Violation") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const type$ = message.type;
@@ -604,9 +612,7 @@ export function boundBadRequest(message: Encodable<typeof BadRequestSchema>): nu
 
 /** Writes a google.rpc.BadRequest into `out` from `at` on and returns the position behind it. */
 export function encodeBadRequest(message: Encodable<typeof BadRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.BadRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.BadRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const fieldViolations = message.fieldViolations;
@@ -640,7 +646,12 @@ export function decodeBadRequest(reader: Reader, end: number, into?: BadRequest)
 
 /** The most bytes that `encodeBadRequest_FieldViolation` writes. */
 export function boundBadRequest_FieldViolation(message: Encodable<typeof BadRequest_FieldViolationSchema>): number {
-  let bytes = 3 + boundText(message.field) + boundText(message.description) + boundText(message.reason) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    3 +
+    boundText(message.field) +
+    boundText(message.description) +
+    boundText(message.reason) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const localizedMessage = message.localizedMessage;
   if (localizedMessage != null) bytes += 6 + boundLocalizedMessage(localizedMessage);
   return bytes;
@@ -648,9 +659,7 @@ export function boundBadRequest_FieldViolation(message: Encodable<typeof BadRequ
 
 /** Writes a google.rpc.BadRequest.FieldViolation into `out` from `at` on and returns the position behind it. */
 export function encodeBadRequest_FieldViolation(message: Encodable<typeof BadRequest_FieldViolationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.BadRequest.FieldViolation") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.BadRequest.FieldViolation") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const field = message.field;
@@ -715,14 +724,17 @@ export function decodeBadRequest_FieldViolation(reader: Reader, end: number, int
 
 /** The most bytes that `encodeRequestInfo` writes. */
 export function boundRequestInfo(message: Encodable<typeof RequestInfoSchema>): number {
-  return 2 + boundText(message.requestId) + boundText(message.servingData) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    2 +
+    boundText(message.requestId) +
+    boundText(message.servingData) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.rpc.RequestInfo into `out` from `at` on and returns the position behind it. */
 export function encodeRequestInfo(message: Encodable<typeof RequestInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.RequestInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.RequestInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const requestId = message.requestId;
@@ -763,14 +775,19 @@ export function decodeRequestInfo(reader: Reader, end: number, into?: RequestInf
 
 /** The most bytes that `encodeResourceInfo` writes. */
 export function boundResourceInfo(message: Encodable<typeof ResourceInfoSchema>): number {
-  return 4 + boundText(message.resourceType) + boundText(message.resourceName) + boundText(message.owner) + boundText(message.description) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    4 +
+    boundText(message.resourceType) +
+    boundText(message.resourceName) +
+    boundText(message.owner) +
+    boundText(message.description) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.rpc.ResourceInfo into `out` from `at` on and returns the position behind it. */
 export function encodeResourceInfo(message: Encodable<typeof ResourceInfoSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.ResourceInfo") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.ResourceInfo") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const resourceType = message.resourceType;
@@ -843,9 +860,7 @@ export function boundHelp(message: Encodable<typeof HelpSchema>): number {
 
 /** Writes a google.rpc.Help into `out` from `at` on and returns the position behind it. */
 export function encodeHelp(message: Encodable<typeof HelpSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.Help") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.Help") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const links = message.links;
@@ -879,14 +894,17 @@ export function decodeHelp(reader: Reader, end: number, into?: Help): Help {
 
 /** The most bytes that `encodeHelp_Link` writes. */
 export function boundHelp_Link(message: Encodable<typeof Help_LinkSchema>): number {
-  return 2 + boundText(message.description) + boundText(message.url) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    2 +
+    boundText(message.description) +
+    boundText(message.url) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.rpc.Help.Link into `out` from `at` on and returns the position behind it. */
 export function encodeHelp_Link(message: Encodable<typeof Help_LinkSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.Help.Link") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.Help.Link") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const description = message.description;
@@ -927,14 +945,17 @@ export function decodeHelp_Link(reader: Reader, end: number, into?: Help_Link): 
 
 /** The most bytes that `encodeLocalizedMessage` writes. */
 export function boundLocalizedMessage(message: Encodable<typeof LocalizedMessageSchema>): number {
-  return 2 + boundText(message.locale) + boundText(message.message) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    2 +
+    boundText(message.locale) +
+    boundText(message.message) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a google.rpc.LocalizedMessage into `out` from `at` on and returns the position behind it. */
 export function encodeLocalizedMessage(message: Encodable<typeof LocalizedMessageSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.LocalizedMessage") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.LocalizedMessage") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const locale = message.locale;

@@ -1,5 +1,6 @@
 import type { DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
 import { CodeNames } from "../code-names.ts";
+import { MAX_WIDTH } from "../source-text.ts";
 import { type CodecNames, type CodecScope, runtime } from "./codec-scope.ts";
 import { hasIntegerKeys, isDelimited, memberValue, tagBytes, tagOf, wireTypeOf } from "./field-code.ts";
 import { scalarCode } from "./scalar-code.ts";
@@ -30,14 +31,24 @@ export function boundFunction(scope: CodecScope, message: DescMessage, names: Co
     `(message.$unknown === undefined ? 0 : ${runtime(scope, "boundUnknown")}(message.$unknown))`,
   ];
   const lines = shares.flatMap((share) => share.lines);
-  const first = bytes === 0 ? terms.join(" + ") : [bytes, ...terms].join(" + ");
-  const body = lines.length === 0 ? [`return ${first};`] : [`let bytes = ${first};`, ...lines, "return bytes;"];
+  const first = bytes === 0 ? terms : [String(bytes), ...terms];
+  const body = lines.length === 0 ? sum("return ", first) : [...sum("let bytes = ", first), ...lines, "return bytes;"];
   return [
     `/** The most bytes that \`${names.encode}\` writes. */`,
     `export function ${names.bound}(message: ${init}): number {`,
     ...body.map((line) => `  ${line}`),
     "}",
   ];
+}
+
+/** A sum in one line, or one term a line when it is too long. */
+function sum(head: string, terms: readonly string[]): string[] {
+  const line = `${head}${terms.join(" + ")};`;
+  if (line.length + 2 <= MAX_WIDTH) return [line];
+  const [open, close] = head === "return " ? ["return (", ");"] : [head.trimEnd(), ""];
+  const last = terms.length - 1;
+  const rows = terms.map((term, i) => `  ${term}${i < last ? " +" : close === "" ? ";" : ""}`);
+  return close === "" ? [open, ...rows] : [open, ...rows, close];
 }
 
 function fieldShare(scope: CodecScope, field: DescField, names: CodeNames): Share {

@@ -24,9 +24,7 @@ export function encodeFunction(scope: CodecScope, message: DescMessage, names: C
     `/** Writes a ${message.typeName} into \`out\` from \`at\` on and returns the position behind it. */`,
     `export function ${names.encode}(message: ${init}, out: Buffer, at: number): number {`,
     // The load stands here, not in a function of all types: V8 knows the shapes of this one's messages.
-    `  if (message.$typeName !== ${JSON.stringify(message.typeName)}) {`,
-    `    ${runtime(scope, "refuseOther")}(message, message.$typeName);`,
-    "  }",
+    `  if (message.$typeName !== ${JSON.stringify(message.typeName)}) ${runtime(scope, "refuseOther")}(message, message.$typeName);`,
     ...printer.body().map((line) => `  ${line}`),
     "}",
   ];

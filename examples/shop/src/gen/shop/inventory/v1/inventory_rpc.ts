@@ -304,7 +304,11 @@ export const InventoryService: Service<InventoryServiceClient, InventoryServiceH
 
 /** The most bytes that `encodeProduct` writes. */
 export function boundProduct(message: Encodable<typeof ProductSchema>): number {
-  let bytes = 13 + boundText(message.sku) + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    13 +
+    boundText(message.sku) +
+    boundText(message.name) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const price = message.price;
   if (price != null) bytes += 6 + boundMoney(price);
   const attributes = message.attributes;
@@ -314,9 +318,7 @@ export function boundProduct(message: Encodable<typeof ProductSchema>): number {
 
 /** Writes a shop.inventory.v1.Product into `out` from `at` on and returns the position behind it. */
 export function encodeProduct(message: Encodable<typeof ProductSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.Product") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.Product") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const sku = message.sku;
@@ -406,9 +408,7 @@ export function boundListProductsRequest(message: Encodable<typeof ListProductsR
 
 /** Writes a shop.inventory.v1.ListProductsRequest into `out` from `at` on and returns the position behind it. */
 export function encodeListProductsRequest(message: Encodable<typeof ListProductsRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.ListProductsRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.ListProductsRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const category = message.category;
@@ -450,9 +450,7 @@ export function boundListProductsResponse(message: Encodable<typeof ListProducts
 
 /** Writes a shop.inventory.v1.ListProductsResponse into `out` from `at` on and returns the position behind it. */
 export function encodeListProductsResponse(message: Encodable<typeof ListProductsResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.ListProductsResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.ListProductsResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const products = message.products;
@@ -511,7 +509,10 @@ export function decodeListProductsResponse(reader: Reader, end: number, into?: L
 
 /** The most bytes that `encodeReserveRequest` writes. */
 export function boundReserveRequest(message: Encodable<typeof ReserveRequestSchema>): number {
-  let bytes = 1 + boundText(message.reservationId) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    1 +
+    boundText(message.reservationId) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const lines = message.lines;
   if (lines != null) for (const item of lines) bytes += 6 + boundReserveRequest_Line(item);
   return bytes;
@@ -519,9 +520,7 @@ export function boundReserveRequest(message: Encodable<typeof ReserveRequestSche
 
 /** Writes a shop.inventory.v1.ReserveRequest into `out` from `at` on and returns the position behind it. */
 export function encodeReserveRequest(message: Encodable<typeof ReserveRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.ReserveRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.ReserveRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const reservationId = message.reservationId;
@@ -569,9 +568,7 @@ export function boundReserveRequest_Line(message: Encodable<typeof ReserveReques
 
 /** Writes a shop.inventory.v1.ReserveRequest.Line into `out` from `at` on and returns the position behind it. */
 export function encodeReserveRequest_Line(message: Encodable<typeof ReserveRequest_LineSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.ReserveRequest.Line") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.ReserveRequest.Line") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const sku = message.sku;
@@ -624,9 +621,7 @@ export function boundReservation(message: Encodable<typeof ReservationSchema>): 
 
 /** Writes a shop.inventory.v1.Reservation into `out` from `at` on and returns the position behind it. */
 export function encodeReservation(message: Encodable<typeof ReservationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.Reservation") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.Reservation") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
@@ -706,9 +701,7 @@ export function boundReservation_Line(message: Encodable<typeof Reservation_Line
 
 /** Writes a shop.inventory.v1.Reservation.Line into `out` from `at` on and returns the position behind it. */
 export function encodeReservation_Line(message: Encodable<typeof Reservation_LineSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.Reservation.Line") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.Reservation.Line") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const sku = message.sku;
@@ -764,9 +757,7 @@ export function boundCommitRequest(message: Encodable<typeof CommitRequestSchema
 
 /** Writes a shop.inventory.v1.CommitRequest into `out` from `at` on and returns the position behind it. */
 export function encodeCommitRequest(message: Encodable<typeof CommitRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.CommitRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.CommitRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const reservationId = message.reservationId;
@@ -803,9 +794,7 @@ export function boundReleaseRequest(message: Encodable<typeof ReleaseRequestSche
 
 /** Writes a shop.inventory.v1.ReleaseRequest into `out` from `at` on and returns the position behind it. */
 export function encodeReleaseRequest(message: Encodable<typeof ReleaseRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.ReleaseRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.ReleaseRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const reservationId = message.reservationId;
@@ -842,9 +831,7 @@ export function boundRequestRestockRequest(message: Encodable<typeof RequestRest
 
 /** Writes a shop.inventory.v1.RequestRestockRequest into `out` from `at` on and returns the position behind it. */
 export function encodeRequestRestockRequest(message: Encodable<typeof RequestRestockRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.RequestRestockRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.RequestRestockRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const sku = message.sku;
@@ -890,9 +877,7 @@ export function boundRequestRestockResponse(message: Encodable<typeof RequestRes
 
 /** Writes a shop.inventory.v1.RequestRestockResponse into `out` from `at` on and returns the position behind it. */
 export function encodeRequestRestockResponse(message: Encodable<typeof RequestRestockResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.RequestRestockResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.RequestRestockResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const sku = message.sku;
@@ -942,9 +927,7 @@ export function boundWatchStockRequest(message: Encodable<typeof WatchStockReque
 
 /** Writes a shop.inventory.v1.WatchStockRequest into `out` from `at` on and returns the position behind it. */
 export function encodeWatchStockRequest(message: Encodable<typeof WatchStockRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.WatchStockRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.WatchStockRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const action = message.action;
@@ -997,9 +980,7 @@ export function boundWatchStockRequest_Skus(message: Encodable<typeof WatchStock
 
 /** Writes a shop.inventory.v1.WatchStockRequest.Skus into `out` from `at` on and returns the position behind it. */
 export function encodeWatchStockRequest_Skus(message: Encodable<typeof WatchStockRequest_SkusSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.WatchStockRequest.Skus") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.WatchStockRequest.Skus") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const skus = message.skus;
@@ -1041,9 +1022,7 @@ export function boundStockChange(message: Encodable<typeof StockChangeSchema>): 
 
 /** Writes a shop.inventory.v1.StockChange into `out` from `at` on and returns the position behind it. */
 export function encodeStockChange(message: Encodable<typeof StockChangeSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.inventory.v1.StockChange") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.inventory.v1.StockChange") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const sku = message.sku;

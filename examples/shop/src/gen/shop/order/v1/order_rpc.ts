@@ -159,7 +159,10 @@ export const OrderService: Service<OrderServiceClient, OrderServiceHandlers> = {
 
 /** The most bytes that `encodePlaceOrderRequest` writes. */
 export function boundPlaceOrderRequest(message: Encodable<typeof PlaceOrderRequestSchema>): number {
-  let bytes = 12 + boundText(message.idempotencyKey) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    12 +
+    boundText(message.idempotencyKey) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const basket = message.basket;
   if (basket != null) for (const key of Object.keys(basket)) bytes += 18 + boundText(key);
   const shipTo = message.shipTo;
@@ -171,9 +174,7 @@ export function boundPlaceOrderRequest(message: Encodable<typeof PlaceOrderReque
 
 /** Writes a shop.order.v1.PlaceOrderRequest into `out` from `at` on and returns the position behind it. */
 export function encodePlaceOrderRequest(message: Encodable<typeof PlaceOrderRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.order.v1.PlaceOrderRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.order.v1.PlaceOrderRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const idempotencyKey = message.idempotencyKey;
@@ -259,7 +260,11 @@ export function decodePlaceOrderRequest(reader: Reader, end: number, into?: Plac
 
 /** The most bytes that `encodeOrder` writes. */
 export function boundOrder(message: Encodable<typeof OrderSchema>): number {
-  let bytes = 24 + boundText(message.id) + boundText(message.paidWith) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    24 +
+    boundText(message.id) +
+    boundText(message.paidWith) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const basket = message.basket;
   if (basket != null) for (const key of Object.keys(basket)) bytes += 18 + boundText(key);
   const shipTo = message.shipTo;
@@ -273,9 +278,7 @@ export function boundOrder(message: Encodable<typeof OrderSchema>): number {
 
 /** Writes a shop.order.v1.Order into `out` from `at` on and returns the position behind it. */
 export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.order.v1.Order") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.order.v1.Order") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
@@ -413,9 +416,7 @@ export function boundGetOrderRequest(message: Encodable<typeof GetOrderRequestSc
 
 /** Writes a shop.order.v1.GetOrderRequest into `out` from `at` on and returns the position behind it. */
 export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.order.v1.GetOrderRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.order.v1.GetOrderRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const orderId = message.orderId;
@@ -452,9 +453,7 @@ export function boundWatchOrderRequest(message: Encodable<typeof WatchOrderReque
 
 /** Writes a shop.order.v1.WatchOrderRequest into `out` from `at` on and returns the position behind it. */
 export function encodeWatchOrderRequest(message: Encodable<typeof WatchOrderRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.order.v1.WatchOrderRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.order.v1.WatchOrderRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const orderId = message.orderId;
@@ -494,9 +493,7 @@ export function boundOrderUpdate(message: Encodable<typeof OrderUpdateSchema>): 
 
 /** Writes a shop.order.v1.OrderUpdate into `out` from `at` on and returns the position behind it. */
 export function encodeOrderUpdate(message: Encodable<typeof OrderUpdateSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.order.v1.OrderUpdate") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.order.v1.OrderUpdate") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const orderId = message.orderId;

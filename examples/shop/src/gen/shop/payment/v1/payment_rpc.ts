@@ -153,9 +153,7 @@ export function boundPaymentMethod(message: Encodable<typeof PaymentMethodSchema
 
 /** Writes a shop.payment.v1.PaymentMethod into `out` from `at` on and returns the position behind it. */
 export function encodePaymentMethod(message: Encodable<typeof PaymentMethodSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.payment.v1.PaymentMethod") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.payment.v1.PaymentMethod") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const method = message.method;
@@ -205,9 +203,7 @@ export function boundCard(message: Encodable<typeof CardSchema>): number {
 
 /** Writes a shop.payment.v1.Card into `out` from `at` on and returns the position behind it. */
 export function encodeCard(message: Encodable<typeof CardSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.payment.v1.Card") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.payment.v1.Card") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const number$ = message.number;
@@ -262,9 +258,7 @@ export function boundWallet(message: Encodable<typeof WalletSchema>): number {
 
 /** Writes a shop.payment.v1.Wallet into `out` from `at` on and returns the position behind it. */
 export function encodeWallet(message: Encodable<typeof WalletSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.payment.v1.Wallet") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.payment.v1.Wallet") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const walletId = message.walletId;
@@ -296,7 +290,10 @@ export function decodeWallet(reader: Reader, end: number, into?: Wallet): Wallet
 
 /** The most bytes that `encodeAuthorizeRequest` writes. */
 export function boundAuthorizeRequest(message: Encodable<typeof AuthorizeRequestSchema>): number {
-  let bytes = 1 + boundText(message.idempotencyKey) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    1 +
+    boundText(message.idempotencyKey) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const amount = message.amount;
   if (amount != null) bytes += 6 + boundMoney(amount);
   const method = message.method;
@@ -306,9 +303,7 @@ export function boundAuthorizeRequest(message: Encodable<typeof AuthorizeRequest
 
 /** Writes a shop.payment.v1.AuthorizeRequest into `out` from `at` on and returns the position behind it. */
 export function encodeAuthorizeRequest(message: Encodable<typeof AuthorizeRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.payment.v1.AuthorizeRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.payment.v1.AuthorizeRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const idempotencyKey = message.idempotencyKey;
@@ -360,7 +355,11 @@ export function decodeAuthorizeRequest(reader: Reader, end: number, into?: Autho
 
 /** The most bytes that `encodeAuthorization` writes. */
 export function boundAuthorization(message: Encodable<typeof AuthorizationSchema>): number {
-  let bytes = 13 + boundText(message.id) + boundText(message.paidWith) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    13 +
+    boundText(message.id) +
+    boundText(message.paidWith) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const amount = message.amount;
   if (amount != null) bytes += 6 + boundMoney(amount);
   const at = message.at;
@@ -370,9 +369,7 @@ export function boundAuthorization(message: Encodable<typeof AuthorizationSchema
 
 /** Writes a shop.payment.v1.Authorization into `out` from `at` on and returns the position behind it. */
 export function encodeAuthorization(message: Encodable<typeof AuthorizationSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.payment.v1.Authorization") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.payment.v1.Authorization") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
@@ -447,9 +444,7 @@ export function boundVoidRequest(message: Encodable<typeof VoidRequestSchema>): 
 
 /** Writes a shop.payment.v1.VoidRequest into `out` from `at` on and returns the position behind it. */
 export function encodeVoidRequest(message: Encodable<typeof VoidRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.payment.v1.VoidRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.payment.v1.VoidRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const idempotencyKey = message.idempotencyKey;

@@ -240,9 +240,7 @@ export function boundBrowseRequest(message: Encodable<typeof BrowseRequestSchema
 
 /** Writes a shop.storefront.v1.BrowseRequest into `out` from `at` on and returns the position behind it. */
 export function encodeBrowseRequest(message: Encodable<typeof BrowseRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.storefront.v1.BrowseRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.storefront.v1.BrowseRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const userId = message.userId;
@@ -291,9 +289,7 @@ export function boundBrowseResponse(message: Encodable<typeof BrowseResponseSche
 
 /** Writes a shop.storefront.v1.BrowseResponse into `out` from `at` on and returns the position behind it. */
 export function encodeBrowseResponse(message: Encodable<typeof BrowseResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.storefront.v1.BrowseResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.storefront.v1.BrowseResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const greeting = message.greeting;
@@ -344,9 +340,7 @@ export function boundBrowseResponse_Offer(message: Encodable<typeof BrowseRespon
 
 /** Writes a shop.storefront.v1.BrowseResponse.Offer into `out` from `at` on and returns the position behind it. */
 export function encodeBrowseResponse_Offer(message: Encodable<typeof BrowseResponse_OfferSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.storefront.v1.BrowseResponse.Offer") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.storefront.v1.BrowseResponse.Offer") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const product = message.product;
@@ -388,7 +382,11 @@ export function decodeBrowseResponse_Offer(reader: Reader, end: number, into?: B
 
 /** The most bytes that `encodeCheckoutRequest` writes. */
 export function boundCheckoutRequest(message: Encodable<typeof CheckoutRequestSchema>): number {
-  let bytes = 13 + boundText(message.idempotencyKey) + boundText(message.shipTo) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    13 +
+    boundText(message.idempotencyKey) +
+    boundText(message.shipTo) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const basket = message.basket;
   if (basket != null) for (const key of Object.keys(basket)) bytes += 18 + boundText(key);
   const payment = message.payment;
@@ -398,9 +396,7 @@ export function boundCheckoutRequest(message: Encodable<typeof CheckoutRequestSc
 
 /** Writes a shop.storefront.v1.CheckoutRequest into `out` from `at` on and returns the position behind it. */
 export function encodeCheckoutRequest(message: Encodable<typeof CheckoutRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.storefront.v1.CheckoutRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.storefront.v1.CheckoutRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const idempotencyKey = message.idempotencyKey;
@@ -496,9 +492,7 @@ export function boundRequestRestockRequest(message: Encodable<typeof RequestRest
 
 /** Writes a shop.storefront.v1.RequestRestockRequest into `out` from `at` on and returns the position behind it. */
 export function encodeRequestRestockRequest(message: Encodable<typeof RequestRestockRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.storefront.v1.RequestRestockRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.storefront.v1.RequestRestockRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const userId = message.userId;

@@ -121,7 +121,12 @@ export const UserService: Service<UserServiceClient, UserServiceHandlers> = {
 
 /** The most bytes that `encodeUser` writes. */
 export function boundUser(message: Encodable<typeof UserSchema>): number {
-  let bytes = 25 + boundText(message.name) + boundText(message.email) + boundText(message.defaultAddress) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    25 +
+    boundText(message.name) +
+    boundText(message.email) +
+    boundText(message.defaultAddress) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const addresses = message.addresses;
   if (addresses != null) for (const key of Object.keys(addresses)) bytes += 13 + boundText(key) + boundAddress(entryOf(addresses, key));
   const since = message.since;
@@ -131,9 +136,7 @@ export function boundUser(message: Encodable<typeof UserSchema>): number {
 
 /** Writes a shop.user.v1.User into `out` from `at` on and returns the position behind it. */
 export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.user.v1.User") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.user.v1.User") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
@@ -240,14 +243,19 @@ export function decodeUser(reader: Reader, end: number, into?: User): User {
 
 /** The most bytes that `encodeAddress` writes. */
 export function boundAddress(message: Encodable<typeof AddressSchema>): number {
-  return 4 + boundText(message.street) + boundText(message.city) + boundText(message.postcode) + boundText(message.country) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    4 +
+    boundText(message.street) +
+    boundText(message.city) +
+    boundText(message.postcode) +
+    boundText(message.country) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a shop.user.v1.Address into `out` from `at` on and returns the position behind it. */
 export function encodeAddress(message: Encodable<typeof AddressSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.user.v1.Address") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.user.v1.Address") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const street = message.street;
@@ -311,9 +319,7 @@ export function boundGetUserRequest(message: Encodable<typeof GetUserRequestSche
 
 /** Writes a shop.user.v1.GetUserRequest into `out` from `at` on and returns the position behind it. */
 export function encodeGetUserRequest(message: Encodable<typeof GetUserRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.user.v1.GetUserRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.user.v1.GetUserRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
@@ -353,9 +359,7 @@ export function boundSaveAddressRequest(message: Encodable<typeof SaveAddressReq
 
 /** Writes a shop.user.v1.SaveAddressRequest into `out` from `at` on and returns the position behind it. */
 export function encodeSaveAddressRequest(message: Encodable<typeof SaveAddressRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.user.v1.SaveAddressRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.user.v1.SaveAddressRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const userId = message.userId;

@@ -68,9 +68,7 @@ export function boundVersion(message: Encodable<typeof VersionSchema>): number {
 
 /** Writes a google.protobuf.compiler.Version into `out` from `at` on and returns the position behind it. */
 export function encodeVersion(message: Encodable<typeof VersionSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.compiler.Version") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.compiler.Version") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const major = message.major;
@@ -126,7 +124,11 @@ export function decodeVersion(reader: Reader, end: number, into?: Version): Vers
 
 /** The most bytes that `encodeCodeGeneratorRequest` writes. */
 export function boundCodeGeneratorRequest(message: Encodable<typeof CodeGeneratorRequestSchema>): number {
-  let bytes = 1 + boundTexts(message.fileToGenerate, 1) + boundText(message.parameter) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    1 +
+    boundTexts(message.fileToGenerate, 1) +
+    boundText(message.parameter) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const protoFile = message.protoFile;
   if (protoFile != null) for (const item of protoFile) bytes += 6 + boundFileDescriptorProto(item);
   const sourceFileDescriptors = message.sourceFileDescriptors;
@@ -138,9 +140,7 @@ export function boundCodeGeneratorRequest(message: Encodable<typeof CodeGenerato
 
 /** Writes a google.protobuf.compiler.CodeGeneratorRequest into `out` from `at` on and returns the position behind it. */
 export function encodeCodeGeneratorRequest(message: Encodable<typeof CodeGeneratorRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const fileToGenerate = message.fileToGenerate;
@@ -224,9 +224,7 @@ export function boundCodeGeneratorResponse(message: Encodable<typeof CodeGenerat
 
 /** Writes a google.protobuf.compiler.CodeGeneratorResponse into `out` from `at` on and returns the position behind it. */
 export function encodeCodeGeneratorResponse(message: Encodable<typeof CodeGeneratorResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const error = message.error;
@@ -295,7 +293,12 @@ export function decodeCodeGeneratorResponse(reader: Reader, end: number, into?: 
 
 /** The most bytes that `encodeCodeGeneratorResponse_File` writes. */
 export function boundCodeGeneratorResponse_File(message: Encodable<typeof CodeGeneratorResponse_FileSchema>): number {
-  let bytes = 3 + boundText(message.name) + boundText(message.insertionPoint) + boundText(message.content) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    3 +
+    boundText(message.name) +
+    boundText(message.insertionPoint) +
+    boundText(message.content) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const generatedCodeInfo = message.generatedCodeInfo;
   if (generatedCodeInfo != null) bytes += 7 + boundGeneratedCodeInfo(generatedCodeInfo);
   return bytes;
@@ -303,9 +306,7 @@ export function boundCodeGeneratorResponse_File(message: Encodable<typeof CodeGe
 
 /** Writes a google.protobuf.compiler.CodeGeneratorResponse.File into `out` from `at` on and returns the position behind it. */
 export function encodeCodeGeneratorResponse_File(message: Encodable<typeof CodeGeneratorResponse_FileSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse.File") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.protobuf.compiler.CodeGeneratorResponse.File") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;

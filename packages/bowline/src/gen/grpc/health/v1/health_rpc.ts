@@ -224,9 +224,7 @@ export function boundHealthListRequest(message: Encodable<typeof HealthListReque
 
 /** Writes a grpc.health.v1.HealthListRequest into `out` from `at` on and returns the position behind it. */
 export function encodeHealthListRequest(message: Encodable<typeof HealthListRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.health.v1.HealthListRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.health.v1.HealthListRequest") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -252,9 +250,7 @@ export function boundHealthListResponse(message: Encodable<typeof HealthListResp
 
 /** Writes a grpc.health.v1.HealthListResponse into `out` from `at` on and returns the position behind it. */
 export function encodeHealthListResponse(message: Encodable<typeof HealthListResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.health.v1.HealthListResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.health.v1.HealthListResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const statuses = message.statuses;
@@ -311,9 +307,7 @@ export function boundHealthCheckRequest(message: Encodable<typeof HealthCheckReq
 
 /** Writes a grpc.health.v1.HealthCheckRequest into `out` from `at` on and returns the position behind it. */
 export function encodeHealthCheckRequest(message: Encodable<typeof HealthCheckRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.health.v1.HealthCheckRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.health.v1.HealthCheckRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const service = message.service;
@@ -350,9 +344,7 @@ export function boundHealthCheckResponse(message: Encodable<typeof HealthCheckRe
 
 /** Writes a grpc.health.v1.HealthCheckResponse into `out` from `at` on and returns the position behind it. */
 export function encodeHealthCheckResponse(message: Encodable<typeof HealthCheckResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.health.v1.HealthCheckResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.health.v1.HealthCheckResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const status = message.status;

@@ -148,9 +148,7 @@ export function boundServerReflectionRequest(message: Encodable<typeof ServerRef
 
 /** Writes a grpc.reflection.v1.ServerReflectionRequest into `out` from `at` on and returns the position behind it. */
 export function encodeServerReflectionRequest(message: Encodable<typeof ServerReflectionRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.reflection.v1.ServerReflectionRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.reflection.v1.ServerReflectionRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const host = message.host;
@@ -232,9 +230,7 @@ export function boundExtensionRequest(message: Encodable<typeof ExtensionRequest
 
 /** Writes a grpc.reflection.v1.ExtensionRequest into `out` from `at` on and returns the position behind it. */
 export function encodeExtensionRequest(message: Encodable<typeof ExtensionRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.reflection.v1.ExtensionRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.reflection.v1.ExtensionRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const containingType = message.containingType;
@@ -292,9 +288,7 @@ export function boundServerReflectionResponse(message: Encodable<typeof ServerRe
 
 /** Writes a grpc.reflection.v1.ServerReflectionResponse into `out` from `at` on and returns the position behind it. */
 export function encodeServerReflectionResponse(message: Encodable<typeof ServerReflectionResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.reflection.v1.ServerReflectionResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.reflection.v1.ServerReflectionResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const validHost = message.validHost;
@@ -380,14 +374,15 @@ export function decodeServerReflectionResponse(reader: Reader, end: number, into
 
 /** The most bytes that `encodeFileDescriptorResponse` writes. */
 export function boundFileDescriptorResponse(message: Encodable<typeof FileDescriptorResponseSchema>): number {
-  return boundBytesList(message.fileDescriptorProto, 1) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  return (
+    boundBytesList(message.fileDescriptorProto, 1) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown))
+  );
 }
 
 /** Writes a grpc.reflection.v1.FileDescriptorResponse into `out` from `at` on and returns the position behind it. */
 export function encodeFileDescriptorResponse(message: Encodable<typeof FileDescriptorResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.reflection.v1.FileDescriptorResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.reflection.v1.FileDescriptorResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const fileDescriptorProto = message.fileDescriptorProto;
@@ -424,7 +419,10 @@ export function decodeFileDescriptorResponse(reader: Reader, end: number, into?:
 
 /** The most bytes that `encodeExtensionNumberResponse` writes. */
 export function boundExtensionNumberResponse(message: Encodable<typeof ExtensionNumberResponseSchema>): number {
-  let bytes = 1 + boundText(message.baseTypeName) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    1 +
+    boundText(message.baseTypeName) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const extensionNumber = message.extensionNumber;
   if (extensionNumber != null) bytes += 6 + boundVarints(extensionNumber, 10);
   return bytes;
@@ -432,9 +430,7 @@ export function boundExtensionNumberResponse(message: Encodable<typeof Extension
 
 /** Writes a grpc.reflection.v1.ExtensionNumberResponse into `out` from `at` on and returns the position behind it. */
 export function encodeExtensionNumberResponse(message: Encodable<typeof ExtensionNumberResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.reflection.v1.ExtensionNumberResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.reflection.v1.ExtensionNumberResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const baseTypeName = message.baseTypeName;
@@ -496,9 +492,7 @@ export function boundListServiceResponse(message: Encodable<typeof ListServiceRe
 
 /** Writes a grpc.reflection.v1.ListServiceResponse into `out` from `at` on and returns the position behind it. */
 export function encodeListServiceResponse(message: Encodable<typeof ListServiceResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.reflection.v1.ListServiceResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.reflection.v1.ListServiceResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const service = message.service;
@@ -537,9 +531,7 @@ export function boundServiceResponse(message: Encodable<typeof ServiceResponseSc
 
 /** Writes a grpc.reflection.v1.ServiceResponse into `out` from `at` on and returns the position behind it. */
 export function encodeServiceResponse(message: Encodable<typeof ServiceResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.reflection.v1.ServiceResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.reflection.v1.ServiceResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;
@@ -576,9 +568,7 @@ export function boundErrorResponse(message: Encodable<typeof ErrorResponseSchema
 
 /** Writes a grpc.reflection.v1.ErrorResponse into `out` from `at` on and returns the position behind it. */
 export function encodeErrorResponse(message: Encodable<typeof ErrorResponseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "grpc.reflection.v1.ErrorResponse") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "grpc.reflection.v1.ErrorResponse") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const errorCode = message.errorCode;

@@ -142,7 +142,13 @@ export const UserCodec: Codec<User> = /*@__PURE__*/ messageCodec(
 
 /** The most bytes that `encodeService` writes. */
 export function boundService(message: Encodable<typeof ServiceSchema>): number {
-  let bytes = 4 + boundText(message.constructor$) + boundText(message.toString$) + boundText(message.then) + boundText(message.Proto) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    4 +
+    boundText(message.constructor$) +
+    boundText(message.toString$) +
+    boundText(message.then) +
+    boundText(message.Proto) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const delete$1 = message.delete;
   if (delete$1 != null) for (const key of Object.keys(delete$1)) bytes += 13 + boundText(key) + boundPromise(entryOf(delete$1, key));
   return bytes;
@@ -150,9 +156,7 @@ export function boundService(message: Encodable<typeof ServiceSchema>): number {
 
 /** Writes a clash.v1.Service into `out` from `at` on and returns the position behind it. */
 export function encodeService(message: Encodable<typeof ServiceSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.Service") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.Service") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const constructor$ = message.constructor$;
@@ -249,9 +253,7 @@ export function boundPromise(message: Encodable<typeof PromiseSchema>): number {
 
 /** Writes a clash.v1.Promise into `out` from `at` on and returns the position behind it. */
 export function encodePromise(message: Encodable<typeof PromiseSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.Promise") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.Promise") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const case$ = message.case;
@@ -299,9 +301,7 @@ export function boundAsyncIterable(message: Encodable<typeof AsyncIterableSchema
 
 /** Writes a clash.v1.AsyncIterable into `out` from `at` on and returns the position behind it. */
 export function encodeAsyncIterable(message: Encodable<typeof AsyncIterableSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.AsyncIterable") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.AsyncIterable") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -324,9 +324,7 @@ export function boundIterable(message: Encodable<typeof IterableSchema>): number
 
 /** Writes a clash.v1.Iterable into `out` from `at` on and returns the position behind it. */
 export function encodeIterable(message: Encodable<typeof IterableSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.Iterable") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.Iterable") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -349,9 +347,7 @@ export function boundCallOptions(message: Encodable<typeof CallOptionsSchema>): 
 
 /** Writes a clash.v1.CallOptions into `out` from `at` on and returns the position behind it. */
 export function encodeCallOptions(message: Encodable<typeof CallOptionsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.CallOptions") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.CallOptions") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -374,9 +370,7 @@ export function boundServerContext(message: Encodable<typeof ServerContextSchema
 
 /** Writes a clash.v1.ServerContext into `out` from `at` on and returns the position behind it. */
 export function encodeServerContext(message: Encodable<typeof ServerContextSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.ServerContext") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.ServerContext") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -399,9 +393,7 @@ export function boundMessageInit(message: Encodable<typeof MessageInitSchema>): 
 
 /** Writes a clash.v1.MessageInit into `out` from `at` on and returns the position behind it. */
 export function encodeMessageInit(message: Encodable<typeof MessageInitSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.MessageInit") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.MessageInit") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -424,9 +416,7 @@ export function boundprotobufCodec(message: Encodable<typeof protobufCodecSchema
 
 /** Writes a clash.v1.protobufCodec into `out` from `at` on and returns the position behind it. */
 export function encodeprotobufCodec(message: Encodable<typeof protobufCodecSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.protobufCodec") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.protobufCodec") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -449,9 +439,7 @@ export function boundfileDescriptors(message: Encodable<typeof fileDescriptorsSc
 
 /** Writes a clash.v1.fileDescriptors into `out` from `at` on and returns the position behind it. */
 export function encodefileDescriptors(message: Encodable<typeof fileDescriptorsSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.fileDescriptors") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.fileDescriptors") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -474,9 +462,7 @@ export function boundObject$(message: Encodable<typeof ObjectSchema>): number {
 
 /** Writes a clash.v1.Object into `out` from `at` on and returns the position behind it. */
 export function encodeObject$(message: Encodable<typeof ObjectSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.Object") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.Object") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -499,9 +485,7 @@ export function boundMap(message: Encodable<typeof MapSchema>): number {
 
 /** Writes a clash.v1.Map into `out` from `at` on and returns the position behind it. */
 export function encodeMap(message: Encodable<typeof MapSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.Map") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.Map") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -524,9 +508,7 @@ export function boundMap_Entry(message: Encodable<typeof Map_EntrySchema>): numb
 
 /** Writes a clash.v1.Map.Entry into `out` from `at` on and returns the position behind it. */
 export function encodeMap_Entry(message: Encodable<typeof Map_EntrySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.Map.Entry") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.Map.Entry") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const number$ = message.number;
@@ -563,9 +545,7 @@ export function boundClientClient(message: Encodable<typeof ClientClientSchema>)
 
 /** Writes a clash.v1.ClientClient into `out` from `at` on and returns the position behind it. */
 export function encodeClientClient(message: Encodable<typeof ClientClientSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.ClientClient") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.ClientClient") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -588,9 +568,7 @@ export function bounddelete$(message: Encodable<typeof deleteSchema>): number {
 
 /** Writes a clash.v1.delete into `out` from `at` on and returns the position behind it. */
 export function encodedelete$(message: Encodable<typeof deleteSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.delete") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.delete") refuseOther(message, message.$typeName);
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
@@ -613,9 +591,7 @@ export function boundUser(message: Encodable<typeof UserSchema>): number {
 
 /** Writes a clash.v1.User into `out` from `at` on and returns the position behind it. */
 export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.v1.User") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.v1.User") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const name = message.name;

@@ -34,9 +34,7 @@ export function boundStatus(message: Encodable<typeof StatusSchema>): number {
 
 /** Writes a google.rpc.Status into `out` from `at` on and returns the position behind it. */
 export function encodeStatus(message: Encodable<typeof StatusSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "google.rpc.Status") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "google.rpc.Status") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const code = message.code;

@@ -31,9 +31,7 @@ export function boundMoney(message: Encodable<typeof MoneySchema>): number {
 
 /** Writes a shop.v1.Money into `out` from `at` on and returns the position behind it. */
 export function encodeMoney(message: Encodable<typeof MoneySchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.v1.Money") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.v1.Money") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const currency = message.currency;

@@ -222,9 +222,7 @@ export function boundGetOrderRequest(message: Encodable<typeof GetOrderRequestSc
 
 /** Writes a shop.v1.GetOrderRequest into `out` from `at` on and returns the position behind it. */
 export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.v1.GetOrderRequest") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.v1.GetOrderRequest") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
@@ -256,7 +254,11 @@ export function decodeGetOrderRequest(reader: Reader, end: number, into?: GetOrd
 
 /** The most bytes that `encodeOrder` writes. */
 export function boundOrder(message: Encodable<typeof OrderSchema>): number {
-  let bytes = 24 + boundText(message.remark) + boundBytes(message.signature) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    24 +
+    boundText(message.remark) +
+    boundBytes(message.signature) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const lines = message.lines;
   if (lines != null) for (const item of lines) bytes += 6 + boundOrder_Line(item);
   const bySku = message.bySku;
@@ -274,9 +276,7 @@ export function boundOrder(message: Encodable<typeof OrderSchema>): number {
 
 /** Writes a shop.v1.Order into `out` from `at` on and returns the position behind it. */
 export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.v1.Order") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.v1.Order") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
@@ -458,9 +458,7 @@ export function boundOrder_Line(message: Encodable<typeof Order_LineSchema>): nu
 
 /** Writes a shop.v1.Order.Line into `out` from `at` on and returns the position behind it. */
 export function encodeOrder_Line(message: Encodable<typeof Order_LineSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.v1.Order.Line") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.v1.Order.Line") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const sku = message.sku;
@@ -522,9 +520,7 @@ export function boundOrder_Event(message: Encodable<typeof Order_EventSchema>): 
 
 /** Writes a shop.v1.Order.Event into `out` from `at` on and returns the position behind it. */
 export function encodeOrder_Event(message: Encodable<typeof Order_EventSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "shop.v1.Order.Event") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "shop.v1.Order.Event") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const at$ = message.at;

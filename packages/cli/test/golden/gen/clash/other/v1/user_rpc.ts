@@ -27,9 +27,7 @@ export function boundUser(message: Encodable<typeof UserSchema>): number {
 
 /** Writes a clash.other.v1.User into `out` from `at` on and returns the position behind it. */
 export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, at: number): number {
-  if (message.$typeName !== "clash.other.v1.User") {
-    refuseOther(message, message.$typeName);
-  }
+  if (message.$typeName !== "clash.other.v1.User") refuseOther(message, message.$typeName);
   room(out, at, 0);
   let to = at;
   const id = message.id;
