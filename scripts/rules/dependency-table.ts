@@ -107,6 +107,19 @@ export const layers: readonly Layer[] = [
     why: "its algorithms are pure and know no transport, so that the simulator runs the shipped code",
   },
   {
+    path: "auth",
+    layers: ["rpc"],
+    node: ["crypto"],
+    why: "credentials are proven and given on both sides alike; client and server know their shape only, and load none of it",
+  },
+  {
+    path: "auth/jwt.ts",
+    layers: ["rpc", "auth"],
+    node: [],
+    packages: ["jose"],
+    why: "the optional peer is reachable from its own subpath only, else every user would have to install it",
+  },
+  {
     path: "registry",
     layers: ["rpc", "codec", "codegen.ts", "gen", "resilience"],
     node: ["crypto", "dns", "dns/promises", "fs", "fs/promises", "http", "net", "os", "path", "tls", "url"],
@@ -225,5 +238,10 @@ export const insideViews: readonly InsideView[] = [
     from: "conformance/suites/hpack.ts",
     to: ["http2"],
     why: "the vectors are header blocks by the thousand, which no peer would send",
+  },
+  {
+    from: "test/fuzz",
+    to: ["http2", "grpc", "codec", "net", "registry", "rpc", "testing"],
+    why: "a decoder alone reads a thousand times the inputs that it would read behind a socket",
   },
 ];

@@ -44,6 +44,8 @@ import {
   toBytes,
   toCode,
 } from "bowline";
+import { type Authenticator, appToken, bearerCredentials, type CallCredentials, sameSecret } from "bowline/auth";
+import { jwt } from "bowline/auth/jwt";
 import { fileDescriptors, type MessageInit, protobufCodec } from "bowline/codegen";
 import { TimestampCodec } from "bowline/google/protobuf/timestamp";
 import { debugInfo, errorInfo, findDetail, RetryInfoSchema, retryDelayMs, retryInfo } from "bowline/grpc/error-details";
@@ -93,6 +95,12 @@ await callEverything(knots);
 assert.equal(seen.length, 15);
 assert.ok(server.stats.some((each: MethodStats) => quantileMs(each.histogram(), 0.5) >= 0));
 
+const authenticators: Authenticator[] = [
+  appToken({ tokens: (app) => (app === "shop" ? "secret" : undefined) }),
+  jwt({ jwks: { keys: [] }, issuer: "https://issuer.example", audience: "knots" }),
+];
+const credentials: CallCredentials = bearerCredentials({ token: "t", allowPlaintext: true });
+assert.deepEqual([authenticators.length, credentials.allowPlaintext, sameSecret("a", "b")], [2, true, false]);
 assert.equal(protobufCodec(KnotSchema).name, "proto");
 const second = { $typeName: "google.protobuf.Timestamp", seconds: 1n, nanos: 5 } as const;
 assert.deepEqual(fromBytes(sharedBytes(TimestampCodec), toBytes(TimestampCodec, second)), second);

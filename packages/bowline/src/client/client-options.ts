@@ -1,3 +1,4 @@
+import type { CallCredentials } from "../auth/call-credentials.ts";
 import type { Balancer } from "../balancer/balancer.ts";
 import { compressionNames, findCompression } from "../codec/compression.ts";
 import type { Http2Limits } from "../http2/limits.ts";
@@ -37,6 +38,8 @@ export interface ClientOptions {
   readonly authority?: string;
   /** When failed attempts of idempotent methods are repeated; `false` = never. Default 2 attempts. */
   readonly retry?: false | Partial<RetryPolicy>;
+  /** What proves to servers who calls, such as `bearerCredentials({ token })`; with TLS only, unless they say otherwise. Default: nothing. */
+  readonly credentials?: CallCredentials;
   /** Around each call, first = outermost; `before("retry", …)` and `after("trace", …)` give a place. */
   readonly interceptors?: readonly (Interceptor | PlacedInterceptor)[];
   /**
@@ -81,6 +84,7 @@ const SPECS: OptionSpecs = {
   tls: { kind: "any" },
   authority: { kind: "string" },
   retry: { kind: "any" },
+  credentials: { kind: "object", methods: ["current", "fresh", "refused"], example: "bearerCredentials({ token })" },
   interceptors: { kind: "array" },
   codec: { kind: "one-of", values: ["proto", "json"] },
   compression: { kind: "string" },
@@ -141,9 +145,14 @@ export function checkClientOptions(options: ClientOptions): void {
   if (options.network !== undefined && typeof options.network.dial !== "function") {
     throw new TypeError("createClient options.network can't dial: give a Network such as memoryNetwork()");
   }
-  const { tls } = options;
+  const { tls, credentials } = options;
   if (tls !== undefined && typeof tls !== "boolean" && (typeof tls !== "object" || tls === null)) {
     throw new TypeError("createClient options.tls: give true, false or TLS settings");
+  }
+  if (credentials !== undefined && credentials.allowPlaintext !== true && (tls === undefined || tls === false)) {
+    throw new TypeError(
+      "createClient options.credentials would be sent without TLS, for everybody on the way to read: set tls, or allowPlaintext: true where the credentials are made",
+    );
   }
 }
 

@@ -52,6 +52,7 @@ export function createClient<C>(service: Service<C, unknown>, target: string, op
     streamTimeoutMs: options.timeoutMs ?? 0,
     retry: retryPolicy(options.retry),
     interceptors: options.interceptors ?? [],
+    credentials: options.credentials,
     without: options.without ?? [],
   });
   const key = channelKey(parsed, options);

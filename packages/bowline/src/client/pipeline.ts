@@ -1,3 +1,4 @@
+import type { CallCredentials } from "../auth/call-credentials.ts";
 import { retryBackoffMs } from "../resilience/backoff.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
@@ -5,6 +6,7 @@ import { nearestName } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { startSpan } from "../rpc/trace-context.ts";
+import { authorizationEnded, authorize, authorizeAnew } from "./call/authorization.ts";
 import type { Call } from "./call/call.ts";
 import { before, type Interceptor, type PlacedInterceptor } from "./interceptor.ts";
 
@@ -44,6 +46,8 @@ export interface ClientPipelineOptions {
   readonly streamTimeoutMs: number;
   readonly retry: RetryPolicy;
   readonly interceptors: readonly (Interceptor | PlacedInterceptor)[];
+  /** What proves who calls; absent: nothing. */
+  readonly credentials?: CallCredentials;
   /** Names of built-in layers to leave out: for measurements. */
   readonly without: readonly string[];
 }
@@ -62,6 +66,10 @@ export interface ClientPipeline {
   /** Users' interceptors, outermost first. */
   readonly interceptors: readonly Interceptor[];
   readonly attemptEnded: readonly ((call: Call, error: RpcError) => number)[];
+  /** Calls wait for credentials before they are sent. */
+  readonly hasCredentials: boolean;
+  /** Behind all layers and interceptors: gets what the call lacks, and sends it. */
+  send(call: Call): void;
   /** The order as text, a line each. */
   describe(): string;
 }
@@ -87,14 +95,19 @@ export function clientPipeline(options: ClientPipelineOptions): ClientPipeline {
       segments[segments.length - 1].push(entry);
     }
   }
+  const { credentials } = options;
+  const attempt = credentials === undefined ? [] : [credentialsLayer(credentials)];
+  segments[segments.length - 1].push(...attempt);
   return {
     segments: segments.map((segment) => ({
       begin: segment.flatMap((layer) => layer.begin ?? []),
       end: segment.flatMap((layer) => layer.end ?? []).reverse(),
     })),
     interceptors,
-    attemptEnded: layers.flatMap((layer) => layer.attemptEnded ?? []),
-    describe: () => [...order, ...ATTEMPT].map(line).join("\n"),
+    attemptEnded: [...attempt, ...layers].flatMap((layer) => layer.attemptEnded ?? []),
+    hasCredentials: credentials !== undefined,
+    send: credentials === undefined ? (call) => call.dispatch() : (call) => authorize(call, credentials),
+    describe: () => [...order, ...attempt, ...ATTEMPT].map(line).join("\n"),
   };
 }
 
@@ -103,6 +116,15 @@ const ATTEMPT: readonly ClientLayer[] = [
   { name: "pick", why: "chooses the endpoint anew for each attempt: a retry must not knock on the same broken door" },
   { name: "transport", why: "gRPC over HTTP/2; repeats by itself what the server has certainly not seen" },
 ];
+
+function credentialsLayer(credentials: CallCredentials): ClientLayer {
+  return {
+    name: "credentials",
+    why: "inside all interceptors: only the wire sees the secret; asked anew once when another has come meanwhile",
+    attemptEnded: (call, error) => (authorizeAnew(call, error, credentials) ? 0 : -1),
+    end: (call, error) => authorizationEnded(call, error, credentials),
+  };
+}
 
 function traceLayer(): ClientLayer {
   return {

@@ -45,6 +45,9 @@ export interface Codec<T> {
   as?(name: string): Codec<T> | undefined;
 }
 
+/** Marks codecs whose `own` takes any Uint8Array: to make a Buffer of one costs as much as to read a small message. */
+export const OWNS_ARRAYS: unique symbol = Symbol("own takes any Uint8Array");
+
 /** An array of up to 64 bytes lies in V8's own heap. A larger one has memory of its own, which costs 0.3 µs: a piece of Buffer's pool is better. */
 const MAX_HEAP_BYTES = 64;
 

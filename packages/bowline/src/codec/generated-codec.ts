@@ -1,7 +1,7 @@
 import type { DescMessage, MessageInitShape, MessageShape, UnknownField } from "@bufbuild/protobuf";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
-import type { Codec } from "./codec.ts";
+import { type Codec, OWNS_ARRAYS } from "./codec.ts";
 import { encodeFault } from "./encode-fault.ts";
 import { protobufJsonCodec } from "./protobuf-json-codec.ts";
 import { decodeError, encodeError } from "./protobuf-message.ts";
@@ -50,9 +50,9 @@ const MAX_ATTEMPT_BYTES = 8192;
 /** One for all messages: nothing that reads calls back into what a user wrote. */
 const reader = new Reader();
 
-/** See `messageCodec`. */
-export class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc>> {
+class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc>> {
   readonly name: string = "proto";
+  readonly [OWNS_ARRAYS] = true;
   readonly #schema: Desc;
   readonly #bound: MessageCode<Desc>["bound"];
   readonly #encode: MessageCode<Desc>["encode"];
@@ -112,7 +112,6 @@ export class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageSh
     return this.#read(source, start, end, true);
   }
 
-  /** Takes any Uint8Array: to make a Buffer of one costs as much as to read a small message. */
   own(bytes: Uint8Array): MessageShape<Desc> {
     const source = READS_ARRAYS ? (bytes as Buffer) : asBuffer(bytes);
     return this.#read(source, 0, bytes.length, false);

@@ -1,5 +1,4 @@
-import type { Codec } from "./codec.ts";
-import { GeneratedCodec } from "./generated-codec.ts";
+import { type Codec, OWNS_ARRAYS } from "./codec.ts";
 
 /** Room for the next message; several small ones share it, as with Buffer.from. */
 const SLAB_BYTES = 64 * 1024;
@@ -47,8 +46,8 @@ function renewSlab(): void {
  *   would take far more memory than the bytes
  */
 export function fromBytes<T>(codec: Codec<T>, bytes: Uint8Array): T {
-  if (codec instanceof GeneratedCodec) return codec.own(bytes) as T;
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const isTaken = Buffer.isBuffer(bytes) || OWNS_ARRAYS in codec;
+  const buffer = isTaken ? (bytes as Buffer) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return codec.own === undefined ? codec.read(buffer, 0, buffer.length) : codec.own(buffer);
 }
 

@@ -68,4 +68,15 @@ describe("MessageReader", () => {
     // The prefix and the message, and nothing else in the buffer.
     expect(value.buffer.byteLength).toBe(1_000_005);
   });
+
+  it("calls a bad flag a bad flag, whatever length stands behind it, read early or late", async () => {
+    const bytes = Buffer.from("61ffffffff00", "hex");
+    for (const isEarly of [true, false]) {
+      const reader = new MessageReader(stream(), bytesCodec, MAX_BYTES, null);
+      const early = isEarly ? reader.next() : undefined;
+      early?.catch(() => {});
+      reader.push(Buffer.from(bytes), 0, bytes.length);
+      await expect(early ?? reader.next()).rejects.toMatchObject({ code: 13, reason: "protocol" });
+    }
+  });
 });

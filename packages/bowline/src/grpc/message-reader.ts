@@ -177,7 +177,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
       if (available >= PREFIX_BYTES) {
         const flag = this.#backlog[this.#readAt];
         const length = this.#backlog.readUInt32BE(this.#readAt + 1);
-        if (flag > 1) return this.#unreadable(protocolError(`message flag ${flag} is neither 0 nor 1`));
+        if (flag > 1) return this.#unreadable(badFlag(flag));
         if (this.#isTooLarge(flag, length)) return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
         if (available >= PREFIX_BYTES + length) {
           const start = this.#readAt + PREFIX_BYTES;
@@ -249,7 +249,8 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
       const length = this.#backlog.readUInt32BE(this.#readAt + 1);
       if (available >= PREFIX_BYTES + length) held = available;
       else if (this.#isTooLarge(this.#backlog[this.#readAt], length)) {
-        return this.#unreadable(tooLarge(length, this.#maxMessageBytes));
+        const flag = this.#backlog[this.#readAt];
+        return this.#unreadable(flag > 1 ? badFlag(flag) : tooLarge(length, this.#maxMessageBytes));
       }
     }
     if (held === this.#stream.heldBytes) return;
@@ -288,4 +289,8 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     chunk.copy(this.#backlog, this.#writeAt, start, end);
     this.#writeAt += bytes;
   }
+}
+
+function badFlag(flag: number): RpcError {
+  return protocolError(`message flag ${flag} is neither 0 nor 1`);
 }

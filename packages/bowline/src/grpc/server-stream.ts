@@ -3,6 +3,7 @@ import { type Compression, parseAcceptEncoding } from "../codec/compression.ts";
 import { ErrorCode, Flag, FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
 import type { PreparedBlock } from "../http2/hpack/prepared-block.ts";
 import { LOCAL, REMOTE } from "../http2/stream.ts";
+import type { Timer } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import type { Metadata } from "../rpc/metadata.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
@@ -26,6 +27,13 @@ import { statusFields } from "./wire/status.ts";
 
 /** A message that arrived before the end of the request, or nothing. */
 const NO_MESSAGE: unique symbol = Symbol("no message");
+
+/** A message that is not decoded before its call is admitted. */
+interface Undecoded {
+  readonly bytes: Buffer;
+  readonly isCompressed: boolean;
+}
+
 const OK_FIELDS: readonly (readonly [string, string])[] = [["grpc-status", "0"]];
 
 /**
@@ -67,10 +75,15 @@ export class ServerStream extends GrpcStream implements MessageSink {
   hasBegun = false;
   /** Octets of a body that nobody reads; the transport counts. */
   droppedBytes = 0;
+  /** Ends the stream of such a body; the transport's. */
+  dropTimer: Timer | null = null;
   #assembler: MessageAssembler | null = null;
   /** A unary request that is complete but for END_STREAM. */
   #request: unknown = NO_MESSAGE;
   #wasCompressed = false;
+  /** The layer above has not said yet whether it takes the call: nothing is decoded before. */
+  #isPending = false;
+  #undecoded: Undecoded | null = null;
   /** An inflation is under way. */
   #isInflating = false;
   #contentLength = -1;
@@ -115,16 +128,33 @@ export class ServerStream extends GrpcStream implements MessageSink {
   /** The request's headers were good; its data will follow unless `end`. */
   begin(end: boolean): void {
     const route = this.route as ServerRoute;
-    if (!route.begin(this)) return;
+    const admission = route.begin(this);
+    if (admission === "refused") return;
+    this.#isPending = admission === "pending";
+    // Who is not known yet gets no window beyond the first; a reader bounds what it takes by itself.
+    if (this.#isPending) this.heldBytes = Number.POSITIVE_INFINITY;
     const { kind } = route.method;
     if (kind === "client-stream" || kind === "bidi-stream") {
       const { input } = this.format as MethodFormat;
       this.reader = new MessageReader(this, input, this.transport.maxReceiveBytes, this.requestCompression);
       if (end) this.reader.end(null);
-      route.messages(this, this.reader);
+      if (!this.#isPending) route.messages(this, this.reader);
     } else if (end) {
       this.#requestEnded();
     }
+  }
+
+  /** A call whose begin was `pending` is taken: what has come of its request goes on to the layer above. */
+  admit(): void {
+    this.#isPending = false;
+    if (this.id === 0 || this.#isFinished) return;
+    if (this.reader !== null) return (this.route as ServerRoute).messages(this, this.reader);
+    const undecoded = this.#undecoded;
+    this.#undecoded = null;
+    this.heldBytes = 0;
+    if (undecoded !== null) this.message(undecoded.bytes, 0, undecoded.bytes.length, undecoded.isCompressed, true);
+    if ((this.closedSides & REMOTE) === 0) this.credit();
+    else if (!this.#isFinished) this.#requestEnded();
   }
 
   /** DATA. The whole message of a unary call lies in one chunk nearly always; then it is decoded in place. */
@@ -136,7 +166,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
       if (end) this.reader.end(null);
       return;
     }
-    if (end && this.#assembler === null && this.#request === NO_MESSAGE) {
+    if (end && this.#assembler === null && this.#request === NO_MESSAGE && !this.#isPending) {
       const length = wholeMessageLength(chunk, start, to);
       if (length >= 0 && length <= this.transport.maxReceiveBytes) {
         let request: unknown;
@@ -163,8 +193,13 @@ export class ServerStream extends GrpcStream implements MessageSink {
 
   /** A message from the assembler. */
   message(buffer: Buffer, start: number, end: number, compressed: boolean, isOwned: boolean): void {
-    if (this.#request !== NO_MESSAGE || this.#isInflating) {
+    if (this.#request !== NO_MESSAGE || this.#isInflating || this.#undecoded !== null) {
       return this.unreadable(wrongCount("more than one message"));
+    }
+    if (this.#isPending) {
+      const bytes = isOwned ? buffer.subarray(start, end) : Buffer.from(buffer.subarray(start, end));
+      this.#undecoded = { bytes, isCompressed: compressed };
+      return;
     }
     this.#wasCompressed = compressed;
     if (compressed) this.#inflate(isOwned ? buffer.subarray(start, end) : Buffer.from(buffer.subarray(start, end)));
@@ -281,6 +316,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
     this.releaseRoom();
     this.#isFinished = true;
     this.#assembler?.stop();
+    this.#undecoded = null;
     this.reader?.fail(error);
     this.route?.aborted(this, error);
   }
@@ -336,6 +372,8 @@ export class ServerStream extends GrpcStream implements MessageSink {
     // The time is over while data still waits for a window: a clean status can't follow a cut message.
     this.connection.resetStream(this, ErrorCode.CANCEL);
     this.releaseRoom();
+    // A handler may be waiting for the next request, which nobody will send.
+    this.reader?.fail(this.#status as RpcError);
   }
 
   #assemble(chunk: Buffer, start: number, to: number): void {
@@ -374,7 +412,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
 
   /** END_STREAM of a request that is one message. */
   #requestEnded(): void {
-    if (this.#isFinished || this.#isInflating) return;
+    if (this.#isFinished || this.#isInflating || this.#isPending) return;
     const request = this.#request;
     if (request === NO_MESSAGE) {
       const isCut = this.#assembler?.isPartial ?? false;

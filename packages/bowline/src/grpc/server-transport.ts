@@ -27,11 +27,17 @@ import { metadataError } from "./wire/metadata-headers.ts";
 import { fieldsBound, writeFields } from "./wire/method-headers.ts";
 import { resetError } from "./wire/status.ts";
 
+/**
+ * What becomes of a call when its headers are good: `admitted`; `refused`, it was answered already and nothing more comes; `pending`,
+ * the body is not decoded and no request comes before `stream.admit()` or the end of the call.
+ */
+export type Admission = "admitted" | "refused" | "pending";
+
 /** One method of a server, as the transport sees it. All calls come in the order of the stream. */
 export interface ServerRoute {
   readonly method: Method;
-  /** The headers of a call are good. False when the call was answered already; then nothing more comes. */
-  begin(stream: ServerStream): boolean;
+  /** The headers of a call are good. */
+  begin(stream: ServerStream): Admission;
   /** The request of a unary or server-streaming call. */
   request(stream: ServerStream, message: unknown): void;
   /** The requests of a client-streaming or bidirectional call. */
@@ -75,6 +81,8 @@ export interface ServerTransportOwner {
 
 /** Octets of a body that nobody wants which are read all the same: an HTTP client is happier when it may send what it began. */
 const MAX_DROPPED_BYTES = 65_536;
+/** Time for the same, in ms: the stream of a body that never ends must not count for ever. */
+const DROP_TIMEOUT_MS = 5000;
 
 /** What a request must have, and be a POST (gRPC PROTOCOL-HTTP2, "Requests"). */
 const REQUEST = Seen.METHOD | Seen.SCHEME | Seen.PATH;
@@ -90,6 +98,8 @@ export class ServerTransport {
   readonly maxSendBufferBytes: number;
   readonly tokens: ReadonlyMap<string, number> = TOKENS;
   readonly derive: (fields: readonly HeaderEntry[]) => unknown;
+  /** Handlers that go on though their call has ended; the layer above counts. */
+  lingering = 0;
   /** Set with all HEADERS and DATA sent: forgives the client's PINGs before. */
   hasSent = false;
   readonly #options: ServerTransportOptions;
@@ -175,12 +185,16 @@ export class ServerTransport {
   data(stream: ServerStream, chunk: Buffer, start: number, to: number, end: boolean): void {
     stream.data(chunk, start, to, end);
     // The body of a request that was answered by headers alone: it should come to its end soon, or is asked to (RFC 9113 §8.1).
-    if (stream.route !== null || stream.id === 0) return;
+    if (stream.route !== null) return;
+    if (stream.id === 0 || end) return stream.dropTimer?.cancel();
     stream.droppedBytes += to - start;
-    if (stream.droppedBytes > MAX_DROPPED_BYTES) this.connection.resetStream(stream, ErrorCode.NO_ERROR);
+    if (stream.droppedBytes <= MAX_DROPPED_BYTES) return;
+    stream.dropTimer?.cancel();
+    this.connection.resetStream(stream, ErrorCode.NO_ERROR);
   }
 
   reset(stream: ServerStream, code: number, byPeer: boolean, limit?: string): void {
+    stream.dropTimer?.cancel();
     if (stream.route !== null) stream.gone(this.#goneError(code, byPeer, limit));
   }
 
@@ -308,6 +322,7 @@ export class ServerTransport {
     const pseudo = Seen.METHOD | Seen.SCHEME | Seen.PATH | Seen.AUTHORITY | Seen.STATUS | Seen.MALFORMED;
     if (!end || (fields.seen & pseudo) !== 0) return this.malformed(stream, "malformed trailers");
     if (stream.route !== null) stream.trailers();
+    else stream.dropTimer?.cancel();
   }
 
   /** Something else than gRPC: an answer in HTTP that a person understands. */
@@ -327,6 +342,12 @@ export class ServerTransport {
     const to = writeFields(this.connection.encoder, block, 0, head);
     this.connection.sendHeaders(stream, block.subarray(0, to), false);
     this.connection.sendData(stream, body, true);
+    if (stream.id !== 0) this.#dropBody(stream);
+  }
+
+  #dropBody(stream: ServerStream): void {
+    const drop = (): void => this.connection.resetStream(stream, ErrorCode.NO_ERROR);
+    stream.dropTimer = this.#options.clock.setTimeout(drop, DROP_TIMEOUT_MS);
   }
 }
 

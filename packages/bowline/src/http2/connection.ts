@@ -32,6 +32,11 @@ export interface StreamOwner<S extends Http2Stream> {
    * One function for all connections of a server or channel: they share what was made of the static table.
    */
   readonly derive: (fields: readonly HeaderEntry[]) => unknown;
+  /**
+   * Streams of the peer that are gone while work for them goes on: they count against `maxConcurrentStreams` all the same, or a peer
+   * that resets what it opens would have as much done as it likes (CVE-2023-44487).
+   */
+  readonly lingering?: number;
   /** The peer opens a stream (servers only): the object that is to be it. */
   createStream(): S;
   /** A header block; `block` is valid during the call. */
@@ -307,6 +312,8 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   #isForeign(): boolean {
     const head = this.isServer ? null : this.#reader.head;
     if (head === null) return false;
+    // The beginning of SETTINGS: the server is one of HTTP/2, and the link's error says what happened.
+    if (head[0] === 0 && (head.length < 4 || head[3] === FrameType.SETTINGS)) return false;
     this.#inbound.notHttp2(head);
     return true;
   }

@@ -110,7 +110,8 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
       return this.streamError(stream, ErrorCode.FLOW_CONTROL_ERROR);
     }
     const isEnd = (flags & Flag.END_STREAM) !== 0;
-    if (length > 0) this.#guard.emptyDataInRow = 0;
+    // Padding alone is no data either.
+    if (isWhole ? end > start : length > 0) this.#guard.emptyDataInRow = 0;
     else if (!isEnd && !this.#connection.allow(this.#guard.emptyData())) return false;
     if (isWhole) {
       if (isEnd) stream.closedSides |= REMOTE;
@@ -262,7 +263,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
       return this.#connection.fail(ErrorCode.COMPRESSION_ERROR, "a header block can't be decoded");
     if (isNew) {
       if (streamId > this.lastAcceptedId) return true;
-      if (this.#streams.size >= this.#limits.maxConcurrentStreams)
+      if (this.#streams.size + (this.#owner.lingering ?? 0) >= this.#limits.maxConcurrentStreams)
         return this.#resetUnknown(streamId, ErrorCode.REFUSED_STREAM);
       stream = this.#owner.createStream();
       stream.id = streamId;

@@ -11,6 +11,7 @@ describe("parseAddress", () => {
     ["[fe80::1%eth0]:80", { host: "fe80::1%eth0", port: 80 }],
     ["unix:/run/user.sock", { path: "/run/user.sock" }],
     ["unix:///run/user.sock", { path: "/run/user.sock" }],
+    ["unix://////run/user.sock", { path: "/run/user.sock" }],
     ["unix:run/user:1.sock", { path: "run/user:1.sock" }],
   ])("reads %s", (text, address) => {
     expect(parseAddress(text)).toEqual(address);

@@ -40,7 +40,8 @@ export function parseAddress(text: string): SocketAddress {
 
 /** The same for an address to listen on: the host may be empty (`:8080`, all interfaces) and the port 0 (any free one). */
 export function parseListenAddress(text: string): SocketAddress {
-  if (text.startsWith("unix:")) return { path: checkPath(text, text.slice("unix:".length).replace(/^\/\/(?=\/)/, "")) };
+  if (text.startsWith("unix:"))
+    return { path: checkPath(text, text.slice("unix:".length).replace(/^\/{2,}(?=\/)/, "")) };
   const colon = text.lastIndexOf(":");
   if (text === "" || /[\s/@?#]/.test(text)) throw wrong(text, FORMS);
   if (isIPv6(text) || isIPv6(text.slice(0, Math.max(0, colon)))) {

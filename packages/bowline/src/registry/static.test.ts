@@ -14,6 +14,7 @@ describe("a static registry", () => {
     const registry = createStaticRegistry(["unix:///run/user.sock", "unix:user.sock"]);
     await new WatchRecorder(registry, "any").untilIds("unix:/run/user.sock", "unix:user.sock");
     expect(() => createStaticRegistry(["unix:///a", "unix:/a"])).toThrow(/unix:\/a is listed twice/);
+    expect(() => createStaticRegistry(["unix://////a", "unix:/a"])).toThrow(/unix:\/a is listed twice/);
   });
 
   it("takes what is known of an address", async () => {

@@ -20,6 +20,7 @@ export interface ErrorDetail {
  * - `limit` a bound of this side or the peer's was reached; the message names it
  * - `protocol` the peer broke HTTP/2 or gRPC
  * - `codec` a message could not be encoded or decoded
+ * - `credentials` they are missing, wrong, not enough, or could not be got
  * - `unimplemented` no such service, method, encoding or cardinality
  * - `handler` a handler threw something that is no RpcError
  */
@@ -33,6 +34,7 @@ export type RpcErrorReason =
   | "limit"
   | "protocol"
   | "codec"
+  | "credentials"
   | "unimplemented"
   | "handler";
 

@@ -1,7 +1,7 @@
 import type { Compression } from "../codec/compression.ts";
 import type { MessageReader } from "../grpc/message-reader.ts";
 import type { ServerStream } from "../grpc/server-stream.ts";
-import type { ServerRoute } from "../grpc/server-transport.ts";
+import type { Admission, ServerRoute } from "../grpc/server-transport.ts";
 import { ErrorCode } from "../http2/frames.ts";
 import type { Logger } from "../observe/logger.ts";
 import { MethodStats } from "../observe/method-stats.ts";
@@ -12,6 +12,7 @@ import type { Method } from "../rpc/method.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { inNextTurn } from "../rpc/turn.ts";
 import { dropExcess } from "./answer-metadata.ts";
+import type { MethodGuard } from "./guard.ts";
 import { deadlineExceeded, type ServedCall, type ServerPipeline } from "./pipeline.ts";
 import { ServerCall } from "./server-call.ts";
 import type { ServerContext } from "./server-context.ts";
@@ -30,6 +31,8 @@ export interface MethodServerOptions {
   readonly clock: Clock;
   readonly pipeline: ServerPipeline;
   readonly logger: Logger;
+  /** Who may call each method; absent: everybody. */
+  guard?(method: Method): MethodGuard | null;
   /** Keys of metadata that calls made by handlers carry on. */
   readonly propagate: readonly string[];
   readonly compression: Compression | null;
@@ -49,6 +52,7 @@ export class MethodServer implements ServerRoute {
   readonly compressFromBytes: number;
   readonly #compression: Compression | null;
   readonly #handler: Handler;
+  readonly #guard: MethodGuard | null;
   readonly #pipeline: ServerPipeline;
   readonly #logger: Logger;
   readonly #scope: CallScope = new CallScope();
@@ -62,13 +66,14 @@ export class MethodServer implements ServerRoute {
     this.#logger = options.logger;
     this.#compression = options.compression;
     this.compressFromBytes = options.compressFromBytes;
+    this.#guard = options.guard?.(method) ?? null;
     this.#handler =
       options.pipeline.interceptors.length === 0 ? handler : intercepted(method, handler, options.pipeline);
   }
 
   // --- ServerRoute ---
 
-  begin(stream: ServerStream): boolean {
+  begin(stream: ServerStream): Admission {
     const call = new ServerCall(stream, this);
     stream.call = call;
     if (this.#compression !== null && stream.accepts(this.#compression.name)) {
@@ -79,9 +84,25 @@ export class MethodServer implements ServerRoute {
       const error = hook(call);
       if (error === null) continue;
       this.#finish(call, error);
-      return false;
+      return "refused";
     }
-    return true;
+    return this.#guard === null ? "admitted" : this.#admission(call, this.#guard);
+  }
+
+  /** Finds out who calls; the rest of the call waits for that. */
+  #admission(call: ServerCall, guard: MethodGuard): Admission {
+    const outcome = guard(call);
+    if (outcome === null) return "admitted";
+    if (!(outcome instanceof Promise)) {
+      this.#finish(call, outcome);
+      return "refused";
+    }
+    void outcome.then((refusal) => {
+      if (call.isOver) return;
+      if (refusal === null) call.stream.admit();
+      else this.#finish(call, refusal);
+    });
+    return "pending";
   }
 
   request(stream: ServerStream, message: unknown): void {
@@ -100,6 +121,7 @@ export class MethodServer implements ServerRoute {
     const call = stream.call as ServerCall | null;
     if (call === null || call.isOver) return;
     this.#over(call, error);
+    call.lingers();
     call.cancel(error);
   }
 
@@ -107,6 +129,7 @@ export class MethodServer implements ServerRoute {
     const call = stream.call as ServerCall | null;
     if (call === null || call.isOver) return;
     this.#finish(call, error);
+    call.lingers();
     call.cancel(error);
   }
 
@@ -130,9 +153,16 @@ export class MethodServer implements ServerRoute {
 
   #later(call: ServerCall, promise: PromiseLike<unknown>): void {
     // Not awaited: an async function around it costs 2 % of a small call.
+    call.isRunning = true;
     Promise.resolve(promise).then(
-      (answer) => this.#respond(call, answer),
-      (error) => this.#threw(call, error),
+      (answer) => {
+        call.handlerEnded();
+        this.#respond(call, answer);
+      },
+      (error) => {
+        call.handlerEnded();
+        this.#threw(call, error);
+      },
     );
   }
 
@@ -160,8 +190,11 @@ export class MethodServer implements ServerRoute {
     const { stream } = call;
     let left = MAX_BURST;
     let iterator: AsyncIterator<unknown> | null = null;
+    call.isRunning = true;
     try {
       iterator = iterate(await this.#handler(request, call), this.method);
+      // The call may have ended while the handler was waited for: nobody would leave its generator later.
+      if (call.isOver) return void leaveQuietly(iterator);
       const leave = (): void => void leaveQuietly(iterator);
       call.onEnd = leave;
       for (;;) {
@@ -185,6 +218,8 @@ export class MethodServer implements ServerRoute {
       call.onEnd = null;
       void leaveQuietly(iterator);
       this.#threw(call, error);
+    } finally {
+      call.handlerEnded();
     }
   }
 

@@ -46,6 +46,8 @@ export interface ServerPipelineOptions {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly interceptors: readonly ServerInterceptor[];
+  /** Callers must say who they are; the guard of each method sees to it. */
+  readonly isGuarded?: boolean;
   /** Names of built-in layers to leave out: for measurements. */
   readonly without: readonly string[];
 }
@@ -64,7 +66,7 @@ export function serverPipeline(options: ServerPipelineOptions): ServerPipeline {
     end: layers.flatMap((layer) => layer.end ?? []).reverse(),
     interceptors,
     describe: () =>
-      [RECOVER, ...layers, ...interceptors.map(described), HANDLER]
+      [RECOVER, ...layers, ...(options.isGuarded === true ? [AUTH] : []), ...interceptors.map(described), HANDLER]
         .map(({ name, why }) => `${name}  ${why}`)
         .join("\n"),
   };
@@ -73,6 +75,11 @@ export function serverPipeline(options: ServerPipelineOptions): ServerPipeline {
 const RECOVER: ServerLayer = {
   name: "recover",
   why: "outermost: whatever a handler or interceptor throws becomes a status, never the end of the process",
+};
+
+const AUTH: ServerLayer = {
+  name: "auth",
+  why: "before the body is decoded and anything of yours runs; inside deadline: finding out who calls is part of the caller's time",
 };
 
 const HANDLER: ServerLayer = { name: "handler", why: "yours" };

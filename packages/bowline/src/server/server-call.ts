@@ -1,3 +1,4 @@
+import type { Identity } from "../auth/authenticator.ts";
 import { findCompression, identity, unknownCompression } from "../codec/compression.ts";
 import type { ServerStream } from "../grpc/server-stream.ts";
 import { metadataFromFields } from "../grpc/wire/metadata-headers.ts";
@@ -16,10 +17,14 @@ export class ServerCall extends CallContext implements ServerContext {
   readonly server: MethodServer;
   /** The handler's part is over, or nobody waits for it any more. */
   isOver = false;
+  identity: Identity | null = null;
   /** Its status, once it is over; null for OK. */
   error: RpcError | null = null;
   /** Run when it is over: a streaming handler is left. */
   onEnd: (() => void) | null = null;
+  /** Its handler has begun to wait for something and has not come to its end. */
+  isRunning = false;
+  #lingers = false;
   #metadata: Metadata | null = null;
 
   constructor(stream: ServerStream, server: MethodServer) {
@@ -28,6 +33,21 @@ export class ServerCall extends CallContext implements ServerContext {
     this.server = server;
     this.isRetry = stream.previousAttempts > 0;
     this.tracestate = stream.tracestate;
+  }
+
+  /** The call is over. If its handler goes on, it counts against the streams that the client may open. */
+  lingers(): void {
+    if (!this.isRunning || this.#lingers) return;
+    this.#lingers = true;
+    this.stream.transport.lingering++;
+  }
+
+  /** The handler has come to its end. */
+  handlerEnded(): void {
+    this.isRunning = false;
+    if (!this.#lingers) return;
+    this.#lingers = false;
+    this.stream.transport.lingering--;
   }
 
   get method(): string {

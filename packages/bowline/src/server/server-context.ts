@@ -1,3 +1,4 @@
+import type { Identity } from "../auth/authenticator.ts";
 import type { LinkPeer } from "../http2/link.ts";
 import type { Metadata } from "../rpc/metadata.ts";
 
@@ -41,4 +42,6 @@ export interface ServerContext {
   readonly isCompressed: boolean;
   /** Who called, as far as the connection knows. */
   readonly peer: LinkPeer;
+  /** Who called, as proven to `ServerOptions.authenticate`; null without that option, and for methods that it exempts. */
+  readonly identity: Identity | null;
 }

@@ -18,6 +18,7 @@ import type { Clock } from "../rpc/clock.ts";
 import { isReservedKey } from "../rpc/metadata.ts";
 import { checkOptions, nearestName, type OptionSpecs } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
+import { type AuthenticationOptions, checkAuthentication } from "./guard.ts";
 import { SERVER_LAYERS, type ServerInterceptor } from "./pipeline.ts";
 import { checkWorkers, type WorkerOptions } from "./workers/worker-options.ts";
 
@@ -55,6 +56,8 @@ export interface ServerOptions {
   readonly tls?: TlsSettings;
   /** What must be done before the server serves, registers and says SERVING; clients that connect before wait. A rejection ends the start. */
   readonly ready?: () => Promise<void> | void;
+  /** Who may call, found out before a body is decoded: `authenticate: { by: bearer({ verify }) }`. Default: everybody. */
+  readonly authenticate?: AuthenticationOptions;
   /** Around each handler, first = outermost. */
   readonly interceptors?: readonly ServerInterceptor[];
   /** Keys of metadata that travel on to the calls that handlers make. Trace headers always do. */
@@ -112,6 +115,7 @@ const SPECS: OptionSpecs = {
   instanceId: { kind: "string" },
   tls: { kind: "object" },
   ready: { kind: "function" },
+  authenticate: { kind: "object" },
   interceptors: { kind: "array" },
   propagate: { kind: "array" },
   compression: { kind: "string" },
@@ -157,6 +161,7 @@ export function checkServerOptions(options: ServerOptions): void {
   if (registry !== undefined && name !== undefined) prefixed("name", () => checkServiceName(name));
   if (instanceId !== undefined) prefixed("instanceId", () => checkInstanceId(instanceId));
   if (tls !== undefined) checkTlsSettings("server", tls, "createServer options.tls");
+  checkAuthentication(options.authenticate, asksForCertificates(tls));
   if (listen !== undefined) prefixed("listen", () => parseListenAddress(listen));
   if (advertise !== undefined) prefixed("advertise", () => parseAddress(advertise));
   for (const method of ["info", "warn", "error"] as const) {
@@ -170,6 +175,12 @@ export function checkServerOptions(options: ServerOptions): void {
   checkEach("propagate", options.propagate, isPropagatable, "the key of metadata");
   for (const layer of options.without ?? []) checkLayer(layer);
   checkWorkers(options);
+}
+
+/** True when clients are asked for a certificate. */
+function asksForCertificates(tls: TlsSettings | undefined): boolean {
+  const { authorities = [], clientCertificates } = tls ?? {};
+  return clientCertificates === undefined ? [authorities].flat().length > 0 : clientCertificates !== "none";
 }
 
 /** What a server does about the age, silence and PINGs of its connections. */

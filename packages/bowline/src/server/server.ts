@@ -11,13 +11,14 @@ import { guardLogger, jsonLogger, type Logger } from "../observe/logger.ts";
 import type { MethodStats } from "../observe/method-stats.ts";
 import { type Clock, systemClock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
-import type { Service } from "../rpc/method.ts";
+import type { Method, Service } from "../rpc/method.ts";
 import { type Random, systemRandom } from "../rpc/random.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { TimerWheel } from "../rpc/timer-wheel.ts";
 import { Health } from "./builtin/health.ts";
 import { answerHttp1 } from "./builtin/http1-hint.ts";
 import { Connections } from "./connections.ts";
+import { Guard } from "./guard.ts";
 import { RegistryEntry } from "./lifecycle/registration.ts";
 import { stopOnSignals } from "./lifecycle/shutdown.ts";
 import { type Handler, MethodServer } from "./method-server.ts";
@@ -96,6 +97,7 @@ export class Server implements AsyncDisposable {
       clock: this.#clock,
       wheel: new TimerWheel(this.#clock),
       interceptors: options.interceptors ?? [],
+      isGuarded: options.authenticate !== undefined,
       without: options.without ?? [],
     });
     this.#misbehaviour = new Misbehaviour(this.#clock, this.#logger);
@@ -246,10 +248,13 @@ export class Server implements AsyncDisposable {
       const { addReflection } = await import("./builtin/reflection.ts");
       addReflection(this.#router);
     }
-    const { propagate = [], compressFromBytes = DEFAULT_COMPRESS_FROM_BYTES } = this.#options;
+    const { authenticate, propagate = [], compressFromBytes = DEFAULT_COMPRESS_FROM_BYTES } = this.#options;
+    const guard = authenticate && new Guard(authenticate, { clock: this.#clock, logger: this.#logger });
+    await guard?.open(this.#router.services);
     const options = {
       clock: this.#clock,
       pipeline: this.#pipeline,
+      guard: (method: Method) => guard?.of(method) ?? null,
       logger: this.#logger,
       propagate: propagate.map((key) => key.toLowerCase()),
       compression: this.#compression,

@@ -91,7 +91,7 @@ describe("options of a client", () => {
     expect(refusal(nested(name, 1))).toMatch(new RegExp(`^TypeError: .*${name} is not .*; did you mean ${meant}\\?$`));
   });
 
-  it.each(["credentials", "toString", "constructor", "hasOwnProperty"])(
+  it.each(["plugins", "toString", "constructor", "hasOwnProperty"])(
     "that are like no other are named with all there are: %s",
     (name) => {
       expect(refusal({ [name]: 1 })).toContain(`createClient options.${name} is not an option; known are timeoutMs, `);

@@ -163,6 +163,13 @@ export const attacks: readonly Attack[] = [
     excess: () => [rawData(1, NOTHING)],
   },
   {
+    what: "DATA of padding alone (row 14)",
+    limit: "maxEmptyDataFrames",
+    limits: { maxEmptyDataFrames: 5 },
+    allowed: (request) => [rawHeaders(1, request), ...times(5, () => rawData(1, NOTHING, { padding: 3 }))],
+    excess: () => [rawData(1, NOTHING, { padding: 3 })],
+  },
+  {
     what: "SETTINGS of many entries (row 17, CVE-2020-11080)",
     limit: "maxSettingsEntries",
     limits: { maxSettingsEntries: 6 },

@@ -147,7 +147,7 @@ export abstract class Call extends ClientStream implements ChildCall {
       this.#listen();
       if (this.isOver) return;
     }
-    if (i === this.pipeline.interceptors.length) return this.dispatch();
+    if (i === this.pipeline.interceptors.length) return this.pipeline.send(this);
     this.interception ??= new Interception(this);
     this.interception.run(i);
   }
@@ -385,6 +385,7 @@ export abstract class Call extends ClientStream implements ChildCall {
     const address = this.endpoint?.address;
     if (this.#isSent) return this.hasAnswer ? `the answer of ${address} had not ended` : `no answer from ${address}`;
     if (this.entered <= this.pipeline.interceptors.length) return "an interceptor has not gone on with the call";
+    if (this.pipeline.hasCredentials && this.attempt === 0 && !this.isWaiting) return "the credentials have not come";
     return this.channel.waitingFor();
   }
 

@@ -30,7 +30,14 @@ const DEFAULT_IDLE_MS = 1_800_000;
 const DEFAULT_COMPRESS_FROM_BYTES = 1024;
 
 /** Options that belong to a client, not to its channel. */
-const CLIENT_ONLY: ReadonlySet<string> = new Set(["codec", "timeoutMs", "retry", "interceptors", "without"]);
+const CLIENT_ONLY: ReadonlySet<string> = new Set([
+  "codec",
+  "timeoutMs",
+  "retry",
+  "interceptors",
+  "credentials",
+  "without",
+]);
 
 /** A text that is the same for clients that may share a channel. */
 export function channelKey(target: Target, options: ClientOptions): string {

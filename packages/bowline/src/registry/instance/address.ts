@@ -50,7 +50,7 @@ export function checkAddress(address: string, field: string): string {
     throw new TypeError(`${field}: expected a text such as "10.0.0.7:8080", got ${typeof address}`);
   }
   if (address.startsWith("unix:")) {
-    const path = address.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
+    const path = address.slice("unix:".length).replace(/^\/{2,}(?=\/)/, "");
     if (path !== "" && !path.includes("\0")) return `unix:${path}`;
     throw new TypeError(`${field}: ${JSON.stringify(address)} has no path; write it as "unix:/run/user.sock"`);
   }

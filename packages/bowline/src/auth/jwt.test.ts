@@ -1,0 +1,195 @@
+import { createPublicKey, generateKeyPairSync, type JsonWebKey, sign, verify as verifySignature } from "node:crypto";
+import { createServer as createHttpServer } from "node:http";
+import * as installed from "jose";
+import { describe, expect, it } from "vitest";
+import { echoNotes, NoteService } from "../../test/client/note-service.ts";
+import { failure } from "../../test/client/outcomes.ts";
+import { Code } from "../rpc/code.ts";
+import { Metadata } from "../rpc/metadata.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import type { ServerContext } from "../server/server-context.ts";
+import { inMemory } from "../testing/in-memory.ts";
+import type { Identity } from "./authenticator.ts";
+import { type Jose, type JoseVerifyOptions, type JsonWebKeySet, type JwtOptions, jwt } from "./jwt.ts";
+
+const own = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const other = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const jwk = { ...own.publicKey.export({ format: "jwk" }), kid: "1", alg: "ES256", use: "sig" };
+const options: JwtOptions = { jwks: { keys: [jwk] }, issuer: "https://id.shop", audience: "orders" };
+const nowSeconds = (): number => Math.floor(Date.now() / 1000);
+
+const base64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+
+/** A token; what is undefined in `claims` is left out. */
+function token(
+  claims: object = {},
+  { key = own.privateKey, alg = "ES256" }: { key?: typeof own.privateKey; alg?: string } = {},
+): string {
+  const now = nowSeconds();
+  const all = { iss: "https://id.shop", aud: "orders", sub: "user-7", iat: now, exp: now + 600, ...claims };
+  const signed = `${base64({ alg, kid: "1", typ: "JWT" })}.${base64(all)}`;
+  const signature = sign("sha256", Buffer.from(signed), { key, dsaEncoding: "ieee-p1363" });
+  return `${signed}.${alg === "none" ? "" : signature.toString("base64url")}`;
+}
+
+function joseError(code: string, claim?: string): Error {
+  return Object.assign(new Error(`${code} of a token`), { code, claim });
+}
+
+/** What is used of jose, made of node:crypto: the same errors by code. */
+const verifier: Jose = {
+  createRemoteJWKSet: (url) => url,
+  createLocalJWKSet: (jwks) => jwks,
+  async jwtVerify(text, keys, expected) {
+    if (keys instanceof URL) throw new TypeError("fetch failed");
+    const parts = text.split(".");
+    if (parts.length !== 3) throw joseError("ERR_JWS_INVALID");
+    const [header, payload] = parts.slice(0, 2).map((part) => JSON.parse(Buffer.from(part, "base64url").toString()));
+    if (!expected.algorithms.includes(header.alg)) throw joseError("ERR_JOSE_ALG_NOT_ALLOWED");
+    const key = createPublicKey({ key: (keys as JsonWebKeySet).keys[0] as JsonWebKey, format: "jwk" });
+    const signature = Buffer.from(parts[2], "base64url");
+    const isSigned = verifySignature(
+      "sha256",
+      Buffer.from(`${parts[0]}.${parts[1]}`),
+      { key, dsaEncoding: "ieee-p1363" },
+      signature,
+    );
+    if (!isSigned) throw joseError("ERR_JWS_SIGNATURE_VERIFICATION_FAILED");
+    checkClaims(payload, expected);
+    return { payload };
+  },
+};
+
+function checkClaims(payload: Record<string, unknown>, expected: JoseVerifyOptions): void {
+  for (const claim of expected.requiredClaims) {
+    if (payload[claim] === undefined) throw joseError("ERR_JWT_CLAIM_VALIDATION_FAILED", claim);
+  }
+  if (!expected.issuer.includes(String(payload.iss))) throw joseError("ERR_JWT_CLAIM_VALIDATION_FAILED", "iss");
+  if (![payload.aud].flat().some((each) => expected.audience.includes(String(each)))) {
+    throw joseError("ERR_JWT_CLAIM_VALIDATION_FAILED", "aud");
+  }
+  if (Number(payload.exp) <= nowSeconds() - expected.clockTolerance) throw joseError("ERR_JWT_EXPIRED", "exp");
+}
+
+const verifiers: [string, Jose][] = [
+  ["a verifier of the test's own", verifier],
+  ["jose", installed as unknown as Jose],
+];
+
+describe.each(verifiers)("jwt with %s", (_name, jose) => {
+  const identify = async (text: string, more: Partial<JwtOptions> = {}): Promise<Identity | null> =>
+    jwt({ ...options, ...more }, async () => jose).authenticate({
+      method: "/a.B/C",
+      metadata: new Metadata({ authorization: `Bearer ${text}` }),
+      peer: { remoteAddress: "", localAddress: "" },
+      signal: new AbortController().signal,
+    });
+  const refusal = async (text: string, more?: Partial<JwtOptions>): Promise<string> => {
+    const error: unknown = await identify(text, more).then(
+      () => new Error("it was taken"),
+      (thrown: unknown) => thrown,
+    );
+    if (!RpcError.is(error)) throw error;
+    expect(error.code).toBe(Code.UNAUTHENTICATED);
+    expect(error.cause).toBeUndefined();
+    expect(error.message).not.toContain(text);
+    return error.text;
+  };
+
+  it("takes a token that is signed, in time, by the issuer and for this service", async () => {
+    expect(await identify(token({ scope: "read" }))).toMatchObject({
+      scheme: "jwt",
+      name: "user-7",
+      names: ["jwt:user-7"],
+      claims: { iss: "https://id.shop", scope: "read" },
+    });
+    const several = { issuer: ["https://old", "https://id.shop"], audience: ["x", "orders"] };
+    expect(
+      (await identify(token({ aud: ["a", "orders"], client_id: "c1" }), { ...several, nameClaim: "client_id" }))?.name,
+    ).toBe("c1");
+    expect((await identify(token({ exp: nowSeconds() - 2 })))?.name).toBe("user-7");
+  });
+
+  it.each<[string, () => string, string]>([
+    ["expired", () => token({ exp: nowSeconds() - 60 }), "the token has expired"],
+    ["without an end", () => token({ exp: undefined }), "the token's exp is missing or not the right one"],
+    ["of another issuer", () => token({ iss: "https://evil" }), "the token's iss is missing or not the right one"],
+    ["for another service", () => token({ aud: "payments" }), "the token's aud is missing or not the right one"],
+    ["for nobody", () => token({ aud: undefined }), "the token's aud is missing or not the right one"],
+    ["of nobody", () => token({ sub: undefined }), "the token's sub is missing or not the right one"],
+    ["with an empty name", () => token({ sub: "" }), "the token's sub is no name"],
+    ["signed by somebody else", () => token({}, { key: other.privateKey }), "the token is not valid"],
+    ["without a signature", () => token({}, { alg: "none" }), "the token is not valid"],
+    ["of an algorithm that is not taken", () => token({}, { alg: "HS256" }), "the token is not valid"],
+    ["that is none", () => "abc", "the token is not valid"],
+    ["that is changed", () => token().replace(/\.[^.]*\./, `.${base64({ sub: "admin" })}.`), "the token is not valid"],
+  ])("refuses one %s", async (_what, make, text) => {
+    expect(await refusal(make())).toBe(text);
+  });
+
+  it("does not take algorithms that its option leaves out", async () => {
+    expect(await refusal(token(), { algorithms: ["EdDSA"] })).toBe("the token is not valid");
+  });
+
+  it("blames no token while the keys can't be had", async () => {
+    const more = { jwks: undefined, jwksUrl: "http://127.0.0.1:1/keys" };
+    const error = await identify(token(), more).catch((thrown: unknown) => thrown);
+    expect(RpcError.is(error)).toBe(false);
+    expect(error).toBeInstanceOf(Error);
+  });
+});
+
+describe("jwt", () => {
+  it("lets callers of a server in by keys that the issuer publishes", async () => {
+    const issuer = createHttpServer((_request, response) => response.end(JSON.stringify({ keys: [jwk] })));
+    await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
+    const { port } = issuer.address() as { port: number };
+    const by = jwt({ jwksUrl: `http://127.0.0.1:${port}/keys`, issuer: "https://id.shop", audience: "orders" });
+    const handlers = { ...echoNotes, say: (_text: string, context: ServerContext) => context.identity?.name ?? "" };
+    const rules = { "*": "authenticated", "/note.v1.Notes/Read": ["jwt:user-1"] } as const;
+    const memory = await inMemory(NoteService, handlers, { server: { authenticate: { by, allow: rules } } });
+    try {
+      const as = (text: string) => ({ metadata: { authorization: `Bearer ${text}` } });
+      expect(await memory.client.say("x", as(token()))).toBe("user-7");
+      expect(await memory.client.read("x", as(token({ sub: "user-1" })))).toBe("x");
+      expect((await failure(memory.client.read("\0", as(token())))).code).toBe(Code.PERMISSION_DENIED);
+      const forged = as(token({}, { key: other.privateKey }));
+      expect((await failure(memory.client.say("\0", forged))).message).toBe("[UNAUTHENTICATED] the token is not valid");
+    } finally {
+      await memory.close();
+      issuer.close();
+    }
+  });
+
+  it("names the command that installs what is missing, when the server starts", async () => {
+    const by = jwt(options, () => Promise.reject(new Error("Cannot find package 'jose'")));
+    await expect(by.open?.()).rejects.toThrow(
+      "bowline/auth/jwt needs the package jose, which is not installed: npm install jose",
+    );
+  });
+
+  it.each<[Partial<JwtOptions>, string]>([
+    [{ jwks: undefined }, "jwt options: give jwksUrl or jwks, where the issuer's public keys are, and not both"],
+    [{ jwksUrl: "https://a" }, "jwt options: give jwksUrl or jwks, where the issuer's public keys are, and not both"],
+    [
+      { jwks: undefined, jwksUrl: "http://id.shop/keys" },
+      "jwt options.jwksUrl must begin with https://, or be http:// on this machine",
+    ],
+    [
+      { jwks: undefined, jwksUrl: "keys" },
+      "jwt options.jwksUrl must begin with https://, or be http:// on this machine",
+    ],
+    [
+      { issuer: undefined },
+      "jwt options.issuer is missing: say whose tokens are taken, and for whom they must be issued",
+    ],
+    [{ audience: [] }, "jwt options.audience is missing: say whose tokens are taken, and for whom they must be issued"],
+    [{ algorithms: ["none"] }, 'jwt options.algorithms has "none": only signatures by private keys are taken, '],
+    [{ algorithms: ["HS256"] }, 'jwt options.algorithms has "HS256": only signatures by private keys are taken, '],
+    [{ algorithms: [] }, "jwt options.algorithms is empty: name one, or leave it out"],
+    [{ clockToleranceMs: -1 }, "jwt options.clockToleranceMs is -1: give a number of ms from 0 to 600000"],
+    [{ isuer: "x" } as never, "jwt options.isuer is not an option; did you mean issuer?"],
+  ])("tells wrong options: %o", (more, message) => {
+    expect(() => jwt({ ...options, ...more })).toThrow(message);
+  });
+});

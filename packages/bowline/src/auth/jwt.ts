@@ -1,0 +1,156 @@
+import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
+import { type Authenticator, unauthenticated } from "./authenticator.ts";
+import { bearer, type TokenOwner } from "./bearer.ts";
+
+/** Public keys, as JSON Web Key Sets have them (RFC 7517 §5). */
+export interface JsonWebKeySet {
+  readonly keys: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** Which tokens are taken. */
+export interface JwtOptions {
+  /** Where the issuer publishes its keys; https, or http on this machine. They are got when first needed, and again for a key that is new. */
+  readonly jwksUrl?: string;
+  /** The keys themselves, instead. */
+  readonly jwks?: JsonWebKeySet;
+  /** Who issues the tokens: `iss` must be one of these. */
+  readonly issuer: string | readonly string[];
+  /** Whom they are for: `aud` must have one of these. Without it a token for another service would open this one. */
+  readonly audience: string | readonly string[];
+  /** How far clocks may differ, in ms. Default 5000. */
+  readonly clockToleranceMs?: number;
+  /** Signatures that are taken. Default: RS, PS and ES with 256, 384 and 512 bits, and EdDSA. Never `none`, nor those of shared secrets (HS). */
+  readonly algorithms?: readonly string[];
+  /** The claim that names the caller. Default `sub`. */
+  readonly nameClaim?: string;
+}
+
+/** What is used of the package jose. */
+export interface Jose {
+  createRemoteJWKSet(url: URL): unknown;
+  createLocalJWKSet(jwks: JsonWebKeySet): unknown;
+  jwtVerify(token: string, keys: unknown, options: JoseVerifyOptions): Promise<{ payload: Record<string, unknown> }>;
+}
+
+/** Options of jose's `jwtVerify`. */
+export interface JoseVerifyOptions {
+  readonly issuer: string[];
+  readonly audience: string[];
+  readonly algorithms: string[];
+  /** In seconds. */
+  readonly clockTolerance: number;
+  readonly requiredClaims: string[];
+}
+
+const SPECS: OptionSpecs = {
+  jwksUrl: { kind: "string" },
+  jwks: { kind: "object" },
+  issuer: { kind: "any" },
+  audience: { kind: "any" },
+  clockToleranceMs: { kind: "number", min: 0, max: 600_000, unit: "ms" },
+  algorithms: { kind: "array" },
+  nameClaim: { kind: "string" },
+};
+
+const ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
+/** Failures of jose that are not the token's fault: keys that can't be had. */
+const NO_KEYS: ReadonlySet<string> = new Set(["ERR_JWKS_TIMEOUT", "ERR_JWKS_INVALID", "ERR_JOSE_GENERIC"]);
+
+/**
+ * Callers show a JSON Web Token as bearer token (RFC 7519, RFC 8725); the package `jose` verifies it: signature, `iss`, `aud`, `exp`,
+ * `nbf`. Rules call the caller `jwt:` and its `sub`; `identity.claims` has all claims.
+ *
+ * A token that does not pass is UNAUTHENTICATED; while keys can't be had, calls end with UNAVAILABLE. Without the package the start of
+ * the server rejects, and names the command that installs it. `load` is for tests: what to use instead of the package.
+ *
+ * @throws TypeError or RangeError naming what is wrong with the options
+ */
+export function jwt(options: JwtOptions, load: () => Promise<unknown> = () => import("jose")): Authenticator {
+  const verifyOptions = checked(options);
+  const { nameClaim = "sub" } = options;
+  let opening: Promise<(token: string) => Promise<Record<string, unknown>>> | undefined;
+  const open = async (): Promise<(token: string) => Promise<Record<string, unknown>>> => {
+    const jose = await loadJose(load);
+    const keys =
+      options.jwksUrl === undefined
+        ? jose.createLocalJWKSet(options.jwks ?? { keys: [] })
+        : jose.createRemoteJWKSet(new URL(options.jwksUrl));
+    return async (token) => (await jose.jwtVerify(token, keys, verifyOptions)).payload;
+  };
+  const opened = (): Promise<(token: string) => Promise<Record<string, unknown>>> => (opening ??= open());
+  const verify = async (token: string): Promise<TokenOwner> => {
+    const read = await opened();
+    const claims = await read(token).catch((error: unknown) => {
+      throw refusalOf(error);
+    });
+    const name = claims[nameClaim];
+    if (typeof name !== "string" || name === "") throw unauthenticated(`the token's ${nameClaim} is no name`);
+    return { name, claims };
+  };
+  return { ...bearer({ scheme: "jwt", verify }), open: async () => void (await opened()) };
+}
+
+function checked(options: JwtOptions): JoseVerifyOptions {
+  checkOptions("jwt options", options, SPECS);
+  const { jwksUrl, jwks, clockToleranceMs = 5000, algorithms = ALGORITHMS, nameClaim = "sub" } = options ?? {};
+  if ((jwksUrl === undefined) === (jwks === undefined)) {
+    throw new TypeError("jwt options: give jwksUrl or jwks, where the issuer's public keys are, and not both");
+  }
+  if (jwksUrl !== undefined) checkUrl(jwksUrl);
+  for (const each of algorithms) {
+    if (ALGORITHMS.includes(each)) continue;
+    const why = "only signatures by private keys are taken";
+    throw new TypeError(`jwt options.algorithms has ${JSON.stringify(each)}: ${why}, ${ALGORITHMS.join(", ")}`);
+  }
+  if (algorithms.length === 0) throw new TypeError("jwt options.algorithms is empty: name one, or leave it out");
+  return {
+    issuer: texts("issuer", options.issuer),
+    audience: texts("audience", options.audience),
+    algorithms: [...algorithms],
+    clockTolerance: clockToleranceMs / 1000,
+    requiredClaims: ["exp", nameClaim],
+  };
+}
+
+/** Whoever can change the keys on their way can make tokens. */
+function checkUrl(text: string): void {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isLocal = url?.protocol === "http:" && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
+  if (url?.protocol === "https:" || isLocal) return;
+  throw new TypeError("jwt options.jwksUrl must begin with https://, or be http:// on this machine");
+}
+
+function texts(option: string, given: string | readonly string[] | undefined): string[] {
+  const all = [given ?? []].flat();
+  if (all.length > 0 && all.every((each) => typeof each === "string" && each !== "")) return [...all];
+  throw new TypeError(`jwt options.${option} is missing: say whose tokens are taken, and for whom they must be issued`);
+}
+
+async function loadJose(load: () => Promise<unknown>): Promise<Jose> {
+  try {
+    return (await load()) as Jose;
+  } catch (cause) {
+    throw new Error("bowline/auth/jwt needs the package jose, which is not installed: npm install jose", { cause });
+  }
+}
+
+/** What a caller is told of a failure of jose: its kind, never what was in the token. Anything but a bad token stays as it is. */
+function refusalOf(error: unknown): unknown {
+  const { code, claim } = (error ?? {}) as { readonly code?: unknown; readonly claim?: unknown };
+  if (typeof code !== "string" || !/^ERR_(JWT|JWS|JWKS|JOSE)_/.test(code) || NO_KEYS.has(code)) return error;
+  if (code === "ERR_JWT_EXPIRED") return unauthenticated("the token has expired");
+  const isNamed = code === "ERR_JWT_CLAIM_VALIDATION_FAILED" && typeof claim === "string" && /^\w{1,40}$/.test(claim);
+  return unauthenticated(isNamed ? `the token's ${claim} is missing or not the right one` : "the token is not valid");
+}

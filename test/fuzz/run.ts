@@ -1,0 +1,116 @@
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { startCounting } from "./engine/coverage.ts";
+import { type FuzzLine, fuzzOne, replay } from "./engine/fuzz-one.ts";
+import { PLANTED } from "./planted/planted.ts";
+import { TARGETS } from "./targets/all-targets.ts";
+
+/**
+ * Fuzzes what reads octets of strangers: `sh scripts/run.sh test/fuzz/run.ts [TARGET...] [--seconds 60] [--seed S] [--json]`.
+ *
+ * Each target runs in a process of its own, guided by coverage; its first fault ends it, is written to a file under `.cache/fuzz`, and
+ * is run again by `... TARGET --replay FILE`. Exit code 1 when there was one. `--inputs N` ends after so many inputs;
+ * `--save` replaces the corpus in test/fuzz/corpus by what the run reached, distilled; `--out FOLDER` takes the files of faults.
+ */
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: "string", default: "60" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    inputs: { type: "string", default: "1e12" },
+    json: { type: "boolean", default: false },
+    save: { type: "boolean", default: false },
+    replay: { type: "string" },
+    out: { type: "string", default: fileURLToPath(new URL("../../.cache/fuzz/", import.meta.url)) },
+    "hang-ms": { type: "string", default: "10000" },
+    "max-resident-mib": { type: "string", default: "1024" },
+    // One target in this process, told as JSON: how this program calls itself.
+    child: { type: "boolean", default: false },
+  },
+});
+// Before what is fuzzed is loaded, by its maker.
+if (values.child) startCounting();
+const makers = { ...TARGETS, ...PLANTED };
+const names = positionals.length > 0 ? positionals : Object.keys(TARGETS);
+const unknown = names.find((name) => !Object.hasOwn(makers, name));
+if (unknown !== undefined) {
+  console.error(`there is no target ${unknown}; there are: ${Object.keys(TARGETS).join(", ")}`);
+  process.exitCode = 2;
+} else if (values.replay !== undefined) await replayFile(names[0], values.replay);
+else if (values.child) await runHere(names[0]);
+else await runAll();
+
+async function replayFile(name: string, file: string): Promise<void> {
+  const target = await makers[name]();
+  const error = await replay(target, readFileSync(file));
+  await target.close?.();
+  console.log(error ?? `${name}: ${file} is read without a fault`);
+  if (error !== undefined) process.exitCode = 1;
+}
+
+async function runHere(name: string): Promise<void> {
+  const target = await makers[name]();
+  const line = await fuzzOne(target, {
+    seed: Number(values.seed),
+    seconds: Number(values.seconds),
+    maxInputs: Number(values.inputs),
+    folder: values.out,
+    isSaving: values.save,
+    hangMs: Number(values["hang-ms"]),
+    maxResidentBytes: Number(values["max-resident-mib"]) << 20,
+  });
+  console.log(JSON.stringify(line));
+  process.exit(0);
+}
+
+async function runAll(): Promise<void> {
+  console.log(`seed ${values.seed}, ${values.seconds} s a target`);
+  console.log(row("target", "inputs", "inputs/s", "corpus", "covered", "fault"));
+  const lines: FuzzLine[] = [];
+  for (const name of names) {
+    const line = await runElsewhere(name);
+    lines.push(line);
+    const { inputs, seconds, corpus, covered, fault = "none" } = line;
+    console.log(row(name, inputs, Math.round(inputs / Math.max(seconds, 0.1)), corpus, covered, fault));
+    if (line.file !== undefined)
+      console.log(`  replay: sh scripts/run.sh test/fuzz/run.ts ${name} --replay ${line.file}`);
+  }
+  if (values.json) console.log(JSON.stringify({ fuzz: lines }));
+  if (lines.some(({ fault }) => fault !== undefined)) process.exitCode = 1;
+}
+
+/** In a process of its own: what one target leaves behind must not disturb the next, and a watchdog can end it. */
+async function runElsewhere(name: string): Promise<FuzzLine> {
+  const passed = (["seconds", "seed", "inputs", "out", "hang-ms", "max-resident-mib"] as const).flatMap((key) => [
+    `--${key}`,
+    values[key],
+  ]);
+  const flags = ["--child", ...(values.save ? ["--save"] : [])];
+  const child = spawn(process.execPath, ["--no-warnings", fileURLToPath(import.meta.url), name, ...passed, ...flags], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let last: Partial<FuzzLine> & { readonly stopped?: string } = {};
+  const ended = new Promise<number | null>((resolve) => child.on("close", (code) => resolve(code)));
+  for await (const text of createInterface({ input: child.stdout })) {
+    if (text.startsWith("{")) last = JSON.parse(text) as typeof last;
+  }
+  const code = await ended;
+  const nothing = { target: name, seed: Number(values.seed), inputs: 0, seconds: 0, corpus: 0, covered: 0 };
+  if (last.stopped !== undefined) return { ...nothing, fault: last.stopped, file: existing(last.file) };
+  return code === 0 ? { ...nothing, ...last } : { ...nothing, fault: `the process ended with ${code}` };
+}
+
+function existing(file: string | undefined): string | undefined {
+  return file !== undefined && existsSync(file) ? file : undefined;
+}
+
+function row(name: string, ...cells: readonly (string | number)[]): string {
+  const fault = cells.at(-1);
+  return `${name.padEnd(12)}${cells
+    .slice(0, -1)
+    .map((cell) => String(cell).padStart(10))
+    .join("")}  ${fault}`;
+}
