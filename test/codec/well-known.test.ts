@@ -1,7 +1,7 @@
 import type { DescFile, DescMessage, Message } from "@bufbuild/protobuf";
 import * as wkt from "@bufbuild/protobuf/wkt";
 import type { Codec } from "bowline";
-import * as any from "bowline/google/protobuf/any";
+import * as anyCodecs from "bowline/google/protobuf/any";
 import * as api from "bowline/google/protobuf/api";
 import * as descriptor from "bowline/google/protobuf/descriptor";
 import * as duration from "bowline/google/protobuf/duration";
@@ -20,7 +20,7 @@ import { PROPERTIES } from "./properties/all-properties.ts";
 const seed = Number(process.env.CODEC_SEED ?? Math.floor(Math.random() * 1_000_000));
 
 const MODULES: readonly (readonly [DescFile, Readonly<Record<string, unknown>>])[] = [
-  [wkt.file_google_protobuf_any, any],
+  [wkt.file_google_protobuf_any, anyCodecs],
   [wkt.file_google_protobuf_api, api],
   [wkt.file_google_protobuf_descriptor, descriptor],
   [wkt.file_google_protobuf_duration, duration],
