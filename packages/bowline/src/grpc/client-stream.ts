@@ -9,6 +9,7 @@ import { RpcError } from "../rpc/rpc-error.ts";
 import type { SpanIds } from "../rpc/trace-context.ts";
 import type { ClientTransport } from "./client-transport.ts";
 import { GrpcStream } from "./grpc-stream.ts";
+import { tellMessageMisuse } from "./misuse.ts";
 import { framingError, protocolError } from "./wire/framing-errors.ts";
 import { HeaderFields, Seen } from "./wire/header-fields.ts";
 import { httpStatusError } from "./wire/http-status.ts";
@@ -24,6 +25,7 @@ import type { RequestHeaders } from "./wire/method-headers.ts";
 import { statusError } from "./wire/status.ts";
 
 const NO_DATA = new Uint8Array(0);
+const WRONG_LENGTH = "the answer's length differs from its content-length";
 const PSEUDO = Seen.METHOD | Seen.SCHEME | Seen.PATH | Seen.AUTHORITY | Seen.MALFORMED;
 
 /**
@@ -57,6 +59,8 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   protected responseCompression: Compression | null = null;
   #hasHeaders = false;
   #assembler: MessageAssembler | null = null;
+  /** Octets that the answer's content-length still promises; -1 without one. */
+  #contentLeft = -1;
 
   constructor(method: Method, headers: RequestHeaders) {
     super();
@@ -92,6 +96,7 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   protected rewind(): void {
     this.#hasHeaders = false;
     this.#assembler = null;
+    this.#contentLeft = -1;
     this.hasAnswer = false;
     this.responseCompression = null;
     this.pushback = undefined;
@@ -108,20 +113,25 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
       if ((fields.seen & Seen.STATUS) === 0) return this.#broken("the answer has no :status");
       if (fields.status < 200) {
         if (end || fields.status === 101) this.#broken(`an answer can't end with status ${fields.status}`);
+        // Nobody reads interim answers: they must not come without end.
+        else this.connection.glitch();
         return;
       }
       this.#hasHeaders = true;
+      if (fields.contentLength >= 0 && !this.#expectContent(fields, end)) return;
       if (end) return this.#trailersOnly(fields);
       this.#begins(fields);
       return;
     }
     if (!end || (fields.seen & Seen.STATUS) !== 0) return this.#broken("headers in the middle of the answer");
+    if (this.#contentLeft > 0) return this.#broken(WRONG_LENGTH);
     this.#ends(fields);
   }
 
   /** DATA of the answer. */
   receiveData(chunk: Buffer, start: number, to: number, end: boolean): void {
     if (!this.#hasHeaders) return this.#broken("DATA before the answer's headers");
+    if (this.#contentLeft >= 0 && !this.#countContent(to - start, end)) return;
     if (start < to) this.answerData(chunk, start, to);
     if (end && this.id !== 0)
       this.#over(
@@ -174,6 +184,12 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
 
   /** What arrived can't be read: the attempt ends with `error`. */
   unreadable(error: RpcError): void {
+    tellMessageMisuse(error, this.transport as ClientTransport);
+    this.#over(error, null);
+  }
+
+  /** The request can't be sent: the attempt ends with `error`. */
+  unsendable(error: RpcError): void {
     this.#over(error, null);
   }
 
@@ -203,6 +219,21 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
     }
     this.hasAnswer = true;
     this.answerBegins(fields.metadata);
+  }
+
+  /** RFC 9113 §8.1.1: what differs from its content-length is malformed; 304 alone may name one and have no body. */
+  #expectContent({ contentLength, status }: HeaderFields, end: boolean): boolean {
+    this.#contentLeft = contentLength;
+    if (!end || contentLength === 0 || status === 304) return true;
+    this.#broken(WRONG_LENGTH);
+    return false;
+  }
+
+  #countContent(bytes: number, end: boolean): boolean {
+    this.#contentLeft -= bytes;
+    if (this.#contentLeft === 0 || (this.#contentLeft > 0 && !end)) return true;
+    this.#broken(WRONG_LENGTH);
+    return false;
   }
 
   #trailersOnly(fields: HeaderFields): void {
@@ -246,7 +277,7 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   }
 
   #broken(text: string): void {
-    if (this.id !== 0) this.connection.refuseStream(this, ErrorCode.PROTOCOL_ERROR);
+    if (this.id !== 0) this.connection.refuseStream(this, ErrorCode.PROTOCOL_ERROR, text);
     this.releaseRoom();
     this.answerEnds(new RpcError(Code.INTERNAL, text, { reason: "protocol" }), null, true);
   }

@@ -11,6 +11,7 @@ import type { ClientStream } from "./client-stream.ts";
 import { ConnectionKeeper } from "./connection-keeper.ts";
 import type { KeepaliveOptions } from "./keepalive.ts";
 import { ARENA_MESSAGE_BYTES, encodeUnmeasured, NO_ROOM, roomFor } from "./message-encoding.ts";
+import { connectionMisuse } from "./misuse.ts";
 import { readFields, TOKENS } from "./wire/header-fields.ts";
 import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
 import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./wire/method-headers.ts";
@@ -26,6 +27,8 @@ export interface ClientTransportOptions {
   readonly maxReceiveBytes: number;
   /** A word for people on what the first octets of a connection are if not HTTP/2. */
   explain(firstBytes: Buffer): string | undefined;
+  /** Hears what servers do wrong: `kind` comes of a fixed list, `peer` is an address. */
+  misused?(kind: string, peer: string, text: string): void;
 }
 
 /** Whom a transport tells of its connection. */
@@ -173,6 +176,10 @@ export class ClientTransport {
     stream.writable();
   }
 
+  misused(kind: string, text: string): void {
+    this.#options.misused?.(kind, this.connection.link.peer.remoteAddress, text);
+  }
+
   settings(): void {
     this.#owner.usable(this);
   }
@@ -189,6 +196,8 @@ export class ClientTransport {
 
   closed(error: Error | undefined): void {
     this.#keeper?.close();
+    const kind = error === undefined ? null : connectionMisuse(error);
+    if (kind !== null) this.misused(kind, `connection ended: ${error?.message}`);
     this.#owner.closed(this, error);
   }
 
@@ -211,7 +220,7 @@ export class ClientTransport {
     }
     if (sent === undefined) return;
     sent.catch((error: unknown) => {
-      if (stream.id === id && stream.transport === this) stream.unreadable(RpcError.from(error));
+      if (stream.id === id && stream.transport === this) stream.unsendable(RpcError.from(error));
     });
   }
 

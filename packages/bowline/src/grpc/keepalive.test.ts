@@ -180,6 +180,30 @@ describe("keepalive", () => {
     expect(owner.log).toEqual(["ping 10000"]);
   });
 
+  it("does not call a peer dead because a block of this process ended just behind its time", () => {
+    for (const lateMs of [0.1, 1, 50, 99]) {
+      const owner = new Owner(options);
+      owner.openStream();
+      owner.advance(10 * SECOND);
+      owner.stall(5 * SECOND + lateMs);
+      expect(owner.log).toEqual(["ping 10000"]);
+      owner.receive();
+      owner.advance(5 * SECOND);
+      expect(owner.log).toEqual(["ping 10000"]);
+    }
+  });
+
+  it("calls it dead after a respite if it really is, although each look is a little late", () => {
+    const owner = new Owner(options);
+    owner.openStream();
+    owner.advance(10 * SECOND);
+    owner.stall(5 * SECOND + 3);
+    owner.stall(99);
+    expect(owner.log).toEqual(["ping 10000"]);
+    owner.stall(6);
+    expect(owner.log).toEqual(["ping 10000", "dead 15108"]);
+  });
+
   it("calls it dead after the respite if it really is", () => {
     const owner = new Owner(options);
     owner.openStream();
@@ -189,6 +213,17 @@ describe("keepalive", () => {
     expect(owner.log).toEqual(["ping 10000"]);
     owner.advance(1);
     expect(owner.log).toEqual(["ping 10000", "dead 40100"]);
+  });
+
+  it("calls it dead in the end, also in a process that is always late", () => {
+    const owner = new Owner(options);
+    owner.openStream();
+    owner.advance(10 * SECOND);
+    owner.stall(5 * SECOND + 200);
+    for (let look = 0; look < 4; look++) owner.stall(300);
+    expect(owner.log).toEqual(["ping 10000"]);
+    owner.stall(300);
+    expect(owner.log).toEqual(["ping 10000", "dead 16700"]);
   });
 
   it("finds a dead peer within time and timeout, and no living one", () => {

@@ -11,6 +11,7 @@ import type { TraceContext } from "../rpc/trace-context.ts";
 import { GrpcStream } from "./grpc-stream.ts";
 import { ARENA_MESSAGE_BYTES, asBuffer, encodeUnmeasured, NO_ROOM, roomFor } from "./message-encoding.ts";
 import { MessageReader } from "./message-reader.ts";
+import { tellMessageMisuse } from "./misuse.ts";
 import type { MethodFormat } from "./server-headers.ts";
 import type { ServerRoute, ServerTransport } from "./server-transport.ts";
 import { framingError, protocolError, undecodable, unnamedEncoding, wrongCount } from "./wire/framing-errors.ts";
@@ -215,6 +216,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
 
   unreadable(error: RpcError): void {
     if (this.id === 0 || this.#isFinished) return;
+    tellMessageMisuse(error, this.transport);
     this.finish(error);
     this.route?.aborted(this, error);
   }
@@ -289,13 +291,20 @@ export class ServerStream extends GrpcStream implements MessageSink {
     return this.writeMessage((this.format as MethodFormat).output, message, false);
   }
 
-  /** Ends the call with a status, behind what was sent; `null` is OK. Only the first end counts. */
+  /**
+   * Ends the call with a status, behind what was sent; `null` is OK. Only the first end counts.
+   *
+   * @throws when the status has details that are none; the stream is open then and must be reset
+   */
   finish(error: RpcError | null): void {
     if (this.id === 0 || this.#isFinished) return;
     this.#isFinished = true;
     this.#status = error;
-    if (this.queue === null) this.#sendStatus();
-    else if (error !== null && error.origin === "local" && error.reason === "deadline") this.#dropQueue();
+    if (this.queue === null) return this.#sendStatus();
+    if (error === null) return;
+    if (error.origin === "local" && error.reason === "deadline") return this.#dropQueue();
+    // A status that can't be written must fail here, and not in whoever makes room for it later.
+    statusFields(error);
   }
 
   /** Ends a call that no method sees. */

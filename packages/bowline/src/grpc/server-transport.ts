@@ -22,6 +22,7 @@ import {
 import type { MessageReader } from "./message-reader.ts";
 import type { MethodFormat, ServerHeaders } from "./server-headers.ts";
 import { ServerStream } from "./server-stream.ts";
+import { protocolError } from "./wire/framing-errors.ts";
 import { HeaderFields, Seen, TOKENS, takeVarying, varying } from "./wire/header-fields.ts";
 import { metadataError } from "./wire/metadata-headers.ts";
 import { fieldsBound, writeFields } from "./wire/method-headers.ts";
@@ -77,12 +78,9 @@ export interface ServerTransportOptions {
 export interface ServerTransportOwner {
   /** The connection has ended; an error unless that was in order. */
   closed(transport: ServerTransport, error: Error | undefined): void;
+  /** The client did something wrong that cost it a stream or a call; `kind` comes of a fixed list. */
+  misused(transport: ServerTransport, kind: string, text: string): void;
 }
-
-/** Octets of a body that nobody wants which are read all the same: an HTTP client is happier when it may send what it began. */
-const MAX_DROPPED_BYTES = 65_536;
-/** Time for the same, in ms: the stream of a body that never ends must not count for ever. */
-const DROP_TIMEOUT_MS = 5000;
 
 /** What a request must have, and be a POST (gRPC PROTOCOL-HTTP2, "Requests"). */
 const REQUEST = Seen.METHOD | Seen.SCHEME | Seen.PATH;
@@ -149,7 +147,7 @@ export class ServerTransport {
   /** HTTP forbids what the peer sent on the stream (RFC 9113 §8.1.1). */
   malformed(stream: ServerStream, text: string): void {
     const wasOpen = stream.id !== 0;
-    this.connection.refuseStream(stream, ErrorCode.PROTOCOL_ERROR);
+    this.connection.refuseStream(stream, ErrorCode.PROTOCOL_ERROR, text);
     if (wasOpen && stream.route !== null) stream.gone(new RpcError(Code.INTERNAL, text, { reason: "protocol" }));
   }
 
@@ -188,7 +186,7 @@ export class ServerTransport {
     if (stream.route !== null) return;
     if (stream.id === 0 || end) return stream.dropTimer?.cancel();
     stream.droppedBytes += to - start;
-    if (stream.droppedBytes <= MAX_DROPPED_BYTES) return;
+    if (stream.droppedBytes <= this.#options.limits.maxDroppedBodyBytes) return;
     stream.dropTimer?.cancel();
     this.connection.resetStream(stream, ErrorCode.NO_ERROR);
   }
@@ -200,6 +198,10 @@ export class ServerTransport {
 
   writable(stream: ServerStream): void {
     stream.writable();
+  }
+
+  misused(kind: string, text: string): void {
+    this.#owner.misused(this, kind, text);
   }
 
   settings(): void {}
@@ -306,15 +308,20 @@ export class ServerTransport {
   #refusal(fields: HeaderFields, route: ServerRoute | null, timeoutMs: number, subtype: string): RpcError | null {
     if (route === null) return this.#options.unknown(fields.path);
     if (fields.format === null) return unknownFormat(route.method, subtype);
-    if (Number.isNaN(timeoutMs)) return new RpcError(Code.INTERNAL, "malformed grpc-timeout", { reason: "protocol" });
+    if (Number.isNaN(timeoutMs)) return this.#malformed("malformed-timeout", protocolError("malformed grpc-timeout"));
     const badMetadata = metadataError(fields.metadata);
-    if (badMetadata !== null) return badMetadata;
+    if (badMetadata !== null) return this.#malformed("malformed-metadata", badMetadata);
     const { encoding } = fields;
     if (encoding !== "" && encoding !== "identity" && findCompression(encoding) === undefined) {
       const text = `grpc-encoding "${encoding}" is not supported; supported are ${acceptEncoding}`;
       return new RpcError(Code.UNIMPLEMENTED, text, { reason: "unimplemented" });
     }
     return null;
+  }
+
+  #malformed(kind: string, error: RpcError): RpcError {
+    this.misused(kind, error.text);
+    return error;
   }
 
   #trailers(stream: ServerStream, block: HeaderBlock, end: boolean): void {
@@ -345,9 +352,10 @@ export class ServerTransport {
     if (stream.id !== 0) this.#dropBody(stream);
   }
 
+  /** An HTTP client is happier when it may send what it began, but a body that never ends must not count for ever. */
   #dropBody(stream: ServerStream): void {
     const drop = (): void => this.connection.resetStream(stream, ErrorCode.NO_ERROR);
-    stream.dropTimer = this.#options.clock.setTimeout(drop, DROP_TIMEOUT_MS);
+    stream.dropTimer = this.#options.clock.setTimeout(drop, this.#options.limits.dropTimeoutMs);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   DEFAULT_MAX_FRAME_BYTES,
   DEFAULT_WINDOW_BYTES,
   ErrorCode,
+  errorCodeName,
   FrameType,
   Http2Error,
   MAX_INT31,
@@ -45,6 +46,11 @@ export interface StreamOwner<S extends Http2Stream> {
   data(stream: S, chunk: Buffer, start: number, to: number, end: boolean): void;
   /** The stream has ended abnormally and is closed. `byPeer` tells whose decision it was, `limit` the bound that was passed. */
   reset(stream: S, code: number, byPeer: boolean, limit?: LimitName): void;
+  /**
+   * The peer did something wrong on one stream, which was reset for it; the connection goes on. `kind` is the bound that was passed or
+   * the name of an error code. For counts: what the stream's user has to know comes by `reset`.
+   */
+  misused?(kind: string, text: string): void;
   /** All that was queued on the stream has left. */
   writable(stream: S): void;
   /** The peer's settings have changed; the first time the connection is ready for use. */
@@ -68,17 +74,8 @@ export interface ConnectionOptions {
   readonly limits: Http2Limits;
 }
 
-/** A client stops opening streams at 75 % of the ids, so that a new connection is there before the last is used. */
-const LAST_USEFUL_ID = 1_610_612_735;
 /** How many of our own resets are remembered, to take the peer's late frames for them without complaint. */
 const REMEMBERED_RESETS = 1000;
-/** While others have their turn this much may gather before the link is paused. */
-const MAX_RETAINED_BYTES = 262_144;
-/**
- * A server that has this much for a client that takes nothing reads no more of its requests. DATA wait for the link anyhow; these are
- * answers without data, which no window holds back.
- */
-const MAX_UNREAD_BYTES = 262_144;
 const MAX_DEBUG_BYTES = 256;
 
 /**
@@ -169,7 +166,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
 
   /** True while new streams are possible at all, apart from the peer's limit on open ones. */
   get isUsable(): boolean {
-    return !this.isClosed && this.peerLastStreamId === MAX_INT31 && this.nextId <= LAST_USEFUL_ID;
+    return !this.isClosed && this.peerLastStreamId === MAX_INT31 && this.nextId <= this.#limits.maxStreamId;
   }
 
   /** Opens a stream of ours; only while `canOpen`. Its HEADERS must be the next frame with a new id. */
@@ -210,9 +207,10 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   }
 
   /** The peer did something wrong on the stream: RST_STREAM, and one off its allowance. The owner knows already. */
-  refuseStream(stream: S, code: number): void {
+  refuseStream(stream: S, code: number, text: string): void {
     if (stream.id === 0) return;
     this.resetStream(stream, code);
+    this.#owner.misused?.(errorCodeName(code), text);
     this.allow(this.#guard.reset());
   }
 
@@ -278,7 +276,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     this.chunksReceived++;
     if (this.#isYielding) {
       this.#reader.retain(chunk);
-      if (this.#reader.retainedBytes > MAX_RETAINED_BYTES) this.#pauseLink();
+      if (this.#reader.retainedBytes > this.#limits.maxReadAheadBytes) this.#pauseLink();
       return;
     }
     this.#inbound.newStreams = 0;
@@ -322,6 +320,8 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
 
   settingsFrame(isAck: boolean, chunk: Buffer, start: number, end: number): boolean {
     if (isAck) return this.#settingsAcknowledged();
+    // Each change may touch every open stream: a peer that changes its mind all the time wants just that.
+    if (this.peer.received && !this.glitch()) return false;
     const windowBefore = this.peer.initialWindowBytes;
     const error = this.peer.apply(chunk, start, end, !this.isServer, this.#limits.maxSettingsEntries);
     if (error !== null) return this.fail(error.code, error.text, error.limit);
@@ -342,10 +342,9 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     if (isAck) {
       const id = chunk.readUInt32BE(start) === 0 ? chunk.readUInt32BE(start + 4) : -1;
       const answered = this.#pings?.get(id);
-      if (answered !== undefined) {
-        this.#pings?.delete(id);
-        answered();
-      }
+      if (answered === undefined) return this.glitch();
+      this.#pings?.delete(id);
+      answered();
       return !this.isClosed;
     }
     this.writer.ping(chunk.subarray(start, start + 8), true);
@@ -355,6 +354,10 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   }
 
   goawayFrame(lastStreamId: number, code: number, chunk: Buffer, debugStart: number, debugEnd: number): boolean {
+    const isFirst = this.peerLastStreamId === MAX_INT31;
+    if (!isFirst && !this.glitch()) return false;
+    // Nothing new: what it costs to look at all streams and to tell the layer above must not be had for 17 octets each.
+    if (!isFirst && lastStreamId >= this.peerLastStreamId) return true;
     // A later GOAWAY may only lower the bound, RFC 9113 §6.8.
     const last = Math.min(lastStreamId, this.peerLastStreamId === MAX_INT31 ? MAX_INT31 : this.peerLastStreamId);
     // 2^31-1 announces a shutdown: no new streams, but all open ones will be answered.
@@ -385,8 +388,8 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   /** A round trip has passed since a window update was due: perhaps the path holds more than the window. */
   grow(): void {
     const growth = this.#windows.finishSample();
-    if (growth === 0) return;
-    this.writer.number(FrameType.WINDOW_UPDATE, 0, growth);
+    if (growth > 0) this.writer.number(FrameType.WINDOW_UPDATE, 0, growth);
+    else if (!this.#windows.hasFastStream) return;
     const streamBytes = this.#windows.nextStreamBytes();
     if (streamBytes === 0 || this.#settingsInFlight > 0) return;
     this.#windows.announcedStreamBytes = streamBytes;
@@ -395,7 +398,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   }
 
   #settingsAcknowledged(): boolean {
-    if (this.#settingsInFlight === 0) return this.allow(this.#guard.glitch());
+    if (this.#settingsInFlight === 0) return this.glitch();
     this.#settingsInFlight--;
     this.#inbound.tableBoundHolds();
     const growth = this.#windows.settingsAcknowledged();
@@ -484,6 +487,11 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     return exceeded === null ? !this.isClosed : this.exceeded(exceeded);
   }
 
+  /** The peer has sent something of no use to anybody; false when that was once too often. */
+  glitch(): boolean {
+    return this.allow(this.#guard.glitch());
+  }
+
   exceeded(limit: string): boolean {
     return this.fail(ErrorCode.ENHANCE_YOUR_CALM, `the peer exceeds the limit ${limit}`, limit);
   }
@@ -553,7 +561,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
 
   /** Answers pile up that the client does not read: it gets no more of them before it does (attack row 10). */
   get #hasUnreadAnswers(): boolean {
-    return this.isServer && this.writer.congestedBytes > MAX_UNREAD_BYTES;
+    return this.isServer && this.writer.congestedBytes > this.#limits.maxUnreadBytes;
   }
 
   #pauseLink(): void {

@@ -38,12 +38,12 @@ describe("receive windows", () => {
     expect(receive.accept(1)).toBe(false);
   });
 
-  it("are given back when half of them is used, all at once", () => {
+  it("are given back when an eighth of them is used, all at once", () => {
     const receive = windows();
-    receive.accept(64 * KIB - 1);
+    receive.accept(16 * KIB - 1);
     expect(receive.connectionCredit()).toBe(0);
     receive.accept(1);
-    expect(receive.connectionCredit()).toBe(64 * KIB);
+    expect(receive.connectionCredit()).toBe(16 * KIB);
     expect(receive.connectionCredit()).toBe(0);
     expect(receive.accept(128 * KIB)).toBe(true);
   });
@@ -58,11 +58,11 @@ describe("receive windows", () => {
     stream.receiveWindow -= 40_000;
     stream.heldBytes = 40_000;
     expect(receive.streamCredit(stream)).toBe(0);
-    stream.heldBytes = 7_300;
+    stream.heldBytes = 32_000;
     expect(receive.streamCredit(stream)).toBe(0);
-    stream.heldBytes = 7_000;
-    expect(receive.streamCredit(stream)).toBe(33_000);
-    expect(stream.receiveWindow).toBe(DEFAULT_WINDOW_BYTES - 7_000);
+    stream.heldBytes = 31_000;
+    expect(receive.streamCredit(stream)).toBe(9_000);
+    expect(stream.receiveWindow).toBe(DEFAULT_WINDOW_BYTES - 31_000);
   });
 
   it("double when a round trip carried two thirds of the connection's window, up to the bound", () => {
@@ -79,7 +79,40 @@ describe("receive windows", () => {
       receive.connectionCredit();
     }
     expect(growth).toEqual([128 * KIB, 44 * KIB]);
+    // Those of streams have not grown as far.
+    expect(receive.startSample()).toBe(true);
+    receive.announcedStreamBytes = 300 * KIB;
+    receive.finishSample();
     expect(receive.startSample()).toBe(false);
+  });
+
+  it("of streams grow without the connection's when one stream is read as fast as its window allows", () => {
+    const receive = windows(1024 * KIB, 1024 * KIB);
+    const [stream, other] = [openStream(receive), openStream(receive)];
+    const read = (of: Http2Stream, bytes: number): void => {
+      receive.accept(bytes);
+      of.receiveWindow -= bytes;
+      receive.streamCredit(of);
+    };
+    receive.startSample();
+    read(stream, 20_000);
+    read(other, 60_000);
+    expect([receive.finishSample(), receive.hasFastStream]).toEqual([0, false]);
+    receive.startSample();
+    for (let count = 0; count < 5; count++) read(stream, 9000);
+    expect([receive.finishSample(), receive.hasFastStream]).toEqual([0, true]);
+    expect(receive.nextStreamBytes()).toBe(128 * KIB);
+  });
+
+  it("of streams don't grow for one that sends more than is read", () => {
+    const receive = windows(1024 * KIB, 1024 * KIB);
+    const stream = openStream(receive);
+    receive.startSample();
+    receive.accept(60_000);
+    stream.receiveWindow -= 60_000;
+    stream.heldBytes = 50_000;
+    receive.streamCredit(stream);
+    expect([receive.finishSample(), receive.hasFastStream]).toEqual([0, false]);
   });
 
   it("of streams follow the connection's by doubling, and count once the peer has acknowledged them", () => {
@@ -108,8 +141,8 @@ describe("receive windows", () => {
           announcedOfConnection += receive.connectionCredit() - bytes;
           announcedOfStream += receive.streamCredit(stream) - bytes;
           expect(announcedOfStream).toBe(stream.receiveWindow);
-          expect(announcedOfConnection).toBeGreaterThan(receive.connectionBytes / 2);
-          expect(announcedOfStream).toBeGreaterThan(receive.streamBytes / 2);
+          expect(announcedOfConnection).toBeGreaterThan(receive.connectionBytes * (7 / 8));
+          expect(announcedOfStream).toBeGreaterThan(receive.streamBytes * (7 / 8));
         }
       }),
     );

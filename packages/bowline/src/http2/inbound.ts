@@ -4,7 +4,7 @@ import type { Connection, StreamOwner } from "./connection.ts";
 import type { ReceiveWindows } from "./flow-window.ts";
 import type { FrameSink } from "./frame-reader.ts";
 import type { FrameWriter } from "./frame-writer.ts";
-import { ErrorCode, Flag, FrameType, MAX_INT31 } from "./frames.ts";
+import { ErrorCode, errorCodeName, Flag, FrameType, MAX_INT31 } from "./frames.ts";
 import { DecodeResult, HpackDecoder } from "./hpack/decoder.ts";
 import type { Http2Limits, LimitName } from "./limits.ts";
 import type { SendQueue } from "./send-queue.ts";
@@ -44,6 +44,8 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   readonly #windows: ReceiveWindows;
   readonly #queue: SendQueue<S>;
   readonly #decoder: HpackDecoder;
+  /** The first stream above it makes a server ask for a new connection, once. */
+  #maxStreamId: number;
   /** Whose DATA frame is being passed on in pieces. */
   #dataStream: S | null = null;
   #dataStreamId = 0;
@@ -66,6 +68,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     this.#guard = parts.guard;
     this.#windows = parts.windows;
     this.#queue = parts.queue;
+    this.#maxStreamId = parts.limits.maxStreamId;
     this.#decoder = new HpackDecoder({
       tableBytes: parts.limits.headerTableBytes,
       maxListBytes: parts.limits.maxHeaderListBytes,
@@ -159,7 +162,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   }
 
   priorityFrame(streamId: number, dependsOn: number): boolean {
-    if (!this.#connection.allow(this.#guard.glitch())) return false;
+    if (!this.#connection.glitch()) return false;
     if (dependsOn !== -1 && dependsOn !== streamId) return true;
     // Priorities are gone since RFC 9113, but a malformed one is still an error of its stream (RFC 7540 §5.3.1, §6.3).
     const code = dependsOn === -1 ? ErrorCode.FRAME_SIZE_ERROR : ErrorCode.PROTOCOL_ERROR;
@@ -180,7 +183,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   }
 
   windowUpdateFrame(streamId: number, increment: number): boolean {
-    if (increment < DRIP_BYTES && !this.#connection.allow(this.#guard.glitch())) return false;
+    if (increment < DRIP_BYTES && !this.#connection.glitch()) return false;
     if (streamId === 0) {
       if (increment === 0) return this.#connection.fail(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
       if (!this.#queue.creditConnection(increment)) {
@@ -203,7 +206,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   }
 
   unknownFrame(_type: number): boolean {
-    return this.#connection.allow(this.#guard.glitch());
+    return this.#connection.glitch();
   }
 
   settingsFrame(isAck: boolean, chunk: Buffer, start: number, end: number): boolean {
@@ -252,6 +255,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
       if (streamId <= this.lastPeerId)
         return this.#connection.fail(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream");
       this.lastPeerId = streamId;
+      if (streamId > this.#maxStreamId) this.#idsRunOut();
       this.newStreams++;
       isNew = true;
     } else {
@@ -264,7 +268,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     if (isNew) {
       if (streamId > this.lastAcceptedId) return true;
       if (this.#streams.size + (this.#owner.lingering ?? 0) >= this.#limits.maxConcurrentStreams)
-        return this.#resetUnknown(streamId, ErrorCode.REFUSED_STREAM);
+        return this.#resetUnknown(streamId, ErrorCode.REFUSED_STREAM, "maxConcurrentStreams");
       stream = this.#owner.createStream();
       stream.id = streamId;
       this.#connection.begin(stream);
@@ -282,12 +286,17 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     return !isNew || this.newStreams < this.#limits.maxNewStreamsPerTurn || this.#connection.yieldTurn();
   }
 
+  #idsRunOut(): void {
+    this.#maxStreamId = MAX_INT31;
+    this.#connection.announceShutdown("this connection's stream ids run out (maxStreamId)");
+  }
+
   /** A block for a stream that is gone: the tables must stay in step all the same. */
   #decodeOnly(chunk: Buffer, start: number, end: number): boolean {
     const result = this.#decoder.decode(chunk, start, end);
     if (result === DecodeResult.COMPRESSION_ERROR)
       return this.#connection.fail(ErrorCode.COMPRESSION_ERROR, "a header block can't be decoded");
-    return !this.#isServer || this.#connection.allow(this.#guard.glitch());
+    return !this.#isServer || this.#connection.glitch();
   }
 
   #dataWithoutStream(streamId: number, stream: S | null): boolean {
@@ -298,7 +307,8 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     if (this.#connection.wasReset(streamId) || streamId > this.lastAcceptedId) return true;
     if (!this.#isServer) return this.#connection.fail(ErrorCode.STREAM_CLOSED, "DATA on a closed stream");
     this.#connection.sendReset(streamId, ErrorCode.STREAM_CLOSED);
-    return this.#connection.acknowledged() && this.#connection.allow(this.#guard.glitch());
+    this.#misused(ErrorCode.STREAM_CLOSED);
+    return this.#connection.acknowledged() && this.#connection.glitch();
   }
 
   #creditConnection(credit: number): void {
@@ -315,12 +325,20 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     this.#connection.sendReset(stream.id, code);
     this.#connection.release(stream);
     this.#owner.reset(stream, code, false, limit);
+    this.#misused(code, limit);
     return this.#connection.acknowledged() && this.#connection.allow(this.#guard.reset());
   }
 
-  #resetUnknown(streamId: number, code: number): boolean {
+  #resetUnknown(streamId: number, code: number, limit?: LimitName): boolean {
     this.#connection.sendReset(streamId, code);
+    this.#misused(code, limit);
     return this.#connection.acknowledged() && this.#connection.allow(this.#guard.reset());
+  }
+
+  #misused(code: number, limit?: LimitName): void {
+    const name = errorCodeName(code);
+    if (limit === undefined) this.#owner.misused?.(name, `stream reset: ${name}`);
+    else this.#owner.misused?.(limit, `stream reset: the peer exceeds the limit ${limit}`);
   }
 
   #isIdle(streamId: number): boolean {

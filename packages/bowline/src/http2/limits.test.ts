@@ -16,6 +16,12 @@ describe("the limits", () => {
     expect(limits).toEqual({ ...http2Limits(), maxConcurrentStreams: 5 });
   });
 
+  it("take blocks as large as the lists that they are told to take", () => {
+    expect(http2Limits({ maxHeaderListBytes: 100_000 }).maxHeaderBlockBytes).toBe(100_000);
+    expect(http2Limits({ maxHeaderListBytes: 2000 }).maxHeaderBlockBytes).toBe(16_384);
+    expect(http2Limits({ maxHeaderListBytes: 100_000, maxHeaderBlockBytes: 5000 }).maxHeaderBlockBytes).toBe(5000);
+  });
+
   it.each([
     [{ maxHeaderFields: 7 }, "limits.maxHeaderFields is 7: give a whole number of fields from 8 to 10000"],
     [{ resetBurst: 1.5 }, "limits.resetBurst is 1.5: give a whole number of frames from 1 to 1000000"],
@@ -29,8 +35,8 @@ describe("the limits", () => {
   });
 
   it("name the known ones for a name that is none", () => {
-    expect(() => http2Limits({ maxStreams: 5 } as object)).toThrow(
-      /^limits\.maxStreams is not a limit; known are maxConcurrentStreams, /,
+    expect(() => http2Limits({ bogus: 5 } as object)).toThrow(
+      /^limits\.bogus is not a limit; known are maxConcurrentStreams, /,
     );
   });
 });

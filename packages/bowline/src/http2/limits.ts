@@ -5,7 +5,7 @@ export interface LimitSpec {
   readonly default: number;
   readonly min: number;
   readonly max: number;
-  readonly unit: "bytes" | "frames" | "streams" | "fields" | "ms" | "per second" | "entries";
+  readonly unit: "bytes" | "frames" | "streams" | "fields" | "ms" | "per second" | "entries" | "ids";
   /** What happens at the bound, and against what. */
   readonly meaning: string;
   /** Whose figure it is. */
@@ -31,8 +31,13 @@ export type LimitName =
   | "maxEmptyDataFrames"
   | "maxSettingsEntries"
   | "maxNewStreamsPerTurn"
+  | "maxStreamId"
   | "handshakeTimeoutMs"
   | "stallTimeoutMs"
+  | "maxUnreadBytes"
+  | "maxReadAheadBytes"
+  | "maxDroppedBodyBytes"
+  | "dropTimeoutMs"
   | "maxSendBufferBytes"
   | "maxConnectionSendBytes";
 
@@ -67,12 +72,13 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     source: "Envoy 1.36",
   },
   maxHeaderBlockBytes: {
-    default: 65_536,
+    default: 16_384,
     min: 1024,
     max: 16_777_216,
     unit: "bytes",
-    meaning: "Encoded block with its CONTINUATION frames; more closes the connection with ENHANCE_YOUR_CALM.",
-    source: "nghttp2 1.70",
+    meaning:
+      "Encoded block with its CONTINUATION frames; more closes the connection with ENHANCE_YOUR_CALM. With a larger maxHeaderListBytes as large as that.",
+    source: "as maxHeaderListBytes: what is larger as it came is larger decoded, too",
   },
   maxContinuationFrames: {
     default: 8,
@@ -137,7 +143,7 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     max: 10_000_000,
     unit: "frames",
     meaning:
-      "Frames without use (PRIORITY, unknown types, tiny WINDOW_UPDATEs, frames on closed streams) at once; then ENHANCE_YOUR_CALM.",
+      "Frames without use (PRIORITY, unknown types, tiny WINDOW_UPDATEs, frames on closed streams), changes of SETTINGS, repeated GOAWAYs and interim answers at once; then ENHANCE_YOUR_CALM.",
     source: "nghttp2 1.70",
   },
   glitchRate: {
@@ -181,6 +187,15 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     meaning: "New streams of one connection before others have their turn.",
     source: "Envoy's fix of 2023, measured without cost",
   },
+  maxStreamId: {
+    default: 1_610_612_735,
+    min: 1,
+    max: 0x7fffffff,
+    unit: "ids",
+    meaning:
+      "The last stream id that a client uses of a connection: the next call goes on a new one. Beyond it a server asks for a new connection by GOAWAY and still serves. Tests set it low.",
+    source: "grpc-go: 75 % of all ids",
+  },
   handshakeTimeoutMs: {
     default: 10_000,
     min: 10,
@@ -198,6 +213,40 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     meaning:
       "How long a finished answer may wait for the peer's window before its stream is reset, drips of window or not (CVE-2019-9517).",
     source: "of our own; other stacks have none",
+  },
+  maxUnreadBytes: {
+    default: 262_144,
+    min: 16_384,
+    max: 0x7fffffff,
+    unit: "bytes",
+    meaning:
+      "Answers without data, which no window holds back, that wait for a client that does not read; a server reads no more of it until they have left.",
+    source: "of our own",
+  },
+  maxReadAheadBytes: {
+    default: 262_144,
+    min: 16_384,
+    max: 0x7fffffff,
+    unit: "bytes",
+    meaning: "What is read of a connection while others have their turn; then it is paused.",
+    source: "of our own: four reads of 64 KiB",
+  },
+  maxDroppedBodyBytes: {
+    default: 65_536,
+    min: 0,
+    max: 16_777_216,
+    unit: "bytes",
+    meaning:
+      "What is still read of the body of a request that is no gRPC and was answered by an HTTP status; then it is reset.",
+    source: "of our own",
+  },
+  dropTimeoutMs: {
+    default: 5000,
+    min: 100,
+    max: 600_000,
+    unit: "ms",
+    meaning: "How long such a body may take to end; then its stream is reset.",
+    source: "connect-rust 0.9",
   },
   maxSendBufferBytes: {
     default: 65_536,
@@ -245,6 +294,10 @@ export function http2Limits(overrides: Partial<Http2Limits> = {}): Http2Limits {
       );
     }
     limits[name] = value;
+  }
+  // Whoever takes larger lists means to take the blocks that hold them.
+  if (overrides.maxHeaderBlockBytes === undefined) {
+    limits.maxHeaderBlockBytes = Math.max(limits.maxHeaderBlockBytes, limits.maxHeaderListBytes);
   }
   return limits as Http2Limits;
 }

@@ -2,11 +2,11 @@ import { describe, expect, it } from "vitest";
 import { RecordingLogger } from "../../test/server/server-scene.ts";
 import type { ServerTransportOptions } from "../grpc/server-transport.ts";
 import type { Link } from "../http2/link.ts";
+import { Misbehaviour } from "../observe/misbehaviour.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
 import { Connections } from "./connections.ts";
-import { Misbehaviour } from "./misbehaviour.ts";
 
 /** A link that only says when it was destroyed. */
 function link(destroyed: number[], number: number): Link {

@@ -1,8 +1,8 @@
+import { connectionMisuse } from "../grpc/misuse.ts";
 import { ServerTransport, type ServerTransportOptions, type ServerTransportOwner } from "../grpc/server-transport.ts";
-import { errorCodeName, Http2Error } from "../http2/frames.ts";
 import type { Link } from "../http2/link.ts";
+import type { Misbehaviour } from "../observe/misbehaviour.ts";
 import type { RpcError } from "../rpc/rpc-error.ts";
-import type { Misbehaviour } from "./misbehaviour.ts";
 
 /** Connections that wait for the server's start; of more the oldest are closed, which mostly are gone already. */
 const MAX_HELD = 10_000;
@@ -97,12 +97,12 @@ export class Connections implements ServerTransportOwner {
     for (const each of waiting) each();
   }
 
+  misused(transport: ServerTransport, kind: string, text: string): void {
+    this.#misbehaviour.add(kind, transport.connection.link.peer.remoteAddress, text);
+  }
+
   #report(transport: ServerTransport, error: Error): void {
-    const { limit, byPeer, code } = error as { limit?: string; byPeer?: boolean; code?: number | string };
-    // A client that goes away is no news.
-    if (byPeer === true || code === "ECONNRESET" || code === "EPIPE") return;
-    const kind = limit ?? (error instanceof Http2Error ? errorCodeName(error.code) : error.name);
-    const { remoteAddress } = transport.connection.link.peer;
-    this.#misbehaviour.add(kind, remoteAddress, `connection ended: ${error.message}`);
+    const kind = connectionMisuse(error);
+    if (kind !== null) this.misused(transport, kind, `connection ended: ${error.message}`);
   }
 }

@@ -247,6 +247,42 @@ describe("what a handler throws by mistake", () => {
     expect(await client.join(["y"])).toBe("y");
   });
 
+  it.each(["join", "chat"] as const)("an error that can't be sent ends what %s reads beside", async (method) => {
+    const reading = gate<unknown>();
+    const read = async (requests: AsyncIterable<string>): Promise<void> => {
+      for await (const _ of requests);
+    };
+    const fail = async (requests: AsyncIterable<string>): Promise<never> => {
+      read(requests).then(reading.open, reading.open);
+      throw new RpcError(Code.ABORTED, "no", { details: wrong([{ typeUrl: "x", value: undefined }]) });
+    };
+    const scene = await scenes.start({ [method]: fail });
+    const requests = async function* (): AsyncIterable<string> {
+      yield "x";
+      await reading.opened;
+    };
+    const client = scene.client();
+    const call = method === "join" ? client.join(requests()) : collect(client.chat(requests()));
+    expect(await failure(call)).toMatchObject({ code: Code.INTERNAL });
+    expect(await reading.opened).toMatchObject({ code: Code.CANCELLED, text: "the call has ended" });
+  });
+
+  it("an error that can't be sent behind messages that wait for the client ends this call alone", async () => {
+    // More than the client's window, and no more beyond it than a stream may have waiting.
+    const answer = "y".repeat(100_000);
+    const scene = await scenes.start({
+      async *repeat() {
+        yield answer;
+        throw new RpcError(Code.ABORTED, "no", { details: wrong([{ typeUrl: "x", value: undefined }]) });
+      },
+    });
+    const client = scene.client({ limits: { streamWindowBytes: 65_535 } });
+    const error = await failure(collect(client.repeat("x")));
+    expect(error).toMatchObject({ code: Code.INTERNAL });
+    expect(scene.log.lines.map((line) => line.text)).toEqual(["a status can't be sent"]);
+    expect(await client.join(["y"])).toBe("y");
+  });
+
   it("an error with code OK is UNKNOWN", async () => {
     const scene = await scenes.start({
       say: () => {

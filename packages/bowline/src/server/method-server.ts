@@ -261,6 +261,8 @@ export class MethodServer implements ServerRoute {
       // Details or metadata that are none: an error that TypeScript would not have let through.
       this.#log(call, failure, "a status can't be sent");
       call.stream.connection.resetStream(call.stream, ErrorCode.INTERNAL_ERROR);
+      // A handler may be waiting for the next request, which nobody will hand on.
+      call.stream.reader?.fail(new RpcError(Code.CANCELLED, "the call has ended", { reason: "cancelled" }));
     }
     this.#over(call, error);
   }

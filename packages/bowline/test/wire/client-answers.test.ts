@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ErrorCode, errorCodeName } from "../../src/http2/frames.ts";
+import { silentLogger } from "../../src/observe/logger.ts";
 import { Code, codeName } from "../../src/rpc/code.ts";
 import { RpcError } from "../../src/rpc/rpc-error.ts";
 import { grpcMessage, grpcResponseFields, RawSetting } from "../../src/testing/raw-frames.ts";
@@ -17,7 +18,7 @@ const OK: HeaderList = [["grpc-status", "0"]];
 let raw: RawServer;
 let peer: RawPeer;
 beforeAll(async () => {
-  raw = await RawServer.listen({ maxReceiveBytes: 65_536 });
+  raw = await RawServer.listen({ maxReceiveBytes: 65_536, logger: silentLogger });
   peer = await raw.connect();
 });
 afterAll(() => raw[Symbol.asyncDispose]());
@@ -221,7 +222,10 @@ describe("a malformed answer is reset with PROTOCOL_ERROR and fails its call onl
     ],
   ])("%s", async (_what, respond) => {
     let streamId = 0;
+    const { misbehaved } = raw.client.channel;
+    const before = misbehaved.get("PROTOCOL_ERROR") ?? 0;
     expect(await unary((id) => respond((streamId = id)))).toEqual(error(Code.INTERNAL, /./));
+    expect(misbehaved.get("PROTOCOL_ERROR")).toBe(before + 1);
     const reset = await peer.expect("RST_STREAM", (frame) => frame.streamId === streamId);
     expect(errorCodeName(reset.errorCode ?? -1)).toBe("PROTOCOL_ERROR");
     await expectWell();

@@ -5,7 +5,7 @@ import type { CallOptions } from "../../src/client/call-options.ts";
 import { Channel } from "../../src/client/channel/channel.ts";
 import { channelOptions } from "../../src/client/channel/channel-options.ts";
 import { type ClientPipeline, clientPipeline } from "../../src/client/pipeline.ts";
-import { parseTarget } from "../../src/registry/target.ts";
+import { parseTarget } from "../../src/registry/target/target.ts";
 import { Code } from "../../src/rpc/code.ts";
 import { type Random, seededRandom } from "../../src/rpc/random.ts";
 import { RpcError } from "../../src/rpc/rpc-error.ts";

@@ -91,7 +91,7 @@ export class FaultyFleet {
       highWaterBytes: this.#chance(0.3) ? this.#upTo(3000) : 65_536,
       isSlowToTake: this.#chance(0.3),
     });
-    const transport = new ServerTransport(server, this.#options, { closed: () => {} });
+    const transport = new ServerTransport(server, this.#options, { closed: () => {}, misused: () => {} });
     this.connections.push({ client, server, transport });
     transport.start();
     if (this.#chance(0.7)) this.#scheduleFault(client, server, transport);

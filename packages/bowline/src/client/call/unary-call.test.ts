@@ -236,9 +236,17 @@ describe("a deadline", () => {
     const texts = [await unresolved, await connecting, await full].map(({ text }) => text.split(": ")[1]);
     expect(texts).toEqual([
       "notes is not resolved yet",
-      "still connecting to notes",
+      "still connecting to notes at 10.0.0.1:80",
       "all connections to notes have as many calls as they may",
     ]);
+  });
+
+  it("that passes while connecting to several names one of them: the target tells no address", async () => {
+    const scene = new ChannelScene();
+    const connecting = failure(scene.call("say", "x", { timeoutMs: 100 }));
+    await scene.instances(A, "10.0.0.2:80", "10.0.0.3:80");
+    await scene.clock.advance(105);
+    expect((await connecting).text).toMatch(/still connecting to notes at 10\.0\.0\.[123]:80 and \d more$/);
   });
 });
 
