@@ -6,7 +6,7 @@ import type { Form, Row, ServerRow } from "./row.ts";
 
 const WARM_UP_CALLS = 200;
 /** Calls at full speed before memory is first looked at: what a process takes once it is busy, it keeps. */
-const BURST_CALLS = 20_000;
+const BURST_CALLS = 8000;
 /** The certificate of the tests names localhost. */
 const HONEST_TLS = {
   authority: "localhost",

@@ -10,10 +10,14 @@ export type HostileScript = (peer: RawPeer, ids: readonly number[], socket: Sock
 export interface HostileCalls {
   /** Calls at the same time, over one connection; the script begins when all have come. Default 1. */
   readonly count?: number;
+  /** Calls that are made in all, when each connection takes a part of them: the script begins with `count`. Default: `count`. */
+  readonly calls?: number;
   /** Their deadline. Default 5,000 ms. */
   readonly timeoutMs?: number;
   /** Options of `createClient`, given as JSON. */
   readonly client?: object;
+  /** Sent with each call. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** A Bowline client in a process of its own, and the hostile server that it is made to call. */
@@ -43,12 +47,13 @@ export class AttackedClient implements AsyncDisposable {
    * script has ended too; rejects with what it threw. Connections without calls, which a client opens to be ready for more, are left alone.
    */
   async call(script: HostileScript, calls: HostileCalls = {}): Promise<readonly CallEnd[]> {
-    const { count = 1, timeoutMs = 5000, client } = calls;
+    const { count = 1, timeoutMs = 5000, client: options, metadata } = calls;
+    const total = calls.calls ?? count;
     this.#script = script;
     this.#count = count;
     this.#scripts = [];
     const { port } = this.#server.address() as AddressInfo;
-    const ends = await this.caller.call(`127.0.0.1:${port}`, count, timeoutMs, client);
+    const ends = await this.caller.call(`127.0.0.1:${port}`, total, { timeoutMs, options, metadata });
     await Promise.all(this.#scripts);
     return ends;
   }

@@ -3,20 +3,18 @@ import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { PREFACE, RawPeer, rawSettings } from "bowline/testing";
 import { Child, type PeerLine } from "../peers/child.ts";
-import { residentBytes } from "../peers/process-usage.ts";
+import { cpuMicroseconds, residentBytes } from "../peers/process-usage.ts";
+import { clearPeak, openDescriptors, peakOf } from "./process-facts.ts";
+import type { Misdeeds } from "./reason-verdict.ts";
 
-/** What the server has counted since it was last asked to begin anew; `misbehaved`, `running`, lines and `unhandled` since its start. */
-export interface ServerReport {
+/** What the server has counted since it was last asked to begin anew; `running` and misdeeds since its start. */
+export interface ServerReport extends Misdeeds {
   readonly started: number;
   readonly running: number;
   readonly mostRunning: number;
   readonly cancelled: number;
   readonly producedBytes: number;
   readonly mostPerTurn: number;
-  readonly misbehaved: Readonly<Record<string, number>>;
-  readonly warnings: readonly { readonly kind?: string; readonly text: string }[];
-  readonly errors: readonly string[];
-  readonly unhandled: number;
   readonly connections: number;
   /** The longest time that its event loop was held up. */
   readonly longestBlockMs: number;
@@ -84,6 +82,11 @@ export class AttackedServer implements AsyncDisposable {
     return { ...(report as ServerReport), longestBlockMs: Number(longestBlockMs) };
   }
 
+  /** What clients did wrong, since its start. */
+  misdeeds(): Promise<Misdeeds> {
+    return this.report();
+  }
+
   /** Memory after a collection of garbage. */
   memory(): Promise<{ readonly rssBytes: number; readonly heapBytes: number }> {
     return this.#child.memory();
@@ -92,6 +95,24 @@ export class AttackedServer implements AsyncDisposable {
   /** Memory as it is. */
   get residentBytes(): number {
     return residentBytes(this.#pid) ?? Number.NaN;
+  }
+
+  /** What its RSS was at most during `work` above that before, in bytes; NaN where the system does not tell. */
+  async peakDuring(work: () => Promise<void>): Promise<number> {
+    const before = (await this.memory()).rssBytes;
+    const isCleared = clearPeak(this.#pid);
+    await work();
+    return isCleared ? peakOf(this.#pid) - before : Number.NaN;
+  }
+
+  /** CPU time it has used, in ms; NaN where the system does not tell. */
+  get cpuMs(): number {
+    return (cpuMicroseconds(this.#pid) ?? Number.NaN) / 1000;
+  }
+
+  /** Descriptors that its process has open; NaN where the system does not tell. */
+  get descriptors(): number {
+    return openDescriptors(this.#pid);
   }
 
   /** Drops what is left of attackers' connections. */

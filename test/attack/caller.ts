@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { Child } from "../peers/child.ts";
-import { residentBytes } from "../peers/process-usage.ts";
+import { cpuMicroseconds, residentBytes } from "../peers/process-usage.ts";
+import type { Misdeeds } from "./reason-verdict.ts";
 
 /** Honest calls between two marks. */
 export interface Mark {
@@ -10,6 +11,16 @@ export interface Mark {
   readonly ms: number;
   readonly unhandled: number;
   readonly p99Ms: number;
+  /** Calls that are begun each second; as many end when all is well. */
+  readonly pace: number;
+}
+
+/** How calls to an attacker are made. */
+export interface CallHow {
+  readonly timeoutMs: number;
+  /** Options of `createClient`, given as JSON. */
+  readonly options?: object;
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** How a call to an attacker ended. */
@@ -56,10 +67,22 @@ export class Caller implements AsyncDisposable {
   }
 
   /** Makes `count` calls of Echo.Unary to a server and resolves when all have ended. One attempt each, no retries. */
-  async call(target: string, count: number, timeoutMs: number, options?: object): Promise<readonly CallEnd[]> {
-    const line = this.#child.next("called", timeoutMs);
-    this.#child.send({ call: { target, count, timeoutMs, options } });
+  async call(target: string, count: number, how: CallHow): Promise<readonly CallEnd[]> {
+    const line = this.#child.next("called", how.timeoutMs);
+    this.#child.send({ call: { target, count, ...how } });
     return ((await line).called as { ends: CallEnd[] }).ends;
+  }
+
+  /** What servers that attacked it did wrong, since its start. */
+  async misdeeds(): Promise<Misdeeds> {
+    const line = this.#child.next("report");
+    this.#child.send({ report: true });
+    return (await line).report as Misdeeds;
+  }
+
+  /** CPU time it has used, in ms; NaN where the system does not tell. */
+  get cpuMs(): number {
+    return (cpuMicroseconds(this.#pid) ?? Number.NaN) / 1000;
   }
 
   /** Memory after a collection of garbage. */

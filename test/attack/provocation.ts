@@ -33,10 +33,10 @@ export type Http2CodeName = keyof typeof Http2Code;
 export type Outcome =
   /** The connection ends by GOAWAY with this code; `names` is what its debug text and the server's counter say. */
   | { readonly ends: Http2CodeName; readonly names?: string }
-  /** The stream alone ends, with this code; the connection goes on. */
-  | { readonly resets: Http2CodeName }
-  /** The call ends with this gRPC status, told by the server or seen by the client; the connection goes on. */
-  | { readonly status: number }
+  /** The stream alone ends, with this code; the connection goes on. `counts` is what the counter says, if not the code. */
+  | { readonly resets: Http2CodeName; readonly counts?: string }
+  /** The call ends with this gRPC status, told by the server or seen by the client; the connection goes on. `counts`: what is counted. */
+  | { readonly status: number; readonly counts?: string }
   /** Nothing happens: the connection and the stream go on. */
   | "ignored";
 
@@ -57,6 +57,8 @@ export interface Provocation {
   readonly atClient?: Outcome;
   /** Who can be provoked so. Default both. */
   readonly role?: "server" | "client";
+  /** Sends SETTINGS only, and reads the acknowledgements of some before it goes on: nothing piles up. Default: all at once. */
+  readonly isReader?: boolean;
   /** The method that is called, of peer.v1.Echo. Default Unary. */
   readonly method?: string;
 }
@@ -91,22 +93,24 @@ export function echoFields(method = "Unary", more: HeaderList = []): HeaderList 
   return grpcRequestFields(`/peer.v1.Echo/${method}`, more);
 }
 
-/** The tests of a row in both roles. */
-export function provocationRows(table: ProvocationRow): [ServerRow, ClientRow] {
+/** The tests of a row, in the roles that it has provocations for. */
+export function provocationRows(table: ProvocationRow): (ServerRow | ClientRow)[] {
   const { row, title, required, provocations } = table;
   const of = (role: string): Provocation[] => provocations.filter((each) => (each.role ?? role) === role);
   const summary = (list: readonly Provocation[]): string =>
     `${list.length} of ${list.length} provocations answered as required`;
-  const reasons = new Set(of("server").flatMap(({ outcome }) => reasonOf(outcome)));
-  return [
+  const atClient = of("client").map(({ outcome, atClient }) => atClient ?? outcome);
+  const atServer = of("server").map(({ outcome }) => outcome);
+  const both: (ServerRow | ClientRow)[] = [
     {
       row,
       role: "server",
       title,
       required,
-      reasons: [...reasons],
+      reasons: reasonsOf(atServer),
       attack: async (server) => {
-        for (const each of of("server")) await provokeServer(server, each);
+        // All at once: an attacker need not wait for the answer to one before the next.
+        await Promise.all(of("server").map((each) => provokeServer(server, each)));
         return summary(of("server"));
       },
     },
@@ -115,30 +119,55 @@ export function provocationRows(table: ProvocationRow): [ServerRow, ClientRow] {
       role: "client",
       title,
       required,
+      reasons: reasonsOf(atClient),
       attack: async (client) => {
         for (const each of of("client")) await provokeClient(client, each);
         return summary(of("client"));
       },
     },
   ];
+  return both.filter(({ role }) => of(role).length > 0);
 }
 
-function reasonOf(outcome: Outcome): string[] {
-  if (typeof outcome === "string" || !("ends" in outcome)) return [];
-  return [outcome.names ?? outcome.ends];
+/** What must be counted and logged: the limit or the error code that ended a stream or a connection, the kind of a bad message. */
+function reasonsOf(outcomes: readonly Outcome[]): string[] {
+  return [...new Set(outcomes.map(reasonOf).filter((reason) => reason !== undefined))];
+}
+
+function reasonOf(outcome: Outcome): string | undefined {
+  if (typeof outcome === "string") return undefined;
+  if ("ends" in outcome) return outcome.names ?? outcome.ends;
+  return "resets" in outcome ? (outcome.counts ?? outcome.resets) : outcome.counts;
 }
 
 async function provokeServer(server: AttackedServer, provocation: Provocation): Promise<void> {
-  const peer = await server.open();
   const { outcome, frames, method, what } = provocation;
+  // What takes long to make must not look like a peer that falls silent.
+  const sent = frames({ role: "server", id: 1, fields: echoFields(method) });
+  const peer = await server.open();
   try {
-    peer.send(...frames({ role: "server", id: 1, fields: echoFields(method) }));
+    await provoke(peer, provocation, sent);
     await expectFrame(peer, 1, outcome);
     if (!isEnd(outcome)) await expectHonestCall(peer);
   } catch (error) {
     throw new Error(`${what}: ${(error as Error).message}`);
   }
   peer.destroy();
+}
+
+const WAVE = 500;
+
+async function provoke(peer: RawPeer, { isReader }: Provocation, frames: readonly Buffer[]): Promise<void> {
+  if (isReader !== true) return void peer.send(...frames);
+  try {
+    for (let at = 0; at < frames.length; at += WAVE) {
+      const wave = frames.slice(at, at + WAVE);
+      peer.send(...wave);
+      for (const _ of wave) await peer.expect("SETTINGS");
+    }
+  } catch {
+    // The connection has ended: what follows looks how.
+  }
 }
 
 /** The connection still carries calls. */
@@ -154,7 +183,7 @@ async function provokeClient(client: AttackedClient, provocation: Provocation): 
   const outcome = provocation.atClient ?? provocation.outcome;
   // A second call shows that the connection goes on, or ends with the connection.
   const script: HostileScript = async (peer, [id, beside]) => {
-    peer.send(...frames({ role: "client", id, fields: grpcResponseFields() }));
+    await provoke(peer, provocation, frames({ role: "client", id, fields: grpcResponseFields() }));
     if (isStatus(outcome)) await peer.roundTrip();
     else await expectFrame(peer, id, outcome);
     if (isEnd(outcome)) return;
@@ -162,6 +191,8 @@ async function provokeClient(client: AttackedClient, provocation: Provocation): 
     if (outcome === "ignored") answer(peer, id);
   };
   try {
+    // As above; the streams of a client's first calls are these.
+    frames({ role: "client", id: 1, fields: grpcResponseFields() });
     const ends = await client.call(script, { count: 2 });
     const [wasAttacked, wasBeside] = ends[0].code === 0 ? [ends[1], ends[0]] : ends;
     const fits = isStatus(outcome)
@@ -188,7 +219,7 @@ function isStatus(outcome: Outcome): outcome is Extract<Outcome, { status: numbe
 const DEADLINE_EXCEEDED = 4;
 
 /** A good answer to a call of Echo.Unary. */
-function answer(peer: RawPeer, id: number): void {
+export function answer(peer: RawPeer, id: number): void {
   peer.headers(id, grpcResponseFields()).data(id, ECHO_REQUEST);
   peer.headers(id, [["grpc-status", "0"]], { end: true });
 }

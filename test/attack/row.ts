@@ -6,11 +6,11 @@ export interface Form {
   readonly name: "full" | "short";
   /** Length of each of the three windows in which honest calls are counted: before, during, after. */
   readonly windowMs: number;
-  /** An attack is repeated for a window, and never more often than this. */
+  /** An attack is repeated without pause for a window, and never more often than this. */
   readonly maxRounds: number;
   /** Scale for attacks that are a matter of number, such as 1000 connections: 1 or a part of it. */
   readonly scale: number;
-  /** How long memory may take to come back; 0 = not asked. */
+  /** How long memory may take to come back, see memory-verdict.ts; 0 = not asked. */
   readonly settleMs: number;
   /** Honest throughput during and after, as parts of that before; 0 = shown, not asked: ratios over a short window say little. */
   readonly duringRatio: number;
@@ -20,7 +20,7 @@ export interface Form {
 /** What `npm run attack` does. */
 export const FULL: Form = {
   name: "full",
-  windowMs: 1500,
+  windowMs: 600,
   maxRounds: 40,
   scale: 1,
   settleMs: 30_000,
@@ -40,20 +40,19 @@ export const SHORT: Form = {
 };
 
 interface AnyRow {
-  /** 1 to 30: its line in the table of attacks. */
+  /** 1 to 30: its line in the table of attacks. From 31 on: attacks that the table does not name. */
   readonly row: number;
   readonly title: string;
   /** The figure that is asked, in words. */
   readonly required: string;
-  /**
-   * What the server must have counted and logged, by the name of the limit or error; each at least once. None where the attack costs
-   * only its stream.
-   */
+  /** What the attacked side must have counted and logged, by the name of the limit, error or mistake; each at least once. */
   readonly reasons?: readonly string[];
   /** Asks for more than the usual 80 % of honest throughput during the attack. */
   readonly duringRatio?: number;
   /** Left out of the short form: it can't be had in its time. */
   readonly isLong?: boolean;
+  /** Most of its time it waits for timers: it runs beside the others. */
+  readonly isWaiting?: boolean;
 }
 
 /** An attack on a server. `attack` throws when the figure is not met, and says what it saw. */

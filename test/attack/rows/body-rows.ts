@@ -1,4 +1,4 @@
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { grpcMessage, type HeaderList, rawData, rawHeaders } from "bowline/testing";
 import { ECHO_REQUEST, type Place, type Provocation, type ProvocationRow, withBody } from "../provocation.ts";
 
@@ -39,9 +39,8 @@ const row20: ProvocationRow = {
       what: "more than content-length",
       frames: ({ id, fields }) => [rawHeaders(id, [...fields, ["content-length", "3"]]), rawData(id, ECHO_REQUEST)],
       outcome: MALFORMED,
-      role: "server",
     },
-    { what: "less than content-length", frames: withLength("100", ECHO_REQUEST), outcome: MALFORMED, role: "server" },
+    { what: "less than content-length", frames: withLength("100", ECHO_REQUEST), outcome: MALFORMED },
     {
       what: "two content-lengths",
       frames: ({ id, fields }) => [rawHeaders(id, [...fields, ["content-length", "8"], ["content-length", "9"]])],
@@ -52,7 +51,6 @@ const row20: ProvocationRow = {
       what: "content-length with END_STREAM",
       frames: ({ id, fields }) => [rawHeaders(id, [...fields, ["content-length", "8"]], { end: true })],
       outcome: MALFORMED,
-      role: "server",
     },
     {
       what: "DATA after END_STREAM",
@@ -67,8 +65,10 @@ const row20: ProvocationRow = {
   ],
 };
 
-const RESOURCE_EXHAUSTED = 8;
+const TOO_LARGE = { status: 8, counts: "maxReceiveBytes" } as const;
 const INTERNAL = 13;
+const BROKEN = { status: INTERNAL, counts: "malformed-message" } as const;
+const UNDECODABLE = { status: INTERNAL, counts: "undecodable-message" } as const;
 
 const row21: ProvocationRow = {
   row: 21,
@@ -78,19 +78,19 @@ const row21: ProvocationRow = {
     {
       what: "a message of 4 GiB announced",
       frames: begun((id) => [rawData(id, grpcHead(0xffffffff))]),
-      outcome: { status: RESOURCE_EXHAUSTED },
+      outcome: TOO_LARGE,
     },
     {
       what: "one byte above the limit announced",
       frames: begun((id) => [rawData(id, grpcHead(4 * 2 ** 20 + 1))]),
-      outcome: { status: RESOURCE_EXHAUSTED },
+      outcome: TOO_LARGE,
     },
-    { what: "flag 2", frames: carrying(grpcHead(1, 2), Buffer.of(0)), outcome: { status: INTERNAL } },
-    { what: "flag 255", frames: carrying(grpcHead(1, 255), Buffer.of(0)), outcome: { status: INTERNAL } },
+    { what: "flag 2", frames: carrying(grpcHead(1, 2), Buffer.of(0)), outcome: BROKEN },
+    { what: "flag 255", frames: carrying(grpcHead(1, 255), Buffer.of(0)), outcome: BROKEN },
     {
       what: "compressed without an encoding",
       frames: carrying(grpcHead(1, 1), Buffer.of(0)),
-      outcome: { status: INTERNAL },
+      outcome: BROKEN,
     },
     {
       what: "a prefix in five frames",
@@ -100,29 +100,65 @@ const row21: ProvocationRow = {
       outcome: { status: 0 },
       role: "server",
     },
-    { what: "a message that is cut", frames: carrying(ECHO_REQUEST.subarray(0, 6)), outcome: { status: INTERNAL } },
-    { what: "two messages for one", frames: carrying(ECHO_REQUEST, ECHO_REQUEST), outcome: { status: 12 } },
+    { what: "a message that is cut", frames: carrying(ECHO_REQUEST.subarray(0, 6)), outcome: BROKEN },
+    {
+      what: "two messages for one",
+      frames: carrying(ECHO_REQUEST, ECHO_REQUEST),
+      outcome: { status: 12, counts: "malformed-message" },
+    },
   ],
 };
 
-/** 64 MiB of zeros, 1,000 times smaller. */
-const BOMB = gzipSync(Buffer.alloc(64 * 2 ** 20));
+/** 16 MiB of zeros. */
+const ZEROS = Buffer.alloc(16 * 2 ** 20);
 const GZIP: HeaderList = [["grpc-encoding", "gzip"]];
+
+/** 1,000 times smaller or more; made when first asked for, as that takes a while. */
+const bombs: Readonly<Record<string, (zeros: Buffer) => Buffer>> = {
+  gzip: gzipSync,
+  deflate: deflateSync,
+  // The best quality would take this process ten seconds.
+  br: (zeros) => brotliCompressSync(zeros, { params: { [constants.BROTLI_PARAM_QUALITY]: 3 } }),
+  zstd: zstdCompressSync,
+};
+const made = new Map<string, Buffer>();
+
+function bomb(encoding: string): Buffer {
+  const known = made.get(encoding) ?? bombs[encoding](ZEROS);
+  made.set(encoding, known);
+  return known;
+}
+
+/** A call or an answer of one message that inflates to 16 MiB. */
+export function bombFrames(place: Place, encoding: string): Buffer[] {
+  return withBody(place, grpcMessage(bomb(encoding), true), [["grpc-encoding", encoding]]);
+}
 
 const row22: ProvocationRow = {
   row: 22,
-  title: "compression bomb, 1,000:1",
+  title: "compression bombs of all encodings, 1,000:1 and more",
   required: "inflation stops at the limit of a message: RESOURCE_EXHAUSTED",
   provocations: [
-    {
-      what: "64 MiB in 64 KiB of gzip",
-      frames: (place) => withBody(place, grpcMessage(BOMB, true), GZIP),
-      outcome: { status: RESOURCE_EXHAUSTED },
-    },
+    ...Object.keys(bombs).map(
+      (encoding): Provocation => ({
+        what: `16 MiB in ${encoding}`,
+        frames: (place) => bombFrames(place, encoding),
+        outcome: TOO_LARGE,
+      }),
+    ),
+    ...Object.keys(bombs).map(
+      (encoding): Provocation => ({
+        what: `16 MiB in ${encoding}, as one message of a stream`,
+        frames: (place) => bombFrames(place, encoding),
+        outcome: TOO_LARGE,
+        method: "ClientStream",
+        role: "server",
+      }),
+    ),
     {
       what: "gzip that is none",
       frames: (place) => withBody(place, grpcMessage(Buffer.alloc(100, 7), true), GZIP),
-      outcome: { status: INTERNAL },
+      outcome: UNDECODABLE,
     },
   ],
 };
@@ -135,14 +171,37 @@ const row23: ProvocationRow = {
   title: "protobuf bombs (CVE-2024-7254, CVE-2026-55407)",
   required: "depth 100; refused or decoded, never a crash",
   provocations: [
-    protobuf("5,000 nested groups without end", Buffer.concat(times(5000, () => GROUP)), { status: INTERNAL }),
-    protobuf("a varint of 11 octets", Buffer.from([0x10, ...new Array<number>(10).fill(0xff), 1]), {
-      status: INTERNAL,
-    }),
-    protobuf("a length beyond the message", Buffer.of(0x0a, 0xff, 0xff, 0x03), { status: INTERNAL }),
-    protobuf("a field number of 0", Buffer.of(0, 1), { status: INTERNAL }),
-    protobuf("an end of a group that never began", Buffer.of(0xa4, 0x06), { status: INTERNAL }),
+    protobuf("5,000 nested groups without end", Buffer.concat(times(5000, () => GROUP)), UNDECODABLE),
+    protobuf("a varint of 11 octets", Buffer.from([0x10, ...new Array<number>(10).fill(0xff), 1]), UNDECODABLE),
+    protobuf("a length beyond the message", Buffer.of(0x0a, 0xff, 0xff, 0x03), UNDECODABLE),
+    protobuf("a field number of 0", Buffer.of(0, 1), UNDECODABLE),
+    protobuf("an end of a group that never began", Buffer.of(0xa4, 0x06), UNDECODABLE),
     protobuf("5,000 unknown fields", Buffer.concat(times(5000, (i) => Buffer.of(0xa0, 0x06, i & 0x7f))), { status: 0 }),
+    {
+      what: "JSON that is nested 100,000 deep",
+      frames: (place) => withJson(place, `{"payload":${"[".repeat(100_000)}`),
+      outcome: UNDECODABLE,
+      role: "server",
+    },
+    {
+      what: "JSON that is nested 5,000 deep in unknown fields",
+      frames: (place) => withJson(place, `{"x":${'{"x":'.repeat(5000)}1${"}".repeat(5000)}}`),
+      outcome: { status: 0 },
+      role: "server",
+    },
+    {
+      what: "JSON with 1e308 for a uint32",
+      frames: (place) => withJson(place, '{"count":1e308}'),
+      method: "ServerStream",
+      outcome: UNDECODABLE,
+      role: "server",
+    },
+    {
+      what: "JSON with a key twice",
+      frames: (place) => withJson(place, '{"payload":"AA==","payload":"AAAA"}'),
+      outcome: UNDECODABLE,
+      role: "server",
+    },
     {
       ...protobuf("3,000 keys of a map, __proto__ among them", Buffer.concat(times(3000, mapEntry)), { status: 0 }),
       method: "Headers",
@@ -155,6 +214,14 @@ function mapEntry(i: number): Buffer {
   const key = Buffer.from(i % 2 === 0 ? "__proto__" : "constructor");
   return Buffer.concat([Buffer.of(0x1a, key.length + 2, 0x0a, key.length), key]);
 }
+
+/** A call in ProtoJSON. */
+function withJson(place: Place, json: string): Buffer[] {
+  const fields = place.fields.map(([name, value]) => [name, name === "content-type" ? JSON_TYPE : value] as const);
+  return withBody({ ...place, fields }, grpcMessage(Buffer.from(json)));
+}
+
+const JSON_TYPE = "application/grpc+json";
 
 function protobuf(what: string, bytes: Buffer, outcome: Provocation["outcome"]): Provocation {
   return { what, frames: (place) => withBody(place, grpcMessage(bytes)), outcome };

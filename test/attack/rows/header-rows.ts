@@ -25,6 +25,8 @@ const NOTHING = Buffer.alloc(0);
 /** Index of the newest entry of the dynamic table, in one octet. */
 const NEWEST = 0xbe;
 const CALM = "ENHANCE_YOUR_CALM";
+const TOO_MANY = { resets: CALM, counts: "maxHeaderFields" } as const;
+const TOO_LARGE = { resets: CALM, counts: "maxHeaderListBytes" } as const;
 
 const continuationFlood =
   (octets: number, count: number) =>
@@ -36,7 +38,7 @@ const continuationFlood =
 const row3: ProvocationRow = {
   row: 3,
   title: "CONTINUATION flood (CVE-2024-27316)",
-  required: "connection ended after at most 8 CONTINUATION or 64 KiB",
+  required: "connection ended after at most 8 CONTINUATION or 16 KiB, whichever comes first",
   provocations: [
     {
       what: "9 empty CONTINUATION",
@@ -49,8 +51,13 @@ const row3: ProvocationRow = {
       outcome: { ends: CALM, names: "maxContinuationFrames" },
     },
     {
-      what: "CONTINUATION of 64 KiB together",
-      frames: continuationFlood(16_384, 4),
+      what: "CONTINUATION of 16 KiB",
+      frames: continuationFlood(16_384, 1),
+      outcome: { ends: CALM, names: "maxHeaderBlockBytes" },
+    },
+    {
+      what: "8 CONTINUATION of 2 KiB each",
+      frames: continuationFlood(2048, 8),
       outcome: { ends: CALM, names: "maxHeaderBlockBytes" },
     },
     {
@@ -64,21 +71,33 @@ const row3: ProvocationRow = {
 const row5: ProvocationRow = {
   row: 5,
   title: "HPACK bomb of one big value (CVE-2016-6581)",
-  required: "stream reset at 16 KiB decoded, tables in step",
+  required: "stream reset at 16 KiB decoded, tables in step; connection ended at 16 KiB as it came",
   provocations: [
     {
       what: "one value of 3,800 bytes referred to 16,000 times",
       frames: withBlock(inserted("bomb", "b".repeat(3800)), Buffer.alloc(16_000 - 4_500, NEWEST)),
-      outcome: { resets: CALM },
+      outcome: TOO_MANY,
     },
     {
       what: "one value of 3,800 bytes referred to 5 times",
       frames: withBlock(inserted("bomb", "b".repeat(3800)), Buffer.alloc(5, NEWEST)),
-      outcome: { resets: CALM },
+      outcome: TOO_LARGE,
     },
-    { what: "a value of 17 KiB", frames: splitBlock([["big", "b".repeat(17_000)]]), outcome: { resets: CALM } },
+    { what: "a value that just fits into a frame", frames: fullFrame, outcome: TOO_LARGE },
+    {
+      what: "a value of 17 KiB",
+      frames: splitBlock([["big", "b".repeat(17_000)]]),
+      outcome: { ends: CALM, names: "maxHeaderBlockBytes" },
+    },
   ],
 };
+
+/** A block of 16 KiB as it comes: with the 32 octets that count for each field it is more than 16 KiB decoded. */
+function fullFrame({ id, fields }: Place): Buffer[] {
+  const rest = encodeLiterals([...fields, ["big", ""]]).length;
+  // The value's length takes two octets more than that of nothing.
+  return [rawHeaders(id, encodeLiterals([...fields, ["big", "b".repeat(16_384 - rest - 2)]]))];
+}
 
 /** Blocks above a frame's 16 KiB go in CONTINUATION. */
 function splitBlock(more: HeaderList): (place: Place) => Buffer[] {
@@ -110,8 +129,18 @@ const row7: ProvocationRow = {
     badBlock("index 0", 0x80),
     badBlock("an index out of range", 0xff, 0x20),
     badBlock("a Huffman string that ends within a code", 0, 0x81, 0x00, 0x81, 0xfc),
+    badBlock("Huffman padding of more than 7 bits", 0, 0x01, 0x61, 0x82, 0x1f, 0xff),
+    badBlock("Huffman padding of zeros", 0, 0x01, 0x61, 0x81, 0x18),
+    badBlock("a Huffman string with EOS", 0, 0x01, 0x61, 0x84, 0xff, 0xff, 0xff, 0xff),
+    badBlock("a table size update behind a field", 0x20),
+    { what: "8,000 table size updates", frames: sizeUpdates, outcome: { ends: "COMPRESSION_ERROR" } },
   ],
 };
+
+/** A block may begin with two at most: the lowest size since the last block, and the present one (RFC 7541 section 4.2). */
+function sizeUpdates({ id, fields }: Place): Buffer[] {
+  return [rawHeaders(id, Buffer.concat([Buffer.alloc(8000, 0x20), encodeLiterals(fields)]))];
+}
 
 const row8: ProvocationRow = {
   row: 8,
@@ -125,7 +154,7 @@ const row8: ProvocationRow = {
         rawHeaders(id, Buffer.concat([Buffer.alloc(101, 0x82), inserted("grpc-encoding", "nonsense")]), { end: true }),
         rawHeaders(id + 2, Buffer.concat([encodeLiterals(fields), Buffer.of(NEWEST)]), { end: true }),
       ],
-      outcome: { resets: CALM },
+      outcome: TOO_MANY,
     },
     {
       what: "an entry that came in a malformed block is used by its successor",
@@ -133,7 +162,7 @@ const row8: ProvocationRow = {
       frames: ({ id, fields }) => [
         rawHeaders(id, Buffer.concat([encodeLiterals(fields), inserted("kept", "value"), Buffer.alloc(100, NEWEST)])),
       ],
-      outcome: { resets: CALM },
+      outcome: TOO_MANY,
     },
   ],
 };
@@ -147,7 +176,7 @@ function carryingField(name: string, value: string): (place: Place) => Buffer[] 
 }
 
 /** A client leaves out of the metadata what can't be read, as nobody may ask for it. */
-const BAD_BINARY = { outcome: { status: INTERNAL }, atClient: { status: 0 } } as const;
+const BAD_BINARY = { outcome: { status: INTERNAL, counts: "malformed-metadata" }, atClient: { status: 0 } } as const;
 
 const row9: ProvocationRow = {
   row: 9,
@@ -184,12 +213,12 @@ const row13: ProvocationRow = {
     {
       what: "600 fields without value",
       frames: withFields(...Array.from({ length: 600 }, () => ["a", ""] as const)),
-      outcome: { resets: CALM },
+      outcome: TOO_MANY,
     },
     {
       what: "3,000 fields without name and value",
       frames: withFields(...Array.from({ length: 3000 }, () => ["", ""] as const)),
-      outcome: { resets: CALM },
+      outcome: TOO_MANY,
     },
     { what: "a field without name", frames: withFields(["", "a"]), outcome: MALFORMED },
   ],
@@ -239,12 +268,12 @@ const row24: ProvocationRow = {
     {
       what: "101 fields",
       frames: withFields(...Array.from({ length: 101 }, (_, i) => [`a${i}`, "b"] as const)),
-      outcome: { resets: CALM },
+      outcome: TOO_MANY,
     },
     {
-      what: "fields of 17 KiB together",
-      frames: splitBlock(Array.from({ length: 17 }, (_, i) => [`a${i}`, "b".repeat(1000)] as const)),
-      outcome: { resets: CALM },
+      what: "fields of 16 KiB together",
+      frames: withFields(...Array.from({ length: 80 }, (_, i) => [`a${i}`, "b".repeat(170)] as const)),
+      outcome: TOO_LARGE,
     },
     {
       what: "a deadline in the past",
@@ -261,13 +290,13 @@ const row24: ProvocationRow = {
     {
       what: "a deadline of 9 digits",
       frames: withFields(["grpc-timeout", "100000000H"]),
-      outcome: { status: INTERNAL },
+      outcome: { status: INTERNAL, counts: "malformed-timeout" },
       role: "server",
     },
     {
       what: "a deadline below zero",
       frames: withFields(["grpc-timeout", "-1S"]),
-      outcome: { status: INTERNAL },
+      outcome: { status: INTERNAL, counts: "malformed-timeout" },
       role: "server",
     },
   ],
@@ -281,12 +310,12 @@ const row6: ProvocationRow = {
     {
       what: "16,000 references of one octet",
       frames: ({ id }) => [rawHeaders(id, Buffer.alloc(16_000, 0x82))],
-      outcome: { resets: CALM },
+      outcome: TOO_MANY,
     },
     {
       what: "101 cookie crumbs",
       frames: withBlock(inserted("cookie", "a"), Buffer.alloc(100, NEWEST)),
-      outcome: { resets: CALM },
+      outcome: TOO_MANY,
     },
     { what: "an empty block", frames: ({ id }) => [rawHeaders(id, NOTHING)], outcome: MALFORMED },
   ],

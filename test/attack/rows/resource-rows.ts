@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
@@ -31,6 +32,7 @@ const slowloris: Row = {
   required: "1,000 connections closed after 10 s; RSS grows by <= 100 MiB",
   reasons: ["timeout", "SETTINGS_TIMEOUT", "handshakeTimeoutMs"],
   isLong: true,
+  isWaiting: true,
   attack: async (server, form) => {
     const before = (await server.memory()).rssBytes;
     const sockets: Socket[] = [];
@@ -54,6 +56,7 @@ const slowlorisClient: Row = {
   role: "client",
   title: "header block of an answer never completed",
   required: "the connection ends after handshakeTimeoutMs",
+  reasons: ["handshakeTimeoutMs"],
   attack: async (client) => {
     const [end] = await client.call(
       async (peer, [id]) => {
@@ -75,7 +78,9 @@ const stall: Row = {
   role: "server",
   title: "answers stalled by a shut window, with drips (CVE-2026-49975)",
   required: `reset after stallTimeoutMs (here ${STALL_MS}, default 30,000), drips of window or not`,
+  reasons: ["stallTimeoutMs"],
   isLong: true,
+  isWaiting: true,
   options: { limits: { stallTimeoutMs: STALL_MS } },
   attack: async (server) => {
     const peer = await server.open([[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
@@ -119,6 +124,8 @@ const tinyData: Row = {
   },
 };
 
+const SETTLE_MS = 10_000;
+
 const leftovers: Row = {
   row: 16,
   role: "server",
@@ -127,7 +134,6 @@ const leftovers: Row = {
   reasons: ["FLOW_CONTROL_ERROR"],
   isLong: true,
   attack: async (server, form, round) => {
-    if (round > 0) return "as before";
     const overflow = Buffer.concat([GREETING, rawWindowUpdate(0, 0x7fffffff)]);
     const batch = async (): Promise<void> => {
       const sockets = await Promise.all(Array.from({ length: 20 }, () => server.socket()));
@@ -137,11 +143,15 @@ const leftovers: Row = {
     };
     for (let i = 0; i < 5; i++) await batch();
     const before = (await server.memory()).heapBytes;
-    const count = 10_000 * form.scale;
+    // Once is enough for the heap; later rounds are there for the honest calls beside them.
+    const count = round === 0 ? 10_000 * form.scale : 200;
     for (let i = 0; i < count / 20; i++) await batch();
     const grown = (await server.memory()).heapBytes - before;
     assert.ok(grown <= 5 * MIB, `the heap grew by ${(grown / MIB).toFixed(1)} MiB`);
-    const { connections } = await server.report();
+    // The honest one, and what may still be on its way to its end.
+    const endAt = performance.now() + SETTLE_MS;
+    let { connections } = await server.report();
+    while (connections > 2 && performance.now() < endAt) ({ connections } = await server.report());
     assert.ok(connections <= 2, `${connections} connections are left`);
     return `${count} times: heap grew by ${(grown / MIB).toFixed(2)} MiB, ${connections} connection left`;
   },
@@ -174,26 +184,48 @@ const manyConnections: Row = {
   },
 };
 
+const MAX_DESCRIPTORS = 60;
+
 const noDescriptors: Row = {
   row: 26,
   role: "server",
   title: "no descriptors left (EMFILE, CVE-2023-4785)",
   required: "the accept loop survives; a connection is served once there are descriptors again",
-  maxDescriptors: 60,
+  maxDescriptors: MAX_DESCRIPTORS,
   isLong: true,
+  // No counter: libuv takes and closes such connections by itself (uv__emfile_trick), and Node hears nothing of it.
   attack: async (server) => {
-    const sockets = await Promise.all(Array.from({ length: 120 }, () => server.socket()));
+    const sockets = await Promise.all(Array.from({ length: 2 * MAX_DESCRIPTORS }, () => server.socket()));
     for (const socket of sockets) socket.write(GREETING);
+    const isOver = sockets.map(ended);
+    await Promise.any(isOver);
     const { connections } = await server.report();
+    const { descriptors } = server;
+    assert.ok(connections < MAX_DESCRIPTORS, `${connections} connections with ${MAX_DESCRIPTORS} descriptors`);
+    // The one that is missing is libuv's, for just this.
+    assert.ok(!(descriptors < MAX_DESCRIPTORS - 1), `${descriptors} of ${MAX_DESCRIPTORS} descriptors are in use`);
     for (const socket of sockets) socket.destroy();
+    await Promise.all(isOver);
     // Descriptors are free again when the server has seen the ends of all that it held or still had to accept.
     while ((await server.report()).connections > 1) await new Promise((resolve) => setImmediate(resolve));
-    const peer = await server.open();
-    await expectHonestCall(peer);
-    peer.destroy();
-    return `${connections} of 120 connections held, then served as before`;
+    const refused = await servedAgain(server);
+    return `${connections} of ${sockets.length} connections held with ${descriptors} descriptors, served after ${refused} more`;
   },
 };
+
+/** Tries until a connection is served: the first may still meet the want of descriptors. How many did. */
+async function servedAgain(server: AttackedServer): Promise<number> {
+  for (let refused = 0; ; refused++) {
+    try {
+      const peer = await server.open();
+      await expectHonestCall(peer);
+      peer.destroy();
+      return refused;
+    } catch (error) {
+      if (refused > 20) throw error;
+    }
+  }
+}
 
 const certificates = fileURLToPath(new URL("../../../packages/bowline/test/certs/", import.meta.url));
 
@@ -216,11 +248,53 @@ async function spoken(socket: TLSSocket): Promise<string> {
   return Promise.race([data, once(socket, "end").then(() => "refused: ended")]);
 }
 
+/** What a client gets that wants to agree on keys again, in TLS 1.2. */
+async function renegotiation(server: AttackedServer): Promise<string> {
+  const options = { rejectUnauthorized: false, maxVersion: "TLSv1.2", ALPNProtocols: ["h2"] } as const;
+  const socket = connectTls({ port: server.port, host: "127.0.0.1", ...options });
+  await once(socket, "secureConnect");
+  socket.resume().write(GREETING);
+  const outcome = await new Promise<string>((resolve) => {
+    socket.on("error", (error) => resolve(error.message));
+    socket.on("close", () => resolve("closed"));
+    socket.renegotiate({}, (error) => resolve(error?.message ?? "renegotiated"));
+  });
+  socket.destroy();
+  return outcome;
+}
+
+const KEY_UPDATES = 1000;
+
+/** A TLS 1.3 client that asks for new keys again and again (RFC 8446 section 4.6.3); Node has no way to, openssl has. */
+async function keyUpdates(server: AttackedServer): Promise<string> {
+  const child = spawn("openssl", ["s_client", "-connect", `127.0.0.1:${server.port}`, "-tls1_3", "-alpn", "h2"]);
+  child.stdin.on("error", () => {});
+  const gone = new Promise<string>((resolve) => {
+    child.on("error", (error) => resolve(`KeyUpdate SKIPPED: ${error.message}`));
+    child.on("exit", () => resolve("ended"));
+  });
+  child.stdout.resume();
+  // It says so for each: K sends an update and asks for one. One command is read at a time.
+  let sent = 0;
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    sent += text.split("KEYUPDATE").length - 1;
+    child.stdin.write("K\n");
+  });
+  child.stdin.write("K\n");
+  while (sent < KEY_UPDATES && child.exitCode === null && child.signalCode === null) {
+    const failed = await Promise.race([gone, once(child.stderr, "data").then(() => "")]);
+    if (failed !== "") return failed === "ended" ? `connection ended after ${sent} KeyUpdates` : failed;
+  }
+  child.kill();
+  await gone;
+  return `${sent} KeyUpdates borne`;
+}
+
 const tls: Row = {
   row: 27,
   role: "server",
-  title: "old TLS, no ALPN, weak ciphers, renegotiation",
-  required: "refused before any HTTP/2; TLS 1.2 with AEAD and h2 is served",
+  title: "old TLS, no ALPN, weak ciphers, renegotiation, KeyUpdate flood",
+  required: "refused before any HTTP/2; TLS 1.2 with AEAD and h2 is served; KeyUpdates without end hurt nobody",
   reasons: ["tls-handshake"],
   isOverTls: true,
   options: { tls: { certificate: `${certificates}server.crt`, key: `${certificates}server.key` } },
@@ -240,9 +314,10 @@ const tls: Row = {
     for (const [what, outcome] of Object.entries(outcomes)) {
       assert.equal(outcome === "served", what.endsWith("with h2"), `${what}: ${outcome}`);
     }
-    return Object.entries(outcomes)
-      .map(([what, outcome]) => `${what} ${outcome.slice(0, 30)}`)
-      .join(", ");
+    assert.notEqual(await renegotiation(server), "renegotiated");
+    const flood = await keyUpdates(server);
+    const shown = Object.entries(outcomes).map(([what, outcome]) => `${what} ${outcome.slice(0, 30)}`);
+    return [...shown, "renegotiation refused", flood].join(", ");
   },
 };
 
@@ -252,6 +327,7 @@ const abandonedBody: Row = {
   title: "bodies of requests that were answered early",
   required: "read on for <= 64 KiB and <= 5 s, then RST_STREAM",
   isLong: true,
+  isWaiting: true,
   attack: async (server, _form, round) => {
     const peer = await server.open();
     const post = echoFields().map(([name, value]) => [name, name === "content-type" ? "text/plain" : value] as const);

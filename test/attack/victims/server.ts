@@ -7,13 +7,13 @@ import { createServer, type ServerOptions } from "bowline";
 import { Echo, type EchoHandlers } from "../../gen/peer/v1/echo_rpc.ts";
 import { echoHandlers } from "../../peers/echo-handlers.ts";
 import { announce, printLine } from "../../peers/peer-lines.ts";
+import { MisdeedLog } from "./misdeed-log.ts";
 
 const { values } = parseArgs({ options: { options: { type: "string", default: "{}" } } });
 
 /** What happened since the counters were cleared. `running` goes on. */
 const counts = { started: 0, running: 0, mostRunning: 0, cancelled: 0, producedBytes: 0, mostPerTurn: 0 };
-const warnings: { kind: unknown; text: string }[] = [];
-const errors: string[] = [];
+const log = new MisdeedLog();
 let unhandled = 0;
 let startedInTurn = 0;
 
@@ -60,11 +60,7 @@ const server = createServer({
   listen: "127.0.0.1:0",
   handleSignals: false,
   ...(JSON.parse(values.options) as ServerOptions),
-  logger: {
-    info: () => {},
-    warn: (fields, text) => warnings.push({ kind: (fields as { kind?: unknown }).kind, text: String(text) }),
-    error: (_fields, text) => errors.push(String(text)),
-  },
+  logger: log,
 });
 server.add(Echo, handlers);
 await server.start();
@@ -74,9 +70,10 @@ delays.enable();
 
 createInterface({ input: process.stdin }).on("line", (line) => {
   const { clear } = JSON.parse(line) as { clear?: boolean };
-  const misbehaved = Object.fromEntries(server.misbehaved);
+  const { named, errors, mostLines } = log;
+  const misdeeds = { misbehaved: Object.fromEntries(server.misbehaved), errors, mostLines, unhandled };
   printLine({
-    report: { ...counts, misbehaved, warnings, errors, unhandled, connections: server.connectionCount },
+    report: { ...counts, ...misdeeds, named: [...named], connections: server.connectionCount },
     longestBlockMs: delays.max / 1e6,
   });
   if (!clear) return;
