@@ -1,0 +1,2 @@
+/** Key of the metadata that names a call, `CLIENT/SEQUENCE`. */
+export const CALL_KEY = "chaos-call";
