@@ -3,11 +3,11 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 const config: ViteUserConfig = defineConfig({
   test: {
     include: ["{packages,examples}/*/{src,test}/**/*.test.ts", "{bench,conformance,scripts,sim,test}/**/*.test.ts"],
-    // On a busy machine two runs of one seed of the simulation may differ: BOWLINE_SIMULATION=1 runs its tests, npm run simulate many seeds.
+    // Suites with real servers take minutes: npm run registries.
     exclude: [
       "**/node_modules/**",
       "**/dist/**",
-      ...(process.env.BOWLINE_SIMULATION === "1" ? [] : ["test/simulation/**"]),
+      ...(process.env.BOWLINE_REGISTRIES === undefined ? ["**/*.suite.test.ts"] : []),
     ],
     // Processes, not threads: signals, a server's end and its exit code are part of what is tested.
     pool: "forks",

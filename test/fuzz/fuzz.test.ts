@@ -11,10 +11,11 @@ import { PLANTED } from "./planted/planted.ts";
 import { TARGETS } from "./targets/all-targets.ts";
 
 const SEED = 1;
-/** Mutated inputs a target beside seeds and corpus; those of a whole server or client take 10 ms each. */
+/** Mutated inputs a target beside seeds and corpus; those of whole connections take a millisecond or two each. */
 const INPUTS = new Map([
-  ["server", 60],
-  ["client", 60],
+  ["server", 300],
+  ["client", 200],
+  ["node-http2", 500],
 ]);
 const DEFAULT_INPUTS = 1500;
 const program = fileURLToPath(new URL("./run.ts", import.meta.url));

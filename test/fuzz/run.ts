@@ -11,7 +11,8 @@ import { TARGETS } from "./targets/all-targets.ts";
 /**
  * Fuzzes what reads octets of strangers: `sh scripts/run.sh test/fuzz/run.ts [TARGET...] [--seconds 60] [--seed S] [--json]`.
  *
- * Each target runs in a process of its own, guided by coverage; its first fault ends it, is written to a file under `.cache/fuzz`, and
+ * `--all` takes all targets, two at a time (`--at-once`): five minutes with 60 s each, the start of a process counted. The last line
+ * says how many passed and failed, or is one of JSON. Each target runs in a process of its own, guided by coverage; its first fault ends it, is written to a file under `.cache/fuzz`, and
  * is run again by `... TARGET --replay FILE`. Exit code 1 when there was one. `--inputs N` ends after so many inputs;
  * `--save` replaces the corpus in test/fuzz/corpus by what the run reached, distilled; `--out FOLDER` takes the files of faults.
  */
@@ -21,6 +22,8 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string", default: "60" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     inputs: { type: "string", default: "1e12" },
+    all: { type: "boolean", default: false },
+    "at-once": { type: "string" },
     json: { type: "boolean", default: false },
     save: { type: "boolean", default: false },
     replay: { type: "string" },
@@ -31,17 +34,31 @@ const { values, positionals } = parseArgs({
     child: { type: "boolean", default: false },
   },
 });
+/** However long the process took to start. */
+const MIN_SECONDS = 1;
 // Before what is fuzzed is loaded, by its maker.
 if (values.child) startCounting();
 const makers = { ...TARGETS, ...PLANTED };
 const names = positionals.length > 0 ? positionals : Object.keys(TARGETS);
 const unknown = names.find((name) => !Object.hasOwn(makers, name));
-if (unknown !== undefined) {
-  console.error(`there is no target ${unknown}; there are: ${Object.keys(TARGETS).join(", ")}`);
+const atOnce = Number(values["at-once"] ?? (values.all ? 2 : 1));
+const wrong = mistake();
+if (wrong !== undefined) {
+  console.error(wrong);
   process.exitCode = 2;
 } else if (values.replay !== undefined) await replayFile(names[0], values.replay);
 else if (values.child) await runHere(names[0]);
 else await runAll();
+
+/** What is wrong with the arguments. */
+function mistake(): string | undefined {
+  if (unknown !== undefined) return `there is no target ${unknown}; there are: ${Object.keys(TARGETS).join(", ")}`;
+  if (values.all && positionals.length > 0) return `--all takes all targets; leave out ${positionals.join(" ")}`;
+  if (!Number.isInteger(atOnce) || atOnce < 1)
+    return `--at-once is ${values["at-once"]}; give a whole number from 1 on`;
+  if (!(Number(values.seconds) > 0)) return `--seconds is ${values.seconds}; give a number above 0`;
+  return undefined;
+}
 
 async function replayFile(name: string, file: string): Promise<void> {
   const target = await makers[name]();
@@ -55,7 +72,7 @@ async function runHere(name: string): Promise<void> {
   const target = await makers[name]();
   const line = await fuzzOne(target, {
     seed: Number(values.seed),
-    seconds: Number(values.seconds),
+    seconds: Math.max(MIN_SECONDS, Number(values.seconds) - performance.now() / 1000),
     maxInputs: Number(values.inputs),
     folder: values.out,
     isSaving: values.save,
@@ -70,16 +87,23 @@ async function runAll(): Promise<void> {
   console.log(`seed ${values.seed}, ${values.seconds} s a target`);
   console.log(row("target", "inputs", "inputs/s", "corpus", "covered", "fault"));
   const lines: FuzzLine[] = [];
-  for (const name of names) {
-    const line = await runElsewhere(name);
-    lines.push(line);
-    const { inputs, seconds, corpus, covered, fault = "none" } = line;
-    console.log(row(name, inputs, Math.round(inputs / Math.max(seconds, 0.1)), corpus, covered, fault));
-    if (line.file !== undefined)
-      console.log(`  replay: sh scripts/run.sh test/fuzz/run.ts ${name} --replay ${line.file}`);
-  }
+  const waiting = names.entries();
+  const work = async (): Promise<void> => {
+    for (const [index, name] of waiting) {
+      lines[index] = await runElsewhere(name);
+      show(lines[index]);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  const failed = lines.filter(({ fault }) => fault !== undefined).length;
   if (values.json) console.log(JSON.stringify({ fuzz: lines }));
-  if (lines.some(({ fault }) => fault !== undefined)) process.exitCode = 1;
+  else console.log(`${lines.length - failed} passed, ${failed} failed`);
+  if (failed > 0) process.exitCode = 1;
+}
+
+function show({ target, inputs, seconds, corpus, covered, fault = "none", file }: FuzzLine): void {
+  console.log(row(target, inputs, Math.round(inputs / Math.max(seconds, 0.1)), corpus, covered, fault));
+  if (file !== undefined) console.log(`  replay: sh scripts/run.sh test/fuzz/run.ts ${target} --replay ${file}`);
 }
 
 /** In a process of its own: what one target leaves behind must not disturb the next, and a watchdog can end it. */

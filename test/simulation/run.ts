@@ -184,7 +184,10 @@ async function playSeeds(): Promise<number> {
   const total = processes === 1 ? await playMany(from, seeds) : await playTogether(from, seeds, processes);
   const { failed, realSeconds, calls } = total;
   if (values.json) console.log(JSON.stringify(total));
-  else console.log(`${seeds} seeds of ${seconds} s in ${realSeconds} s: ${calls} calls, ${failed.length} seeds failed`);
+  else {
+    console.log(`${seeds} seeds of ${seconds} s in ${realSeconds} s: ${calls} calls`);
+    console.log(`${seeds - failed.length} passed, ${failed.length} failed`);
+  }
   return failed.length;
 }
 

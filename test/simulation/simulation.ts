@@ -1,5 +1,5 @@
 import { Dice } from "./engine/dice.ts";
-import { Immediates } from "./engine/immediates.ts";
+import { SealedProcess } from "./engine/sealed-process.ts";
 import { SimulationClock } from "./engine/simulation-clock.ts";
 import { Trace } from "./engine/trace.ts";
 import { type Chunking, calmLinkPlan, drawLinkPlan } from "./network/link-plan.ts";
@@ -11,7 +11,7 @@ import { Mishaps } from "./world/mishaps.ts";
 import { Traffic } from "./world/traffic.ts";
 
 /** A mistake that is put into the world, to show that it is found. */
-export type Planted = "lost-octet" | "changed-octet" | "handler-twice" | "forgotten-timer";
+export type Planted = "lost-octet" | "changed-octet" | "handler-twice" | "forgotten-timer" | "process-chance";
 
 /** One run of a simulation. */
 export interface SimulationOptions {
@@ -55,18 +55,17 @@ const CLOSE_MS = 20_000;
 
 /**
  * Plays servers and clients over a network with faults, all of it drawn from the seed, and checks what must hold whatever happens.
- * The process's `setImmediate` is counted meanwhile: one run at a time.
+ * Equal options give equal runs, however busy the machine is: what the run takes of the process's own chance and time is a fault too.
+ * One run at a time.
  */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  const immediates = new Immediates();
-  const run = new Run(options, immediates);
-  const rejected = (reason: unknown): void => run.ledger.violation(`unhandled rejection: ${String(reason)}`);
+  const sealed = new SealedProcess();
+  const strays: unknown[] = [];
+  const rejected = (reason: unknown): void => void strays.push(reason);
   process.on("unhandledRejection", rejected);
-  immediates.start();
   try {
-    return await run.play();
+    return await sealed.run(() => new Run(options, sealed, strays).play());
   } finally {
-    immediates.stop();
     process.off("unhandledRejection", rejected);
   }
 }
@@ -74,6 +73,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 class Run {
   readonly ledger: Ledger;
   readonly #options: SimulationOptions;
+  readonly #sealed: SealedProcess;
+  /** Rejections that nobody handled. */
+  readonly #strays: readonly unknown[];
   readonly #clock: SimulationClock;
   readonly #trace: Trace;
   readonly #network: TappedNetwork;
@@ -86,13 +88,15 @@ class Run {
   #windows = 0;
   readonly #step = (): void => this.#checkStep();
 
-  constructor(options: SimulationOptions, immediates: Immediates) {
+  constructor(options: SimulationOptions, sealed: SealedProcess, strays: readonly unknown[]) {
     const { seed, calm, seconds = 20, planted } = options;
     const dice = new Dice(seed, "world");
     const granularityMs = dice.pick([1, 5, 5, 5]);
     this.#options = options;
+    this.#sealed = sealed;
+    this.#strays = strays;
     this.#runMs = seconds * 1000;
-    this.#clock = new SimulationClock({ granularityMs, settle: () => immediates.settle() });
+    this.#clock = new SimulationClock({ granularityMs, settle: () => sealed.settle() });
     const now = (): number => this.#clock.now();
     this.#trace = new Trace(now, options.print ?? null);
     this.ledger = new Ledger(this.#trace, now, { granularityMs, isCalm: calm !== undefined });
@@ -120,6 +124,7 @@ class Run {
     for (const plan of this.#plans) {
       void this.#clock.setTimeout(() => void this.#traffic.call(plan), plan.atMs);
     }
+    if (this.#options.planted === "process-chance") this.#clock.setTimeout(() => void Math.random(), 1);
     if (this.#options.planted === "forgotten-timer") this.#clock.setInterval(() => {}, 1_000_000);
     if (this.#options.calm === undefined) this.#scheduleMishaps();
     await this.#clock.runUntil(this.#runMs, this.#step);
@@ -223,6 +228,8 @@ class Run {
     };
     expectZero(this.#clock.pending, "timers");
     expectZero(this.#network.memory.links().length, "links");
+    for (const reason of this.#strays) ledger.violation(`unhandled rejection: ${String(reason)}`);
+    for (const text of this.#sealed.leaks) ledger.violation(text);
     for (const server of this.#fleet.servers) {
       expectZero(server.connectionCount, "connections of a server");
       for (const { method, started, inFlight, byCode } of server.stats) {

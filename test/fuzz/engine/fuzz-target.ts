@@ -20,8 +20,6 @@ export interface FuzzTarget {
   /** Where the search begins: honest input, and vectors of the suites. */
   readonly seeds: readonly Uint8Array[];
   readonly framing?: Framing;
-  /** Inputs between two readings of the coverage, default 100; 1 where an input takes longer than a reading. */
-  readonly batchInputs?: number;
   /** Reads the input; throws a plain Error when the oracle finds a fault. The input is the target's own copy. */
   run(input: Buffer): void | Promise<void>;
   /** Frees what the target holds open. */

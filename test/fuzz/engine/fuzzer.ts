@@ -37,8 +37,12 @@ export interface FuzzResult {
   readonly finding: Finding | undefined;
 }
 
-/** Inputs between two readings of the coverage, which take a millisecond or more. */
-const DEFAULT_BATCH_INPUTS = 100;
+/**
+ * Inputs between two readings of the coverage, which take 5 ms or more: few while every batch runs something new, because each new one
+ * is then looked for among few; many when there is little left to find.
+ */
+const LEAST_BATCH_INPUTS = 4;
+const MOST_BATCH_INPUTS = 400;
 /** Inputs of late that are chosen half of the time. */
 const RECENT_INPUTS = 8;
 /** Inputs between two turns of the event loop: what Node frees in the next turn, such as the state of zlib, would gather. */
@@ -67,12 +71,16 @@ export class Fuzzer {
   async run(): Promise<FuzzResult> {
     const started = performance.now();
     const { maxInputs, forMs, corpus } = this.#options;
-    const { batchInputs = DEFAULT_BATCH_INPUTS } = this.#target;
+    let batchInputs = LEAST_BATCH_INPUTS;
     let finding = await this.#start([...this.#target.seeds, ...corpus]);
     while (finding === undefined && this.#inputs < maxInputs && performance.now() - started < forMs) {
       const batch = Array.from({ length: Math.min(batchInputs, maxInputs - this.#inputs) }, () => this.#newInput());
       finding = await this.#runAll(batch);
-      if (finding === undefined) await this.#keepNew(batch);
+      if (finding !== undefined) break;
+      const isNew = await this.#keepNew(batch);
+      batchInputs = isNew
+        ? Math.max(LEAST_BATCH_INPUTS, batchInputs >> 1)
+        : Math.min(MOST_BATCH_INPUTS, batchInputs * 2);
     }
     const covered = this.#coverage?.total ?? 0;
     return { inputs: this.#inputs, elapsedMs: performance.now() - started, corpus: this.#corpus, covered, finding };
@@ -106,22 +114,23 @@ export class Fuzzer {
     return undefined;
   }
 
-  /** Adds the inputs of the batch that ran something new: those of several are run once more, one by one. */
-  async #keepNew(batch: readonly Buffer[]): Promise<void> {
+  /** Adds the inputs of the batch that ran something new: a reading tells that there are some, halving finds them. False for none. */
+  async #keepNew(batch: readonly Buffer[]): Promise<boolean> {
     const coverage = this.#coverage;
-    if (coverage === null || coverage.take(batch.length === 1) === 0) return;
+    if (coverage === null || coverage.take(batch.length === 1) === 0) return false;
     if (batch.length === 1) {
       this.#corpus.push(batch[0]);
-      return;
+      return true;
     }
     const seen = coverage.unmerged();
-    for (const input of batch) await this.#keepIfNew(coverage, input);
+    const middle = batch.length >> 1;
+    for (const half of [batch.slice(0, middle), batch.slice(middle)]) {
+      if (!coverage.isNew(seen)) return true;
+      for (const input of half) await this.#try(input);
+      await this.#keepNew(half);
+    }
     coverage.accept(seen);
-  }
-
-  async #keepIfNew(coverage: Coverage, input: Buffer): Promise<void> {
-    await this.#try(input);
-    if (coverage.take(true) > 0) this.#corpus.push(input);
+    return true;
   }
 
   async #try(input: Buffer): Promise<unknown> {

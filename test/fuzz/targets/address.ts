@@ -1,6 +1,6 @@
 import { formatAddress, parseAddress, parseListenAddress } from "../../../packages/bowline/src/net/address.ts";
 import { checkAddress } from "../../../packages/bowline/src/registry/instance/address.ts";
-import { parseTarget, printTarget } from "../../../packages/bowline/src/registry/target.ts";
+import { parseTarget, printTarget } from "../../../packages/bowline/src/registry/target/target.ts";
 import { type FuzzTarget, fault } from "../engine/fuzz-target.ts";
 
 const MAX_ERROR_CHARACTERS = 4096;

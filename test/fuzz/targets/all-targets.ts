@@ -4,6 +4,7 @@ import type { FuzzTarget } from "../engine/fuzz-target.ts";
 export const TARGETS: Readonly<Record<string, () => Promise<FuzzTarget>>> = {
   hpack: async () => (await import("./hpack.ts")).hpackTarget(),
   frames: async () => (await import("./frames.ts")).framesTarget(),
+  "node-http2": async () => (await import("./node-http2.ts")).nodeHttp2Target(),
   codec: async () => (await import("./codec.ts")).codecTarget(),
   json: async () => (await import("./json.ts")).jsonTarget(),
   envelope: async () => (await import("./envelope.ts")).envelopeTarget(),

@@ -1,4 +1,4 @@
-import { createClient, RpcError } from "bowline";
+import { createClient, RpcError, silentLogger } from "bowline";
 import {
   encodeLiterals,
   grpcMessage,
@@ -13,16 +13,18 @@ import {
   rawReset,
   rawSettings,
   rawWindowUpdate,
-  settle,
-  VirtualClock,
 } from "bowline/testing";
 import { Echo } from "../../gen/peer/v1/echo_rpc.ts";
+import { Immediates } from "../../simulation/engine/immediates.ts";
+import { SimulationClock } from "../../simulation/engine/simulation-clock.ts";
 import { type FuzzTarget, fault } from "../engine/fuzz-target.ts";
 import { cut, endsBetweenFrames, http2Framing } from "../oracles/http2-framing.ts";
 import { HTTP2_TOKENS } from "../oracles/http2-tokens.ts";
 import { Strays } from "../oracles/strays.ts";
 
 const ADDRESS = "fuzzing:1";
+/** Below the first pause between attempts to connect: a second connection costs as much as the input, and says nothing new. */
+const CALL_MS = 500;
 const message = grpcMessage(Buffer.from("0a03616263", "hex"));
 const ok = encodeLiterals([["grpc-status", "0"]]);
 
@@ -112,6 +114,9 @@ function judgeOutcome({ settled, error }: Outcome): void {
 /** A whole client whose server says the input; two calls are open, one of a stream. */
 export async function clientTarget(): Promise<FuzzTarget> {
   const strays = new Strays();
+  const immediates = new Immediates();
+  const settle = (): Promise<void> => immediates.settle();
+  immediates.start();
   return {
     name: "client",
     what: "a client with two open calls: what servers send after their SETTINGS",
@@ -120,15 +125,14 @@ export async function clientTarget(): Promise<FuzzTarget> {
     tokens: HTTP2_TOKENS,
     seeds,
     framing: http2Framing,
-    batchInputs: 1,
     async run(input) {
-      const clock = new VirtualClock();
+      const clock = new SimulationClock({ granularityMs: 1, settle });
       const network = memoryNetwork({ clock });
       const listener = network.listenRaw(ADDRESS, (peer) => peer.settings());
-      const client = createClient(Echo, ADDRESS, { network, clock, maxReceiveBytes: 4096 });
+      const client = createClient(Echo, ADDRESS, { network, clock, maxReceiveBytes: 4096, logger: silentLogger });
       const outcomes = [
-        watch(client.unary({ payload: Uint8Array.of(1) }, { timeoutMs: 1000 })),
-        watch(drain(client.serverStream({ count: 2 }, { timeoutMs: 1000 }))),
+        watch(client.unary({ payload: Uint8Array.of(1) }, { timeoutMs: CALL_MS })),
+        watch(drain(client.serverStream({ count: 2 }, { timeoutMs: CALL_MS }))),
       ];
       const peer = await listener.next();
       await settle();
@@ -146,7 +150,7 @@ export async function clientTarget(): Promise<FuzzTarget> {
         );
         if (!isAnswered && !peer.isClosed && !peer.hasOtherEnded) fault("the connection is open, but answers no PING");
       }
-      await clock.advance(2000);
+      await clock.runUntil(CALL_MS + 1, () => {});
       outcomes.forEach(judgeOutcome);
       await client[Symbol.asyncDispose]();
       for (const link of network.links()) link.reset();
@@ -156,6 +160,7 @@ export async function clientTarget(): Promise<FuzzTarget> {
     },
     async close() {
       strays.close();
+      immediates.stop();
     },
   };
 }

@@ -14,11 +14,11 @@ import {
   rawReset,
   rawSettings,
   rawWindowUpdate,
-  settle,
-  VirtualClock,
 } from "bowline/testing";
 import { Echo } from "../../gen/peer/v1/echo_rpc.ts";
 import { echoHandlers } from "../../peers/echo-handlers.ts";
+import { Immediates } from "../../simulation/engine/immediates.ts";
+import { SimulationClock } from "../../simulation/engine/simulation-clock.ts";
 import { type FuzzTarget, fault } from "../engine/fuzz-target.ts";
 import { cut, endsBetweenFrames, http2Framing } from "../oracles/http2-framing.ts";
 import { HTTP2_TOKENS } from "../oracles/http2-tokens.ts";
@@ -75,7 +75,7 @@ const seeds: readonly Buffer[] = [
 ];
 
 /** Behind the input: is the connection closed, or does it go on as if nothing had been? */
-async function judgeConnection(peer: RawPeer, input: Buffer): Promise<void> {
+async function judgeConnection(peer: RawPeer, input: Buffer, settle: () => Promise<void>): Promise<void> {
   const goaway = peer.received.find(({ type, errorCode }) => type === "GOAWAY" && errorCode !== 0);
   if (goaway !== undefined) {
     if (!peer.isClosed && !peer.hasOtherEnded)
@@ -103,7 +103,9 @@ async function judgeConnection(peer: RawPeer, input: Buffer): Promise<void> {
 
 /** A whole server behind a memory link: what a client may send after its preface and SETTINGS. */
 export async function serverTarget(): Promise<FuzzTarget> {
-  const clock = new VirtualClock();
+  const immediates = new Immediates();
+  const settle = (): Promise<void> => immediates.settle();
+  const clock = new SimulationClock({ granularityMs: 1, settle });
   const network = memoryNetwork({ clock });
   const logger = {
     info() {},
@@ -124,6 +126,7 @@ export async function serverTarget(): Promise<FuzzTarget> {
   });
   server.add(Echo, echoHandlers("fuzz"));
   await server.start();
+  immediates.start();
   const honest = createClient(Echo, ADDRESS, { network, clock });
   let runs = 0;
   return {
@@ -134,15 +137,14 @@ export async function serverTarget(): Promise<FuzzTarget> {
     tokens: HTTP2_TOKENS,
     seeds,
     framing: http2Framing,
-    batchInputs: 1,
     async run(input) {
       const peer = await network.dialRaw(ADDRESS);
       peer.preface().settings();
-      await settle(4);
+      await settle();
       for (const chunk of cut(input, input.length % 3 === 2 ? input.length % 50 : 0))
         if (!peer.isClosed) peer.send(chunk);
       await settle();
-      await judgeConnection(peer, input);
+      await judgeConnection(peer, input, settle);
       peer.destroy();
       await settle();
       if (network.links(ADDRESS).length > 2) fault(`${network.links(ADDRESS).length} links are left open`);
@@ -153,6 +155,7 @@ export async function serverTarget(): Promise<FuzzTarget> {
       strays.judge();
     },
     async close() {
+      immediates.stop();
       await honest[Symbol.asyncDispose]();
       for (const link of network.links(ADDRESS)) link.reset();
       await server.close();

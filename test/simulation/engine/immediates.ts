@@ -1,14 +1,23 @@
-/** Counts the immediates of the process that wait, so that a simulation knows when nothing is ready to run any more. */
+type Callback = (...args: unknown[]) => void;
+
+/** Counts the immediates of the process that wait, so that who plays with virtual time knows when nothing is ready to run any more. */
 export class Immediates {
   /** Immediates that were set and have neither run nor been cleared. */
   waiting = 0;
   readonly #set: typeof setImmediate = globalThis.setImmediate;
   readonly #clear: typeof clearImmediate = globalThis.clearImmediate;
+  readonly #isCounted: () => boolean;
+
+  /** `isCounted` is asked when one is set; default: all are counted. */
+  constructor(isCounted: () => boolean = () => true) {
+    this.#isCounted = isCounted;
+  }
 
   /** Begins to count; `stop` must follow. */
   start(): void {
     const open = new WeakSet<object>();
-    const counted = (callback: (...args: unknown[]) => void, ...args: unknown[]): NodeJS.Immediate => {
+    const counted = (callback: Callback, ...args: unknown[]): NodeJS.Immediate => {
+      if (!this.#isCounted()) return this.#set(callback, ...args);
       this.waiting++;
       const immediate: NodeJS.Immediate = this.#set(() => {
         open.delete(immediate);

@@ -1,5 +1,5 @@
 import type { Any } from "@bufbuild/protobuf/wkt";
-import { type CallOptions, type Client, createClient, Metadata } from "bowline";
+import { type CallOptions, type Client, createClient, Metadata, silentLogger } from "bowline";
 import { Dice } from "../engine/dice.ts";
 import type { SimulationClock } from "../engine/simulation-clock.ts";
 import type { TappedNetwork } from "../network/tapped-network.ts";
@@ -52,6 +52,7 @@ export class Traffic {
       network,
       clock,
       random: dice.random,
+      logger: silentLogger,
       // Each has a channel of its own.
       maxWaitingCalls: 1000 + index,
       retry: { maxAttempts: 3, baseMs: 5, maxMs: 100 },
