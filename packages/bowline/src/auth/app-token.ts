@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import { type Authenticator, type Identity, unauthenticated } from "./authenticator.ts";
-import { sameSecret } from "./same-secret.ts";
+import { countSame } from "./same-secret.ts";
 
 /** The tokens of an app: one, or several while it changes from one to the next. Undefined for an app that nobody knows. */
 export type AppTokens = string | readonly string[] | undefined;
@@ -31,9 +31,7 @@ export function appToken(options: AppTokenOptions): Authenticator {
   const check = (app: string, token: string, tokens: AppTokens): Identity => {
     const known = [tokens ?? []].flat().filter((each) => each !== "");
     const candidates = known.length === 0 ? [nobody] : known;
-    // All of them, so that the time does not tell which one it was.
-    const matches = candidates.filter((each) => sameSecret(each, token)).length;
-    if (matches === 0 || known.length === 0) throw unauthenticated("access denied");
+    if (countSame(candidates, token) === 0 || known.length === 0) throw unauthenticated("access denied");
     return { scheme: "app", name: app, names: [`app:${app}`], claims: {} };
   };
   return {

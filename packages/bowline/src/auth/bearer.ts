@@ -1,6 +1,7 @@
 import type { Metadata } from "../rpc/metadata.ts";
 import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import { type AuthenticationRequest, type Authenticator, type Identity, unauthenticated } from "./authenticator.ts";
+import { checkTokenCache, type TokenCacheOptions, VerifiedTokens } from "./verified-tokens.ts";
 
 /** Of whom a token is. */
 export interface TokenOwner {
@@ -8,6 +9,8 @@ export interface TokenOwner {
   readonly name: string;
   /** What else the token says. */
   readonly claims?: Readonly<Record<string, unknown>>;
+  /** How long the token still holds, in ms; only the option `cache` asks for it. Absent: it has no end of its own. */
+  readonly expiresInMs?: number;
 }
 
 /** How bearer tokens are checked. */
@@ -22,9 +25,14 @@ export interface BearerOptions {
   ) => TokenOwner | null | undefined | Promise<TokenOwner | null | undefined>;
   /** How rules and `identity.scheme` call it. Default `bearer`. */
   readonly scheme?: string;
+  /**
+   * Remembers tokens that `verify` has taken, with an `expiresInMs` or as the options say; give `{}` for the defaults. Then what
+   * `verify` gives must depend on the token alone, and `claims` are shared among calls. Default: it is asked for each call.
+   */
+  readonly cache?: TokenCacheOptions;
 }
 
-const SPECS: OptionSpecs = { verify: { kind: "function" }, scheme: { kind: "string" } };
+const SPECS: OptionSpecs = { verify: { kind: "function" }, scheme: { kind: "string" }, cache: { kind: "object" } };
 /** RFC 6750 §2.1, `b64token`. */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
 const PREFIX = /^bearer +/i;
@@ -42,9 +50,24 @@ export function bearer(options: BearerOptions): Authenticator {
   }
   const { verify, scheme = "bearer" } = options;
   if (!/^[\w-]+$/.test(scheme)) throw new TypeError(`bearer options.scheme is ${JSON.stringify(scheme)}: give a word`);
-  const identityOf = (owner: TokenOwner | null | undefined): Identity => {
+  if (options.cache !== undefined) checkTokenCache("bearer options.cache", options.cache);
+  const cache = options.cache === undefined ? null : new VerifiedTokens(options.cache);
+  const identityOf = (owner: Found): Identity => {
     if (owner === null || owner === undefined) throw unauthenticated("the bearer token is not valid");
     return { scheme, name: owner.name, names: [`${scheme}:${owner.name}`], claims: owner.claims ?? {} };
+  };
+  const identify = (token: string, request: AuthenticationRequest): Identity | Promise<Identity> => {
+    const key = cache?.keyOf(token) ?? null;
+    const known = cache === null || key === null ? null : cache.find(key);
+    if (known !== null) return known;
+    if (!TOKEN.test(token)) throw unauthenticated("the bearer token is malformed");
+    if (cache === null || key === null) return settled(verify(token, request), identityOf);
+    return settled(verify(token, request), (owner) => {
+      const identity = identityOf(owner);
+      Object.freeze(identity.names);
+      cache.keep(key, Object.freeze(identity), owner?.expiresInMs);
+      return identity;
+    });
   };
   return {
     scheme,
@@ -52,14 +75,19 @@ export function bearer(options: BearerOptions): Authenticator {
     challenge: "Bearer",
     authenticate(request) {
       const token = bearerToken(request.metadata);
-      if (token === null) return null;
-      const owner = verify(token, request);
-      return owner instanceof Promise ? owner.then(identityOf) : identityOf(owner);
+      return token === null ? null : identify(token, request);
     },
   };
 }
 
-/** The token of a call; null without one. @throws RpcError UNAUTHENTICATED for one that can't be read, and for several */
+type Found = TokenOwner | null | undefined;
+
+/** What follows from an owner, without a promise unless there is one. */
+function settled(owner: Found | Promise<Found>, then: (owner: Found) => Identity): Identity | Promise<Identity> {
+  return owner instanceof Promise ? owner.then(then) : then(owner);
+}
+
+/** The token of a call as it stands; null without one. @throws RpcError UNAUTHENTICATED for several */
 function bearerToken(metadata: Metadata): string | null {
   const values = metadata.getAll("authorization");
   if (values.length === 0) return null;
@@ -67,7 +95,5 @@ function bearerToken(metadata: Metadata): string | null {
   const value = String(values[0]);
   const prefix = PREFIX.exec(value);
   if (prefix === null) return null;
-  const token = value.slice(prefix[0].length).trimEnd();
-  if (!TOKEN.test(token)) throw unauthenticated("the bearer token is malformed");
-  return token;
+  return value.slice(prefix[0].length).trimEnd();
 }

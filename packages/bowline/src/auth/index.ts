@@ -12,3 +12,4 @@ export {
 export { type MutualTlsOptions, mutualTls } from "./mutual-tls.ts";
 export { sameSecret } from "./same-secret.ts";
 export type { ExpiringToken, TokenSource } from "./token-source.ts";
+export type { TokenCacheOptions } from "./verified-tokens.ts";

@@ -9,6 +9,7 @@ import { Metadata } from "../rpc/metadata.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { ServerContext } from "../server/server-context.ts";
 import { inMemory } from "../testing/in-memory.ts";
+import { VirtualClock } from "../testing/virtual-clock.ts";
 import type { Identity } from "./authenticator.ts";
 import { type Jose, type JoseVerifyOptions, type JsonWebKeySet, type JwtOptions, jwt } from "./jwt.ts";
 
@@ -161,6 +162,69 @@ describe("jwt", () => {
     }
   });
 
+  describe("remembers tokens that have passed", () => {
+    function counted(cache?: JwtOptions["cache"], clock: VirtualClock = new VirtualClock()) {
+      let verified = 0;
+      const jose: Jose = {
+        ...verifier,
+        jwtVerify: (...given) => {
+          verified++;
+          return verifier.jwtVerify(...given);
+        },
+      };
+      const by = jwt({ ...options, cache: cache === undefined ? { clock } : cache }, async () => jose);
+      const show = (text: string) =>
+        by.authenticate({
+          method: "/a.B/C",
+          metadata: new Metadata({ authorization: `Bearer ${text}` }),
+          peer: { remoteAddress: "", localAddress: "" },
+          signal: new AbortController().signal,
+        });
+      return { clock, show, verified: () => verified };
+    }
+
+    it("gives the same identity at once, which nobody can change", async () => {
+      const { show, verified } = counted();
+      const text = token({ roles: [{ name: "admin" }] });
+      const first = (await show(text)) as Identity;
+      expect(show(text)).toBe(first);
+      expect(verified()).toBe(1);
+      const { roles } = first.claims as { roles: { name: string }[] };
+      expect(() => roles.push({ name: "root" })).toThrow(TypeError);
+      expect(() => Object.assign(roles[0], { name: "root" })).toThrow(TypeError);
+    });
+
+    it("until they end, and never longer than a minute", async () => {
+      const { clock, show, verified } = counted();
+      const [short, long] = [token({ exp: nowSeconds() + 30 }), token({ exp: nowSeconds() + 3600 })];
+      await show(short);
+      await show(long);
+      await clock.advance(28_000);
+      expect([await show(short), await show(long), verified()]).toMatchObject([{}, {}, 2]);
+      await clock.advance(3000);
+      expect([await show(short), await show(long), verified()]).toMatchObject([{}, {}, 3]);
+      await clock.advance(29_000);
+      await show(long);
+      expect(verified()).toBe(4);
+    });
+
+    it("neither those that were refused, nor those whose end has passed within the tolerance", async () => {
+      const { show, verified } = counted();
+      const forged = token({}, { key: other.privateKey });
+      for (let times = 0; times < 2; times++) await expect(show(forged)).rejects.toThrow("the token is not valid");
+      for (let times = 0; times < 2; times++) await show(token({ exp: nowSeconds() - 2, jti: "1" }));
+      expect(verified()).toBe(4);
+    });
+
+    it("not at all when it is told so", async () => {
+      const { show, verified } = counted(false);
+      const text = token();
+      await show(text);
+      await show(text);
+      expect(verified()).toBe(2);
+    });
+  });
+
   it("names the command that installs what is missing, when the server starts", async () => {
     const by = jwt(options, () => Promise.reject(new Error("Cannot find package 'jose'")));
     await expect(by.open?.()).rejects.toThrow(
@@ -188,6 +252,8 @@ describe("jwt", () => {
     [{ algorithms: ["HS256"] }, 'jwt options.algorithms has "HS256": only signatures by private keys are taken, '],
     [{ algorithms: [] }, "jwt options.algorithms is empty: name one, or leave it out"],
     [{ clockToleranceMs: -1 }, "jwt options.clockToleranceMs is -1: give a number of ms from 0 to 600000"],
+    [{ cache: { maxTokens: 0 } }, "jwt options.cache.maxTokens is 0: give a whole number of tokens from 1 to 1000000"],
+    [{ cache: true as never }, "jwt options.cache: give an object of options, not true"],
     [{ isuer: "x" } as never, "jwt options.isuer is not an option; did you mean issuer?"],
   ])("tells wrong options: %o", (more, message) => {
     expect(() => jwt({ ...options, ...more })).toThrow(message);

@@ -1,6 +1,7 @@
 import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import { type Authenticator, unauthenticated } from "./authenticator.ts";
 import { bearer, type TokenOwner } from "./bearer.ts";
+import { checkTokenCache, type TokenCacheOptions } from "./verified-tokens.ts";
 
 /** Public keys, as JSON Web Key Sets have them (RFC 7517 §5). */
 export interface JsonWebKeySet {
@@ -23,6 +24,8 @@ export interface JwtOptions {
   readonly algorithms?: readonly string[];
   /** The claim that names the caller. Default `sub`. */
   readonly nameClaim?: string;
+  /** How long a token that has passed is taken without being verified again: until its `exp`, and never longer than this says. False: not at all. Default: `{}`, a minute. */
+  readonly cache?: TokenCacheOptions | false;
 }
 
 /** What is used of the package jose. */
@@ -50,6 +53,7 @@ const SPECS: OptionSpecs = {
   clockToleranceMs: { kind: "number", min: 0, max: 600_000, unit: "ms" },
   algorithms: { kind: "array" },
   nameClaim: { kind: "string" },
+  cache: { kind: "any" },
 };
 
 const ALGORITHMS = [
@@ -97,13 +101,18 @@ export function jwt(options: JwtOptions, load: () => Promise<unknown> = () => im
     });
     const name = claims[nameClaim];
     if (typeof name !== "string" || name === "") throw unauthenticated(`the token's ${nameClaim} is no name`);
-    return { name, claims };
+    // Calls share what is remembered.
+    freeze(claims);
+    // biome-ignore lint/nursery/noJsRestrictedProperties: `exp` is wall time, which a Clock does not have
+    return { name, claims, expiresInMs: Number(claims.exp) * 1000 - Date.now() };
   };
-  return { ...bearer({ scheme: "jwt", verify }), open: async () => void (await opened()) };
+  const cache = options.cache === false ? undefined : (options.cache ?? {});
+  return { ...bearer({ scheme: "jwt", verify, cache }), open: async () => void (await opened()) };
 }
 
 function checked(options: JwtOptions): JoseVerifyOptions {
   checkOptions("jwt options", options, SPECS);
+  checkCache(options?.cache);
   const { jwksUrl, jwks, clockToleranceMs = 5000, algorithms = ALGORITHMS, nameClaim = "sub" } = options ?? {};
   if ((jwksUrl === undefined) === (jwks === undefined)) {
     throw new TypeError("jwt options: give jwksUrl or jwks, where the issuer's public keys are, and not both");
@@ -124,12 +133,25 @@ function checked(options: JwtOptions): JoseVerifyOptions {
   };
 }
 
+function checkCache(cache: JwtOptions["cache"] | undefined): void {
+  if (cache !== false && cache !== undefined) checkTokenCache("jwt options.cache", cache);
+}
+
 /** Whoever can change the keys on their way can make tokens. */
 function checkUrl(text: string): void {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isLocal = url?.protocol === "http:" && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
   if (url?.protocol === "https:" || isLocal) return;
   throw new TypeError("jwt options.jwksUrl must begin with https://, or be http:// on this machine");
+}
+
+/** Makes a value of JSON unchangeable, however deep it is. */
+function freeze(value: object): void {
+  const left: object[] = [value];
+  for (let each = left.pop(); each !== undefined; each = left.pop()) {
+    Object.freeze(each);
+    for (const part of Object.values(each)) if (typeof part === "object" && part !== null) left.push(part);
+  }
 }
 
 function texts(option: string, given: string | readonly string[] | undefined): string[] {
