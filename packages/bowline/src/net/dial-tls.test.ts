@@ -67,6 +67,13 @@ describe("dial with TLS", () => {
     await client.handler.untilText("hello");
   });
 
+  it("believes anybody where that is asked for by its name, and says that nobody was verified", async () => {
+    const address = await tlsServer("server");
+    const options = { ...clientTls({}), dangerouslySkipVerification: true };
+    const client = bench.record(await dial(address, { clock: bench.clock, ...options }));
+    expect(client.link.peer.tls).toMatchObject({ alpn: "h2", authorized: false });
+  });
+
   it("knows the peer's names after the connection is gone", async () => {
     const address = await tlsServer("server", { authorities: AUTHORITIES });
     const client = bench.record(

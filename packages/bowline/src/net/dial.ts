@@ -31,6 +31,11 @@ export interface DialOptions {
    * Default: the host of the address; `localhost` for a Unix socket.
    */
   readonly serverName?: string;
+  /**
+   * True: whoever answers is believed, whatever certificate it shows, and so is anyone between. No option of clients leads here; only
+   * adapters to registries offer it, under a name that says so. Default false.
+   */
+  readonly dangerouslySkipVerification?: boolean;
   /** Bound for resolving, TCP and TLS together, in ms. Default 5000. */
   readonly connectTimeoutMs?: number;
   /** Gives up when aborted. */
@@ -116,7 +121,7 @@ class Dialing {
       ...this.#socketOptions(target),
       secureContext: tls.current(),
       ALPNProtocols: ["h2"],
-      rejectUnauthorized: true,
+      rejectUnauthorized: this.#options.dangerouslySkipVerification !== true,
       servername: isIP(name) === 0 ? name : "",
       checkServerIdentity: (_host, certificate) => tlsModule().checkServerIdentity(name, certificate),
     });

@@ -58,8 +58,23 @@ export interface Registration {
 export interface Registry {
   /** For messages: `local`, `etcd`. */
   readonly name: string;
-  /** Resolves when others can see the instance, or rejects when the registry can't be used at all (wrong path, no rights). */
+  /**
+   * What tells it from others of its name: hosts and what is chosen there, never a secret. What a client keeps on disk of one registry is
+   * not used for another. Where it is missing, nothing is kept for bare names unless the client says where.
+   */
+  readonly place?: string;
+  /**
+   * Resolves when the first attempt has ended: `registered`, so that others can see the instance, or `pending` while the registry can't be
+   * reached; then it goes on trying by itself. Rejects for what trying again can't mend: a wrong password or path, no right to write.
+   */
   register(service: string, instance: Instance): Promise<Registration>;
   watch(service: string, handler: WatchHandler): Watcher;
+  /** True: only processes of this machine see it, so that loopback is an address for all of them. Default false. */
+  readonly isMachineOnly?: boolean;
+  /**
+   * The local address, without port, of the connection to the registry: what others can most likely reach this process by. Connects where
+   * there is no connection yet; null if that fails.
+   */
+  reachedFrom?(): Promise<string | null>;
   close(): Promise<void>;
 }

@@ -1,13 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { readOnlyRegistryContract } from "../../test/registry-contract.ts";
+import { fixedRegistryContract } from "../../../../test/registry/contract.ts";
 import { WatchRecorder } from "../../test/watch-recorder.ts";
 import { createStaticRegistry, staticRegistry } from "./static.ts";
 
-readOnlyRegistryContract("static", async () => ({
-  registry: createStaticRegistry(["10.0.0.7:8080", "user.internal:8080", "[fd00::7]:80", "unix:/run/user.sock"]),
+const ADDRESSES = ["10.0.0.7:8080", "user.internal:8080", "[fd00::7]:80", "unix:/run/user.sock"];
+fixedRegistryContract("static", {
+  create: () => createStaticRegistry(ADDRESSES),
   service: "user.rpc",
-  addresses: ["10.0.0.7:8080", "user.internal:8080", "[fd00::7]:80", "unix:/run/user.sock"],
-}));
+  addresses: ADDRESSES,
+});
 
 describe("a static registry", () => {
   it("writes the path of a socket in one way", async () => {

@@ -66,13 +66,14 @@ export async function inMemory<Methods, Handlers extends object>(
   const { clock, random = seededRandom(1), faults } = options;
   const network = options.network ?? memoryNetwork({ clock, random, faults });
   const log: LogLine[] = [];
-  const server = createServer(serverOptions({ network, clock, random, logger: recorder(log) }, options));
+  const logger = recorder(log);
+  const server = createServer(serverOptions({ network, clock, random, logger }, options));
   server.add(service, filled(service, handlers) as Handlers);
   await server.start();
   const { address } = server;
   let client: Client<Methods>;
   try {
-    client = createClient(service, address, { network, clock, random, ...options.client });
+    client = createClient(service, address, { network, clock, random, logger, ...options.client });
   } catch (error) {
     await server.close();
     throw error;

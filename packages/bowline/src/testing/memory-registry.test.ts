@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { registryContract } from "../../../../test/registry/contract.ts";
 import { NoteService } from "../../test/client/note-service.ts";
 import { failure } from "../../test/client/outcomes.ts";
-import { registryContract } from "../../test/registry-contract.ts";
 import { WatchRecorder } from "../../test/watch-recorder.ts";
 import { createClient } from "../client/create-client.ts";
 import { instanceAt } from "../registry/instance/instance.ts";
@@ -11,9 +11,11 @@ import { memoryRegistry } from "./memory-registry.ts";
 import { memoryNetwork } from "./network/memory-network.ts";
 import { settle } from "./virtual-clock.ts";
 
-registryContract("a memory registry", async () => {
-  const place = memoryRegistry();
-  return { registry: place.create(), other: place.create() };
+const contractPlace = memoryRegistry();
+registryContract("a memory registry", {
+  create: (context) => contractPlace.create(context),
+  stop: () => contractPlace.fail(),
+  start: () => contractPlace.recover(),
 });
 
 describe("a memory registry", () => {
@@ -34,19 +36,36 @@ describe("a memory registry", () => {
     expect(() => place.set("users", ["no port"])).toThrow(/port/);
   });
 
-  it("out of reach tells so, shows no changes and lets who registers wait, until it recovers", async () => {
+  it("out of reach tells so once, shows no changes and keeps registrations pending, until it recovers", async () => {
     const place = memoryRegistry();
     const registry = place.create();
     const seen = new WatchRecorder(registry, "users");
     await seen.untilIds();
     place.fail(new Error("no quorum"));
-    const registering = registry.register("users", instanceAt("a:1"));
+    const registration = await registry.register("users", instanceAt("a:1"));
     seen.watcher.refresh();
     await settle();
-    expect([seen.ids, seen.messages]).toEqual([[], ["no quorum", "no quorum"]]);
+    expect([seen.ids, seen.last?.freshness, seen.messages]).toEqual([[], "stale", ["no quorum"]]);
+    expect(registration.state).toBe("pending");
     place.recover();
-    await registering;
     await seen.untilIds("a:1");
+    expect(registration.state).toBe("registered");
+  });
+});
+
+describe("a memory registry that loses instances", () => {
+  it("tells of the others only, until it recovers", async () => {
+    const place = memoryRegistry();
+    place.set("users", ["a:1", "b:1"]);
+    const seen = new WatchRecorder(place.create(), "users");
+    await seen.untilIds("a:1", "b:1");
+    place.lose("users", ["a:1"]);
+    await seen.untilIds("b:1");
+    place.lose("users");
+    await seen.untilIds();
+    expect(place.instances("users")).toHaveLength(2);
+    place.recover();
+    await seen.untilIds("a:1", "b:1");
   });
 });
 

@@ -2,12 +2,22 @@ import { checkChange, checkInstance, checkServiceName, instanceAt } from "../reg
 import type { Instance, Registration, Registry, Watcher, WatchHandler } from "../registry/registry.ts";
 import type { RegistryConfig, RegistryContext } from "../registry/registry-config.ts";
 
-/** A watch of a service. */
+/** A watch of a service, and what it was told last. */
 interface Watch {
   readonly service: string;
   readonly handler: WatchHandler;
   revision: number;
+  instances: readonly Instance[];
+  freshness: "none" | "live" | "stale";
+  /** The outage that it has heard of. */
+  heardOf: Outage | null;
   isTold: boolean;
+}
+
+interface Outage {
+  readonly error: Error;
+  readonly over: Promise<void>;
+  readonly end: () => void;
 }
 
 /** A registry in memory, as a test holds it. Each server and client makes its own view of it. */
@@ -18,9 +28,17 @@ export interface MemoryRegistry extends RegistryConfig {
   instances(service: string): readonly Instance[];
   /** Makes these addresses the instances of a service, in place of all that it had. @throws TypeError for a malformed one */
   set(service: string, addresses: readonly string[]): void;
-  /** Nobody can reach it: who watches hears `error`, changes are not seen, and who registers waits, until `recover`. */
+  /**
+   * Nobody can reach it until `recover`: who watches hears `error` and that what it knows is stale, and changes are not seen. A
+   * registration is `pending`, and made then; an update waits.
+   */
   fail(error?: Error): void;
-  /** Ends `fail`: who watches hears what has changed. */
+  /**
+   * It has lost instances of a service, those with these ids or all: who watches is told of the others only, though all of them are still
+   * there, until `recover`.
+   */
+  lose(service: string, ids?: readonly string[]): void;
+  /** Ends `fail` and `lose`: who watches hears what has changed. */
   recover(): void;
 }
 
@@ -37,10 +55,17 @@ class RegistryPlace implements MemoryRegistry {
   readonly name: string = "memory";
   readonly #services: Map<string, Map<string, Instance>> = new Map();
   readonly #watches: Set<Watch> = new Set();
-  #outage: { readonly error: Error; readonly over: Promise<void>; readonly end: () => void } | null = null;
+  /** Ids by service; null stands for all. */
+  readonly #lost: Map<string, readonly string[] | null> = new Map();
+  #outage: Outage | null = null;
 
-  create(): Registry {
-    return new RegistryView(this);
+  create(context?: RegistryContext): Registry {
+    return new RegistryView(this, context?.report ?? (() => {}));
+  }
+
+  /** What keeps everybody from reaching it now. */
+  get outage(): Outage | null {
+    return this.#outage;
   }
 
   instances(service: string): readonly Instance[] {
@@ -56,19 +81,26 @@ class RegistryPlace implements MemoryRegistry {
   }
 
   fail(error: Error = new Error("memory registry: out of reach")): void {
+    if (this.#outage !== null) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#outage ??= { error, over: promise, end: resolve };
-    for (const watch of [...this.#watches]) watch.handler.failed(error);
+    this.#outage = { error, over: promise, end: resolve };
+    for (const watch of this.#watches) this.#tellSoon(watch);
+  }
+
+  lose(service: string, ids?: readonly string[]): void {
+    checkServiceName(service);
+    this.#lost.set(service, ids ?? null);
+    this.#tell(service);
   }
 
   recover(): void {
+    this.#lost.clear();
     this.#outage?.end();
     this.#outage = null;
     for (const watch of this.#watches) this.#tellSoon(watch);
   }
 
-  async put(service: string, instance: Instance, isNew: boolean): Promise<void> {
-    await this.#outage?.over;
+  put(service: string, instance: Instance, isNew: boolean): void {
     let instances = this.#services.get(service);
     if (instances === undefined) this.#services.set(service, (instances = new Map()));
     if (isNew && instances.has(instance.id)) {
@@ -85,7 +117,8 @@ class RegistryPlace implements MemoryRegistry {
   }
 
   watch(service: string, handler: WatchHandler): Watcher {
-    const watch: Watch = { service, handler, revision: 0, isTold: true };
+    const nothing = { revision: 0, instances: [], freshness: "none", heardOf: null, isTold: true } as const;
+    const watch: Watch = { service, handler, ...nothing };
     this.#watches.add(watch);
     this.#tellSoon(watch);
     return { refresh: () => this.#tellSoon(watch), close: () => this.#watches.delete(watch) };
@@ -102,39 +135,61 @@ class RegistryPlace implements MemoryRegistry {
     queueMicrotask(() => {
       watch.isTold = true;
       if (!this.#watches.has(watch)) return;
-      if (this.#outage !== null) return watch.handler.failed(this.#outage.error);
-      watch.handler.snapshot({
-        instances: this.instances(watch.service),
-        revision: ++watch.revision,
-        freshness: "live",
-      });
+      if (this.#outage !== null) this.#tellOutage(watch, this.#outage);
+      else this.#tellChange(watch);
     });
+  }
+
+  #shown(service: string): readonly Instance[] {
+    const lost = this.#lost.get(service);
+    const all = this.instances(service);
+    return lost === undefined ? all : all.filter(({ id }) => lost !== null && !lost.includes(id));
+  }
+
+  #tellOutage(watch: Watch, outage: Outage): void {
+    if (watch.heardOf === outage) return;
+    watch.heardOf = outage;
+    const { instances, revision } = watch;
+    if (watch.freshness === "live") watch.handler.snapshot({ instances, revision, freshness: "stale" });
+    watch.freshness = watch.freshness === "live" ? "stale" : watch.freshness;
+    // The handler may have closed the watch.
+    if (this.#watches.has(watch)) watch.handler.failed(outage.error);
+  }
+
+  #tellChange(watch: Watch): void {
+    const instances = this.#shown(watch.service);
+    const isSame =
+      instances.length === watch.instances.length && instances.every((each, at) => each === watch.instances[at]);
+    if (isSame && watch.freshness === "live") return;
+    if (!isSame || watch.freshness === "none") watch.revision++;
+    watch.instances = instances;
+    watch.freshness = "live";
+    watch.handler.snapshot({ instances, revision: watch.revision, freshness: "live" });
   }
 }
 
 /** The registry of one server or client. */
 class RegistryView implements Registry {
   readonly name: string = "memory";
+  readonly isMachineOnly: boolean = true;
   readonly #place: RegistryPlace;
   readonly #registrations: Set<Registration> = new Set();
   readonly #watchers: Set<Watcher> = new Set();
+  readonly #report: (error: Error) => void;
   #isClosed = false;
 
-  constructor(place: RegistryPlace) {
+  constructor(place: RegistryPlace, report: (error: Error) => void) {
     this.#place = place;
+    this.#report = report;
   }
 
   async register(service: string, instance: Instance): Promise<Registration> {
     this.#checkOpen();
     checkServiceName(service);
     checkInstance(instance);
-    await this.#place.put(service, instance, true);
-    const registration = new MemoryRegistration(this.#place, service, instance);
+    const registration = new MemoryRegistration(this.#place, service, instance, this.#report);
+    registration.start();
     this.#registrations.add(registration);
-    if (this.#isClosed) {
-      await registration.close();
-      this.#checkOpen();
-    }
     return registration;
   }
 
@@ -158,31 +213,65 @@ class RegistryView implements Registry {
 }
 
 class MemoryRegistration implements Registration {
-  state: "pending" | "registered" | "closed" = "registered";
   readonly #place: RegistryPlace;
   readonly #service: string;
+  readonly #report: (error: Error) => void;
   #instance: Instance;
+  #state: "pending" | "registered" | "closed" = "pending";
 
-  constructor(place: RegistryPlace, service: string, instance: Instance) {
+  constructor(place: RegistryPlace, service: string, instance: Instance, report: (error: Error) => void) {
     this.#place = place;
     this.#service = service;
     this.#instance = instance;
+    this.#report = report;
+  }
+
+  get state(): "pending" | "registered" | "closed" {
+    return this.#state;
+  }
+
+  /** Puts it in now or, in an outage, after it. */
+  start(): void {
+    const { outage } = this.#place;
+    if (outage === null) return this.#put();
+    this.#report(outage.error);
+    void this.#putLater();
   }
 
   async update(change: Partial<Pick<Instance, "weight" | "state" | "tags">>): Promise<void> {
-    if (this.state === "closed") {
+    if (this.#state === "closed") {
       throw new Error(`memory registry: ${this.#instance.id} is closed and can't be updated; register it again`);
     }
     const given = Object.entries(change).filter(([, value]) => value !== undefined);
     const next: Instance = { ...this.#instance, ...Object.fromEntries(given) };
     checkChange(next);
     this.#instance = next;
-    await this.#place.put(this.#service, next, false);
+    await this.#reachable();
+    if (this.#state === "registered") this.#put();
   }
 
   async close(): Promise<void> {
-    if (this.state === "closed") return;
-    this.state = "closed";
-    this.#place.remove(this.#service, this.#instance.id);
+    const isIn = this.#state === "registered";
+    this.#state = "closed";
+    if (isIn) this.#place.remove(this.#service, this.#instance.id);
+  }
+
+  async #putLater(): Promise<void> {
+    await this.#reachable();
+    if (this.#state === "closed") return;
+    try {
+      this.#put();
+    } catch (error) {
+      this.#report(error as Error);
+    }
+  }
+
+  #put(): void {
+    this.#place.put(this.#service, this.#instance, this.#state === "pending");
+    this.#state = "registered";
+  }
+
+  async #reachable(): Promise<void> {
+    while (this.#place.outage !== null) await this.#place.outage.over;
   }
 }

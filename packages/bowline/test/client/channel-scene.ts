@@ -11,7 +11,7 @@ import { http2Limits } from "../../src/http2/limits.ts";
 import type { Link } from "../../src/http2/link.ts";
 import { explainFirstBytes } from "../../src/net/first-bytes.ts";
 import { instanceAt } from "../../src/registry/instance/instance.ts";
-import type { Instance, WatchHandler } from "../../src/registry/registry.ts";
+import type { Instance, Snapshot, WatchHandler } from "../../src/registry/registry.ts";
 import { ConnectionBackoff } from "../../src/resilience/backoff.ts";
 import { RetryBudget } from "../../src/resilience/retry-budget.ts";
 import { seededRandom } from "../../src/rpc/random.ts";
@@ -63,7 +63,9 @@ export class Dialed {
 
 /** What a test may choose. */
 export interface ChannelSceneOptions
-  extends Partial<Pick<ChannelOptions, "maxWaitingCalls" | "idleTimeoutMs" | "watch">>,
+  extends Partial<
+      Pick<ChannelOptions, "maxWaitingCalls" | "idleTimeoutMs" | "watch" | "disk" | "waitsForRegistry" | "choose">
+    >,
     Partial<Pick<ClientPipelineOptions, "timeoutMs" | "retry" | "interceptors">> {
   readonly balancer?: Balancer<Endpoint>;
   readonly maxConnections?: number;
@@ -76,6 +78,8 @@ export class ChannelScene {
   readonly channel: Channel;
   readonly dials: Dialed[] = [];
   readonly states: ChannelState[] = [];
+  /** Trouble that no call hears of. */
+  readonly warnings: string[] = [];
   readonly pipeline: ClientPipeline;
   /** Running watches. */
   watches = 0;
@@ -106,9 +110,11 @@ export class ChannelScene {
     };
     this.channel = new Channel({
       clock,
+      random,
       target: "notes",
       balancer: options.balancer ?? roundRobin({ random: () => 0 }),
       endpoint,
+      misbehaved: new Map(),
       retryBudget: new RetryBudget({ clock }),
       constants: { scheme: "http", authority: "notes", userAgent: "test", acceptEncoding: "", encoding: "" },
       compression: null,
@@ -117,6 +123,11 @@ export class ChannelScene {
       maxWaitingCalls: options.maxWaitingCalls ?? 1000,
       idleTimeoutMs: options.idleTimeoutMs ?? 0,
       watch: options.watch ?? ((handler) => this.#watch(handler)),
+      disk: options.disk ?? null,
+      waitsForRegistry: options.waitsForRegistry ?? false,
+      choose: options.choose ?? (({ addresses }) => addresses[0]?.address ?? null),
+      whyNone: ({ id }) => `no way to ${id}`,
+      warn: (text) => this.warnings.push(text),
       closed: async () => void this.releases++,
     });
     this.channel.onState((state) => this.states.push(state));
@@ -132,12 +143,13 @@ export class ChannelScene {
   }
 
   /** The registry tells of instances, by their addresses. */
-  async instances(...instances: (string | Partial<Instance>)[]): Promise<void> {
-    this.#handler?.snapshot({
-      instances: instances.map((each) => (typeof each === "string" ? instanceAt(each) : instanceWith(each))),
-      revision: 1,
-      freshness: "live",
-    });
+  instances(...instances: (string | Partial<Instance>)[]): Promise<void> {
+    return this.list(instances.map((each) => (typeof each === "string" ? instanceAt(each) : instanceWith(each))));
+  }
+
+  /** The registry tells of these, or what it knew of them before it was lost. */
+  async list(instances: readonly Instance[], freshness: Snapshot["freshness"] = "live"): Promise<void> {
+    this.#handler?.snapshot({ instances, revision: 1, freshness });
     await settle();
   }
 

@@ -100,8 +100,12 @@ describe("options of a client", () => {
   );
 
   it.each([
-    ["balancer", "roundrobin", 'balancer is roundrobin: give "p2c", "round_robin" or a function that makes one'],
-    ["balancer", null, 'balancer is null: give "p2c", "round_robin" or a function that makes one'],
+    [
+      "balancer",
+      "roundrobin",
+      'balancer is roundrobin: give "p2c", "round_robin", "consistent_hash" or a function that makes one',
+    ],
+    ["balancer", null, 'balancer is null: give "p2c", "round_robin", "consistent_hash" or a function that makes one'],
     ["tls", null, "tls: give true, false or TLS settings"],
     ["tls", "/etc/tls.pem", "tls: give true, false or TLS settings"],
     ["tls", [], "tls: give an object of options, not an array"],

@@ -55,7 +55,6 @@ describe("a target", () => {
     ["http://localhost:80", "is no scheme of a target; leave it out and write host:port"],
     ["ipv4:10.0.0.1:80", "Correct: "],
     ["xds:///user", "is a scheme that is not built in"],
-    ["etcd://10.0.0.1:2379/user", "is a scheme that is not built in"],
     ["dnss:///a:1", "did you mean dns://?"],
     ["a:1,b:2", "a list of addresses needs the scheme static:///"],
     ["static:///", "is empty"],

@@ -3,6 +3,7 @@ import type { Instance, Registration, Registry } from "../../src/registry/regist
 /** A registry that does as a test says and writes down what is asked of it. */
 export class ScriptedRegistry implements Registry {
   readonly name = "scripted";
+  readonly isMachineOnly = true;
   readonly events: string[] = [];
   readonly instances: Instance[] = [];
   /** What each step waits for; it fails when this rejects. */

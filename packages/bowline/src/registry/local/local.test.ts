@@ -3,26 +3,38 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, symlink, writeFile } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { registryContract } from "../../../../../test/registry/contract.ts";
 import { instance } from "../../../test/local-machine.ts";
-import { registryContract } from "../../../test/registry-contract.ts";
 import { WatchRecorder } from "../../../test/watch-recorder.ts";
 import { systemClock } from "../../rpc/clock.ts";
 import { systemRandom } from "../../rpc/random.ts";
 import type { Registry } from "../registry.ts";
 import { nodeFileSystem } from "./file-system.ts";
+import { fileName, leaseFileName } from "./lease-file.ts";
 import { createLocalRegistry, type LocalOptions, local } from "./local.ts";
 import { rootDirectory } from "./options.ts";
 
 const CONTEXT = { clock: systemClock, random: systemRandom, environment: {} };
 const newDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), "bowline-test-"));
 
-registryContract("local", async () => {
-  const directory = await newDirectory();
-  return {
-    registry: local({ directory }).create(CONTEXT),
-    other: createLocalRegistry({ directory }, CONTEXT),
-    dispose: () => rm(directory, { recursive: true }),
-  };
+let contractDirectory = "";
+const contractPath = (service: string): string => join(contractDirectory, "default", fileName(service));
+
+registryContract("local", {
+  open: async () => {
+    contractDirectory = await newDirectory();
+  },
+  close: () => rm(contractDirectory, { recursive: true }),
+  create: (context) => local({ directory: contractDirectory }).create(context),
+  lose: (service, { id }) => rm(join(contractPath(service), leaseFileName(id))),
+  writeBad: async (service) => {
+    const path = contractPath(service);
+    await mkdir(path, { recursive: true });
+    await writeFile(join(path, "empty.json"), "");
+    await writeFile(join(path, "half.json"), '{"format":1,"serv');
+    await writeFile(join(path, "huge.json"), Buffer.alloc(1_048_576, "x"));
+    return 3;
+  },
 });
 
 describe("a local registry on a real disk", () => {

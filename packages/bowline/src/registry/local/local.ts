@@ -48,6 +48,7 @@ export function createLocalRegistry(
 
 class LocalRegistry implements Registry {
   readonly name: string = "local";
+  readonly isMachineOnly: boolean = true;
   readonly #directory: LeaseDirectory;
   readonly #context: RegistryContext;
   readonly #host: LocalHost;

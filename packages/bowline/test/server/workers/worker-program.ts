@@ -10,7 +10,8 @@ import { echo, TextService } from "../text-service.ts";
 
 /** What a test asks the primary. */
 export type Question =
-  | { readonly ask: "stats" | "workers" | "close" | "health" }
+  | { readonly ask: "stats" | "workers" | "close" | "health" | "pause" | "resume" }
+  | { readonly ask: "weight"; readonly weight: number }
   | { readonly ask: "set"; readonly service: string; readonly status: ServingStatus };
 
 /** Options of the program besides those of the server. */
@@ -106,6 +107,12 @@ async function answer(question: Question): Promise<unknown> {
       return Object.fromEntries(server.health.all);
     case "set":
       return server.health.set(question.service, question.status);
+    case "pause":
+      return server.pause();
+    case "resume":
+      return server.resume();
+    case "weight":
+      return server.setWeight(question.weight);
     case "close":
       return server.close();
   }

@@ -1,23 +1,49 @@
 import { describe, expect, it } from "vitest";
-import { ManualClock, settled } from "../../test/manual-clock.ts";
-import { readOnlyRegistryContract } from "../../test/registry-contract.ts";
-import { WatchRecorder } from "../../test/watch-recorder.ts";
-import { systemClock } from "../rpc/clock.ts";
-import { seededRandom, systemRandom } from "../rpc/random.ts";
+import { registryContract } from "../../../../../test/registry/contract.ts";
+import { ManualClock, settled } from "../../../test/manual-clock.ts";
+import { WatchRecorder } from "../../../test/watch-recorder.ts";
+import { systemClock } from "../../rpc/clock.ts";
+import { systemRandom } from "../../rpc/random.ts";
+import { instanceAt } from "../instance/instance.ts";
 import { createDnsRegistry, dns } from "./dns.ts";
 import type { HostAnswer } from "./dns-resolver.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
+const refusal = (code: string): Error => Object.assign(new Error(code), { code });
 
-readOnlyRegistryContract("dns", async () => ({
-  registry: createDnsRegistry(
-    { resolve: async () => ({ addresses: ["10.0.0.7", "fd00::7"], ttlMs: 5 * SECOND }) },
-    { clock: new ManualClock(), random: seededRandom(1) },
-  ),
-  service: "user.internal:8080",
-  addresses: ["10.0.0.7:8080", "[fd00::7]:8080"],
-}));
+/** What a DNS server would answer, by host; null while it can't be reached. */
+let contractHosts: Map<string, readonly string[]> | null = new Map();
+const contractZone = contractHosts;
+const hostOf = (service: string): string => service.slice(0, service.lastIndexOf(":"));
+registryContract("dns", {
+  capabilities: { writes: false, keeps: ["id"], unknownService: "failure" },
+  patienceMs: 10 * MINUTE,
+  clock: new ManualClock(),
+  create: (context) => {
+    const resolve = async (host: string): Promise<HostAnswer> => {
+      if (contractHosts === null) throw refusal("ETIMEOUT");
+      const addresses = contractHosts.get(host);
+      if (addresses === undefined) throw refusal("ENOTFOUND");
+      return { addresses, ttlMs: 5 * SECOND };
+    };
+    return createDnsRegistry({ resolve }, context);
+  },
+  service: (label) => `contract-${label}.internal:8080`,
+  instance: (number) => instanceAt(`10.7.${number >> 8}.${number & 255}:8080`),
+  set: (service, instances) => {
+    contractZone.set(
+      hostOf(service),
+      instances.map(({ addresses }) => hostOf(addresses[0].address)),
+    );
+  },
+  stop: () => {
+    contractHosts = null;
+  },
+  start: () => {
+    contractHosts = contractZone;
+  },
+});
 
 /** A watch of `user.internal:8080` whose answers the test gives; `asked` counts the questions. */
 function setUp(first: HostAnswer | Error, random: () => number = () => 0) {
@@ -34,7 +60,6 @@ function setUp(first: HostAnswer | Error, random: () => number = () => 0) {
 }
 
 const answer = (ttlMs: number | undefined, ...addresses: string[]): HostAnswer => ({ addresses, ttlMs });
-const refusal = (code: string): Error => Object.assign(new Error(code), { code });
 
 describe("a dns registry", () => {
   it("gives each address as an instance, in a stable order, once", async () => {

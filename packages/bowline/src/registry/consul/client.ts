@@ -1,0 +1,237 @@
+import { readFile } from "node:fs/promises";
+import type { Clock } from "../../rpc/clock.ts";
+import { HttpClient } from "../http/http-client.ts";
+import { HttpError } from "../http/http-error.ts";
+import type { HttpAnswer, HttpRequest } from "../http/http-request.ts";
+import { TurnTaking } from "../remote/turn-taking.ts";
+import type { ServiceDefinition } from "./format.ts";
+import type { CheckedConsulOptions, ConsulConsistency } from "./options.ts";
+
+/** A question for the instances of a service. */
+export interface HealthQuery {
+  /** Answer when the index is beyond this one; `0` answers at once. */
+  readonly index: string;
+  readonly waitMs: number;
+  readonly consistency: ConsulConsistency;
+  readonly signal: AbortSignal;
+}
+
+/** All instances of a service, as Consul gives them. */
+export interface HealthAnswer {
+  readonly entries: readonly unknown[];
+  /** `X-Consul-Index`, an unsigned number of 64 bits in decimal; `0` if the answer has none that can be used. */
+  readonly index: string;
+  /** `X-Consul-Query-Backend` is `streaming`: the answer does not say whether there is a leader. */
+  readonly isStreamed: boolean;
+  /** `X-Consul-KnownLeader`: false where the server that answered may be cut off from the others. */
+  readonly knowsLeader: boolean;
+  /** `X-Consul-Results-Filtered-By-ACLs`: entries were left out that the token may not see. */
+  readonly isFiltered: boolean;
+  /** `X-Consul-Default-ACL-Policy` denies, and there is no token: then Consul does not say whether it has left something out. */
+  readonly isAnonymous: boolean;
+}
+
+const OWNER = "consul registry";
+const UNKNOWN_CHECK = /unknown check|does not have associated TTL/i;
+/** An agent writes each change to its disk: more at a time would only wait there, and for longer than they may. */
+const MAX_WRITES = 16;
+/** How long a token that was read from a file is believed. */
+const TOKEN_MS = 10_000;
+
+/** Consul's HTTP API, as far as a registry needs it: https://developer.hashicorp.com/consul/api-docs */
+export class ConsulClient {
+  readonly #options: CheckedConsulOptions;
+  readonly #clock: Clock;
+  readonly #http: HttpClient;
+  readonly #writes = new TurnTaking(MAX_WRITES);
+  readonly #closing = new AbortController();
+  #token: { readonly text: string; readonly readAt: number } | undefined;
+
+  /** @throws TypeError for TLS files that can't be used */
+  constructor(options: CheckedConsulOptions, clock: Clock, report: (error: Error) => void) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#http = new HttpClient({
+      owner: OWNER,
+      hosts: options.hosts,
+      tls: options.tls,
+      connectTimeoutMs: options.connectTimeoutMs,
+      requestTimeoutMs: options.requestTimeoutMs,
+      // Registrations must not wait behind questions that are held.
+      maxConnections: options.maxConnections + MAX_WRITES,
+      headers: () => this.#headers(),
+      advice,
+      clock,
+      report,
+    });
+  }
+
+  /** Labels of the agents, in the order of preference. */
+  get agents(): readonly string[] {
+    return this.#http.hosts.map(({ label }) => label);
+  }
+
+  /** Writes a service and its check into an agent. */
+  async register(definition: ServiceDefinition, agent: string): Promise<void> {
+    const path = "/v1/agent/service/register";
+    const query = { ...this.#scope(), "replace-existing-checks": "true" };
+    await this.#write({ method: "PUT", path, query, json: definition, host: agent });
+  }
+
+  /** Takes a service out of an agent; false if the agent did not know it. */
+  async deregister(id: string, agent: string): Promise<boolean> {
+    return this.#known({ method: "PUT", path: `/v1/agent/service/deregister/${encodeURIComponent(id)}`, host: agent });
+  }
+
+  /** Tells an agent that the instance lives; false if the agent does not know it. */
+  async pass(id: string, agent: string): Promise<boolean> {
+    const path = `/v1/agent/check/update/${encodeURIComponent(`service:${id}`)}`;
+    try {
+      return await this.#known({ method: "PUT", path, json: { Status: "passing" }, host: agent });
+    } catch (error) {
+      // Before release 1.11 it was no 404.
+      if (error instanceof HttpError && error.status === 500 && UNKNOWN_CHECK.test(error.text)) return false;
+      throw error;
+    }
+  }
+
+  /** Whether an agent knows a service. */
+  async knows(id: string, agent: string): Promise<boolean> {
+    return this.#known({ method: "GET", path: `/v1/agent/service/${encodeURIComponent(id)}`, host: agent });
+  }
+
+  /** The instances of a service; held until something changes or the time is over, if the query says so. */
+  async health(service: string, { index, waitMs, consistency, signal }: HealthQuery): Promise<HealthAnswer> {
+    const { datacenter, tag, filter, health, requestTimeoutMs } = this.#options;
+    const isHeld = index !== "0";
+    const { value, answer } = await this.#http.json({
+      method: "GET",
+      path: `/v1/health/service/${encodeURIComponent(service)}`,
+      query: {
+        ...this.#scope(),
+        dc: datacenter,
+        tag,
+        filter,
+        passing: health === "passing" ? "1" : undefined,
+        stale: consistency === "stale" ? "" : undefined,
+        consistent: consistency === "consistent" ? "" : undefined,
+        ...(isHeld ? { index, wait: `${waitMs}ms` } : {}),
+      },
+      // A server adds up to a sixteenth, so that not all who ask are answered together.
+      timeoutMs: requestTimeoutMs + (isHeld ? waitMs * (1 + 1 / 16) : 0),
+      signal,
+    });
+    if (!Array.isArray(value)) throw notEntries(service, answer);
+    return { entries: value, ...stateOf(answer, this.#options) };
+  }
+
+  /** Whether the servers have a leader, as far as the one that answers knows. */
+  async hasLeader(signal: AbortSignal): Promise<boolean> {
+    const { value } = await this.#http.json({ method: "GET", path: "/v1/status/leader", signal });
+    return typeof value === "string" && value !== "";
+  }
+
+  /** The address that the first agent advertises to others; empty if it does not say. */
+  async agentAddress(): Promise<string> {
+    const { value } = await this.#http.json({ method: "GET", path: "/v1/agent/self" });
+    const member = (value as { Member?: { Addr?: unknown } } | null)?.Member?.Addr;
+    return typeof member === "string" ? member : "";
+  }
+
+  /** Ends all requests. */
+  close(): void {
+    this.#closing.abort();
+    this.#http.close();
+  }
+
+  async #known(request: HttpRequest): Promise<boolean> {
+    const accept = (status: number): boolean => (status >= 200 && status < 300) || status === 404;
+    const { status } = await this.#write({ ...request, query: this.#scope(), accept });
+    return status !== 404;
+  }
+
+  async #write(request: HttpRequest): Promise<HttpAnswer> {
+    const turn = await this.#writes.take(this.#closing.signal);
+    if (turn === undefined) throw new HttpError("cancelled", `${OWNER}: closed`);
+    try {
+      return await this.#http.request(request);
+    } finally {
+      turn.end();
+    }
+  }
+
+  #scope(): Record<string, string | undefined> {
+    return { ns: this.#options.namespace, partition: this.#options.partition };
+  }
+
+  async #headers(): Promise<Record<string, string>> {
+    const { token, tokenFile } = this.#options;
+    const text = token ?? (tokenFile === undefined ? "" : await this.#tokenOf(tokenFile));
+    return text === "" ? {} : { "x-consul-token": text };
+  }
+
+  /** A file that can't be read for a moment, while it is replaced, is bridged by what it said before. */
+  async #tokenOf(file: string): Promise<string> {
+    const now = this.#clock.fresh();
+    if (this.#token !== undefined && now - this.#token.readAt < TOKEN_MS) return this.#token.text;
+    try {
+      const text = (await readFile(file, "utf8")).trim();
+      if (!/^[\x21-\x7e]+$/.test(text)) throw new Error("it holds no token");
+      this.#token = { text, readAt: now };
+    } catch (cause) {
+      if (this.#token === undefined) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        throw new HttpError("cancelled", `${OWNER}: tokenFile: ${JSON.stringify(file)} can't be used: ${why}`, {
+          cause,
+        });
+      }
+    }
+    return this.#token.text;
+  }
+}
+
+/** What to change when an agent refuses. */
+function advice(status: number, text: string): string | undefined {
+  if (status === 403 && /ACL not found|token does not exist/i.test(text)) {
+    return "this cluster does not know the token; set consul(…).token to one that it has";
+  }
+  if (status === 403) {
+    return "the token may not do this; give it service:write for what it registers, service:read and node:read for what it watches, or set consul(…).token";
+  }
+  if (status === 401) return "set consul(…).token";
+  if (status === 429)
+    return "the agent is asked too often or on too many connections; raise http_max_conns_per_client there or lower consul(…).maxConnections";
+  if (status === 400 && /HTTP request to an HTTPS server/.test(text))
+    return "set consul(…).tls, or write https:// before the host";
+  if (/No path to datacenter/i.test(text)) return "set consul(…).datacenter to one that this agent can reach";
+  if (/No cluster leader/i.test(text))
+    return "its servers have no leader at present; it goes on by itself when they have";
+  if (/rpc error making call: Permission denied|Permission denied/i.test(text))
+    return "set consul(…).token to one that may do this";
+  if (/[Ii]nvalid query parameter.*(ns|namespace|partition)/.test(text))
+    return "this Consul has no namespaces or partitions; leave the option out";
+  return undefined;
+}
+
+function stateOf({ headers }: HttpAnswer, options: CheckedConsulOptions): Omit<HealthAnswer, "entries"> {
+  const {
+    "x-consul-index": index,
+    "x-consul-query-backend": backend,
+    "x-consul-knownleader": leader,
+    "x-consul-results-filtered-by-acls": filtered,
+    "x-consul-default-acl-policy": policy,
+  } = headers;
+  return {
+    index: typeof index === "string" && /^[0-9]{1,20}$/.test(index) ? index : "0",
+    isStreamed: backend === "streaming",
+    // An agent that answers from its own stream of changes does not fill it in.
+    knowsLeader: leader !== "false" || backend === "streaming",
+    isFiltered: filtered === "true",
+    isAnonymous: policy === "deny" && options.token === undefined && options.tokenFile === undefined,
+  };
+}
+
+function notEntries(service: string, { host }: HttpAnswer): HttpError {
+  const why = `${host} answered for ${JSON.stringify(service)} with JSON that is no list; check that consul(…).hosts is Consul's API`;
+  return new HttpError("malformed", `${OWNER}: ${why}`, { host });
+}

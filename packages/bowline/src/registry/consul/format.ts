@@ -1,0 +1,236 @@
+import { formatHostPort, isFault, readHostPort } from "../instance/address.ts";
+import type { Address, Instance } from "../registry.ts";
+import { entryId } from "../remote/entry-id.ts";
+import {
+  checkedAddress,
+  grpcPortOf,
+  type InstanceDetails,
+  objectOf,
+  readDetails,
+  recordOf,
+  show,
+  textOf,
+  writeDetails,
+} from "../remote/instance-details.ts";
+import { type CheckedConsulOptions, isOwnMeta } from "./options.ts";
+
+/** The body of `PUT /v1/agent/service/register`: https://developer.hashicorp.com/consul/api-docs/agent/service */
+export interface ServiceDefinition {
+  readonly ID: string;
+  readonly Name: string;
+  readonly Address?: string;
+  readonly Port?: number;
+  readonly SocketPath?: string;
+  readonly Tags: readonly string[];
+  readonly Meta: Readonly<Record<string, string>>;
+  readonly Weights: { readonly Passing: number; readonly Warning: number };
+  readonly Check: Readonly<Record<string, unknown>>;
+}
+
+/** What an entry was read to be, or what is wrong with it. */
+export type ReadEntry = { readonly instance: Instance; readonly fault?: undefined } | { readonly fault: string };
+
+/** Consul's limits: agent/structs `metaMaxKeyPairs`, `metaValueMaxLength`, and of weights. */
+const MAX_META_PAIRS = 64;
+const MAX_META_BYTES = 512;
+const MAX_WEIGHT = 65_535;
+/** Pairs that the JSON may need; the rest is for zone, version, tags and the option `meta`. */
+const MAX_DETAIL_PAIRS = 32;
+const PLAIN_TAG = /^[A-Za-z0-9_-]{1,128}$/;
+
+/**
+ * What Consul is told of an instance. Readers of zero-contrib's format find the first address, tags, meta and weights where they
+ * look for them; what they have no place for stands as JSON in the meta `bowline` (`bowline-2` … where 512 bytes are not enough).
+ *
+ * @throws TypeError if the instance's tags take more room than Consul has
+ */
+export function writeService(service: string, instance: Instance, options: CheckedConsulOptions): ServiceDefinition {
+  const id = entryId(service, instance.id);
+  const { address } = instance.addresses[0];
+  const passing = Math.min(MAX_WEIGHT, Math.max(1, Math.round(instance.weight)));
+  return {
+    ID: id,
+    Name: service,
+    ...addressFields(address),
+    Tags: options.tags,
+    Meta: metaOf(instance, passing, options.meta),
+    Weights: { Passing: passing, Warning: 1 },
+    Check: checkOf(id, address, options),
+  };
+}
+
+/**
+ * Reads one entry of `GET /v1/health/service/…`: Bowline's own, zero-contrib's and any other's. Without an address of its own a
+ * service has its node's. Tags and meta of others become tags (`a=b` as `a` and `b`); addresses under other labels than `lan` count
+ * for the network of that name.
+ */
+export function readEntry(entry: unknown, health: CheckedConsulOptions["health"]): ReadEntry | undefined {
+  const { Node: node, Service: service, Checks: checks } = objectOf(entry);
+  const {
+    ID: id,
+    Port: servicePort,
+    SocketPath: socketPath,
+    Meta: meta,
+    Tags: tags,
+    Weights: weights,
+  } = objectOf(service);
+  if (typeof id !== "string" || id === "") return { fault: "an entry without an id" };
+  const status = worstStatus(checks);
+  if (status === "critical" && health !== "any") return undefined;
+  if (status === "warning" && health === "passing") return undefined;
+  const fault = (what: string): ReadEntry => ({ fault: `${show(id)}: ${what}` });
+  const metaRecord = recordOf(meta);
+  const host = textOf(objectOf(service).Address) || textOf(objectOf(node).Address);
+  const port = grpcPortOf(metaRecord) ?? servicePort;
+  const address = typeof socketPath === "string" && socketPath !== "" ? `unix:${socketPath}` : addressOf(host, port);
+  const checked = address === undefined ? undefined : checkedAddress(address);
+  if (checked === undefined) return fault(`${show(address ?? host)} with port ${show(port)} is no address`);
+  const details = detailsOf(metaRecord);
+  if (typeof details === "string") return fault(details);
+  const isOwn = details?.address === checked;
+  const { Passing: passing, Warning: warning } = objectOf(weights);
+  const weight = status === "warning" ? warning : passing;
+  const base = {
+    id: details?.id ?? id,
+    addresses: [{ address: checked, network: "" }, ...taggedAddresses(objectOf(service).TaggedAddresses, checked)],
+    weight: typeof weight === "number" && weight >= 0 ? weight : 1,
+    zone: metaRecord.zone ?? "",
+    version: metaRecord.version ?? "",
+    tags: { ...listedTags(tags), ...plainTags(metaRecord) },
+    state: "ready" as const,
+  };
+  if (details === undefined || !isOwn) return { instance: base };
+  return { instance: { ...base, ...details.fields, tags: { ...base.tags, ...details.tags } } };
+}
+
+function metaOf(instance: Instance, passing: number, more: Readonly<Record<string, string>>): Record<string, string> {
+  const meta: Record<string, string> = { ...more };
+  const details: [string, string][] = [];
+  if (fits(instance.zone)) meta.zone = instance.zone;
+  if (fits(instance.version)) meta.version = instance.version;
+  let room = MAX_META_PAIRS - MAX_DETAIL_PAIRS - Object.keys(meta).length;
+  for (const [key, value] of Object.entries(instance.tags)) {
+    const isPlain = PLAIN_TAG.test(key) && !isReserved(key) && Buffer.byteLength(value) <= MAX_META_BYTES;
+    if (!isPlain || room <= 0 || Object.hasOwn(more, key)) details.push([key, value]);
+    else {
+      room--;
+      meta[key] = value;
+    }
+  }
+  const chunks = chunksOf(
+    writeDetails(
+      instance,
+      { weight: passing, zone: fits(instance.zone), version: fits(instance.version) },
+      Object.fromEntries(details),
+    ),
+  );
+  if (chunks.length > MAX_DETAIL_PAIRS) {
+    throw new TypeError(
+      `consul registry: the tags of instance ${show(instance.id)} take ${chunks.length * MAX_META_BYTES} bytes; ` +
+        `Consul has room for ${MAX_DETAIL_PAIRS * MAX_META_BYTES}: give it fewer or shorter tags`,
+    );
+  }
+  chunks.forEach((chunk, index) => {
+    meta[index === 0 ? "bowline" : `bowline-${index + 1}`] = chunk;
+  });
+  return meta;
+}
+
+function chunksOf(text: string): string[] {
+  const chunks: string[] = [];
+  for (let at = 0; at < text.length; at += MAX_META_BYTES) chunks.push(text.slice(at, at + MAX_META_BYTES));
+  return chunks;
+}
+
+/** The JSON under `bowline`, put together. Undefined without one; a text says what is wrong with it. */
+function detailsOf(meta: Readonly<Record<string, string>>): InstanceDetails | undefined | string {
+  if (meta.bowline === undefined) return undefined;
+  let text = meta.bowline;
+  for (let index = 2; Object.hasOwn(meta, `bowline-${index}`); index++) text += meta[`bowline-${index}`];
+  return readDetails(text);
+}
+
+/** The parts of an address; IPv6 goes without its brackets. */
+function addressFields(address: string): Pick<ServiceDefinition, "Address" | "Port" | "SocketPath"> {
+  if (address.startsWith("unix:")) return { SocketPath: address.slice("unix:".length) };
+  const read = readHostPort(address);
+  if (isFault(read)) throw new TypeError(`consul registry: instance.addresses: ${show(address)} ${read.problem}`);
+  return { Address: read.host, Port: read.port };
+}
+
+function addressOf(host: string, port: unknown): string | undefined {
+  if (host === "" || typeof port !== "number" || !Number.isInteger(port)) return undefined;
+  return formatHostPort({ host, port });
+}
+
+/** Agents add `lan_ipv4`, `wan_ipv4` and so on to each service, mostly with the address that is known already. */
+function taggedAddresses(tagged: unknown, primary: string): readonly Address[] {
+  const found = new Map<string, Address>();
+  for (const [label, value] of Object.entries(objectOf(tagged))) {
+    const network = label.replace(/_ipv[46]$/, "");
+    const { Address: host, Port: port } = objectOf(value);
+    const address = checkedAddress(addressOf(textOf(host), port));
+    if (network === "lan" || network.startsWith("consul-") || address === undefined || address === primary) continue;
+    found.set(`${network} ${address}`, { address, network });
+  }
+  return [...found.values()];
+}
+
+function checkOf(id: string, address: string, options: CheckedConsulOptions): Record<string, unknown> {
+  const { check, ttlSeconds, checkIntervalSeconds, deregisterAfterSeconds } = options;
+  const base = {
+    CheckID: `service:${id}`,
+    Name: `bowline ${check.kind}`,
+    // It registers because it serves; until the first check it would not be found.
+    Status: "passing",
+    DeregisterCriticalServiceAfter: `${deregisterAfterSeconds}s`,
+  };
+  if (check.kind === "ttl") return { ...base, TTL: `${ttlSeconds}s` };
+  const active = { ...base, Interval: `${checkIntervalSeconds}s`, Timeout: `${checkIntervalSeconds}s` };
+  if (check.kind === "http") return { ...active, HTTP: check.url };
+  if (address.startsWith("unix:")) {
+    throw new TypeError(
+      `consul registry: check: an agent can't check ${address} with ${check.kind}; use the check "ttl"`,
+    );
+  }
+  if (check.kind === "tcp") return { ...active, TCP: address };
+  return {
+    ...active,
+    GRPC: check.service === undefined ? address : `${address}/${check.service}`,
+    GRPCUseTLS: check.tls ?? false,
+  };
+}
+
+/** One check that is critical makes the instance critical; a node in maintenance has a check that says so. */
+function worstStatus(checks: unknown): "passing" | "warning" | "critical" {
+  let worst: "passing" | "warning" = "passing";
+  for (const check of Array.isArray(checks) ? (checks as readonly unknown[]) : []) {
+    const { Status: status } = objectOf(check);
+    if (status === "critical" || status === "maintenance") return "critical";
+    if (status === "warning") worst = "warning";
+  }
+  return worst;
+}
+
+/** `a=b` is a habit of many; `a` alone says that it is there. */
+function listedTags(tags: unknown): Record<string, string> {
+  const read: [string, string][] = [];
+  for (const tag of Array.isArray(tags) ? (tags as readonly unknown[]) : []) {
+    if (typeof tag !== "string" || tag === "") continue;
+    const equals = tag.indexOf("=");
+    read.push(equals > 0 ? [tag.slice(0, equals), tag.slice(equals + 1)] : [tag, ""]);
+  }
+  return Object.fromEntries(read);
+}
+
+function plainTags(meta: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(meta).filter(([key]) => !isReserved(key)));
+}
+
+function isReserved(key: string): boolean {
+  return key === "zone" || key === "version" || key === "__proto__" || isOwnMeta(key) || key.startsWith("consul-");
+}
+
+function fits(text: string): boolean {
+  return text !== "" && Buffer.byteLength(text) <= MAX_META_BYTES;
+}

@@ -1,0 +1,2 @@
+export { consul } from "./consul.ts";
+export type { ConsulCheck, ConsulConsistency, ConsulOptions } from "./options.ts";

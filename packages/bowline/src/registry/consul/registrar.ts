@@ -1,0 +1,116 @@
+import { HttpError } from "../http/http-error.ts";
+import type { Instance } from "../registry.ts";
+import { entryId } from "../remote/entry-id.ts";
+import type { RemoteEntry } from "../remote/kept-registration.ts";
+import type { ConsulClient } from "./client.ts";
+import { type ServiceDefinition, writeService } from "./format.ts";
+import type { CheckedConsulOptions } from "./options.ts";
+
+/**
+ * The entry of one instance. It lives with one agent, the first that took it. When that can't be reached, the next one takes it; the
+ * old entry is taken out there as soon as that is possible, and fails its check until then.
+ */
+export class ConsulEntry implements RemoteEntry {
+  readonly #service: string;
+  readonly #client: ConsulClient;
+  readonly #options: CheckedConsulOptions;
+  readonly #id: string;
+  #agent = "";
+  /** Agents that may still hold an entry of this instance. */
+  readonly #left = new Set<string>();
+
+  constructor(service: string, instanceId: string, client: ConsulClient, options: CheckedConsulOptions) {
+    this.#service = service;
+    this.#client = client;
+    this.#options = options;
+    this.#id = entryId(service, instanceId);
+  }
+
+  async put(instance: Instance): Promise<void> {
+    const definition = writeService(this.#service, instance, this.#options);
+    const errors: Error[] = [];
+    for (const agent of this.#candidates()) {
+      try {
+        await this.#putAt(agent, definition);
+        return;
+      } catch (error) {
+        errors.push(error as Error);
+        if (!isWorthAnotherAgent(error)) break;
+      }
+    }
+    throw errors.length === 1 ? errors[0] : allFailed(errors);
+  }
+
+  async renew(): Promise<boolean> {
+    const isTtl = this.#options.check.kind === "ttl";
+    try {
+      const isKnown = isTtl
+        ? await this.#client.pass(this.#id, this.#agent)
+        : await this.#client.knows(this.#id, this.#agent);
+      await this.#cleanUp();
+      return isKnown;
+    } catch (error) {
+      // Another agent may take it; with one agent only there is nobody to ask.
+      if (isWorthAnotherAgent(error) && this.#client.agents.length > 1) return false;
+      throw error;
+    }
+  }
+
+  async remove(): Promise<void> {
+    if (this.#agent !== "") this.#left.add(this.#agent);
+    const failed: Error[] = [];
+    await Promise.all(
+      [...this.#left].map((agent) =>
+        this.#client.deregister(this.#id, agent).then(
+          () => this.#left.delete(agent),
+          (error: Error) => failed.push(error),
+        ),
+      ),
+    );
+    if (failed.length > 0) throw failed[0];
+  }
+
+  async #putAt(agent: string, definition: ServiceDefinition): Promise<void> {
+    // Counted before it is known: an agent that does not answer may have taken it.
+    this.#left.add(agent);
+    try {
+      await this.#client.register(definition, agent);
+    } catch (error) {
+      if (error instanceof HttpError && error.status >= 400 && error.status < 500) this.#left.delete(agent);
+      throw error;
+    }
+    this.#agent = agent;
+    this.#left.delete(agent);
+    // An agent that is restarted brings back the last word of the instance itself, and without one counts it as failing.
+    if (this.#options.check.kind === "ttl") await this.#client.pass(this.#id, agent).catch(() => false);
+  }
+
+  /** The agent that has it first, then the others in their order. */
+  #candidates(): readonly string[] {
+    const { agents } = this.#client;
+    return this.#agent === "" ? agents : [this.#agent, ...agents.filter((agent) => agent !== this.#agent)];
+  }
+
+  /** One agent a renewal, and only for as long as that takes: the renewals go on. */
+  async #cleanUp(): Promise<void> {
+    const [agent] = this.#left;
+    if (agent === undefined) return;
+    // To the end of the queue if it fails.
+    this.#left.delete(agent);
+    await this.#client.deregister(this.#id, agent).catch((error: unknown) => {
+      if (error instanceof HttpError && error.isTransient) this.#left.add(agent);
+    });
+  }
+}
+
+function isWorthAnotherAgent(error: unknown): boolean {
+  return error instanceof HttpError && (error.isTransient || error.kind === "tls");
+}
+
+function allFailed(errors: readonly Error[]): HttpError {
+  const last = errors[errors.length - 1];
+  const kind = last instanceof HttpError ? last.kind : "unreachable";
+  const details = last instanceof HttpError ? { status: last.status, text: last.text } : {};
+  const message = errors.map((error) => error.message.replace(/^consul registry: /, "")).join("; ");
+  return new HttpError(kind, `consul registry: ${message}`, { ...details, cause: new AggregateError(errors) });
+}

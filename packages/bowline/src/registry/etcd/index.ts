@@ -1,0 +1,3 @@
+export { etcd } from "./etcd.ts";
+export type { EtcdStyle } from "./format.ts";
+export type { EtcdOptions, EtcdTlsSettings } from "./options.ts";

@@ -1,0 +1,2 @@
+export { eureka } from "./eureka.ts";
+export type { EurekaOptions } from "./options.ts";

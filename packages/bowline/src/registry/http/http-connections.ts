@@ -1,0 +1,88 @@
+import type { ClientRequest, Agent as PlainAgent, RequestOptions } from "node:http";
+import { isIP } from "node:net";
+import { httpModule, httpsModule } from "../../rpc/platform.ts";
+import type { HttpHost } from "./http-host.ts";
+import type { HttpTls } from "./http-tls.ts";
+
+/** How many connections are kept for the next request, a host. */
+const MAX_IDLE = 8;
+
+/** An agent and how many generations of certificates there were when it was made. */
+interface Pool {
+  readonly agent: PlainAgent;
+  readonly generation: number;
+}
+
+/**
+ * The connections of one client: kept alive between requests, a bounded number a host; new certificates are used by new
+ * connections, and the old connections end with their present request.
+ */
+export class HttpConnections {
+  readonly #tls: HttpTls | undefined;
+  readonly #maxConnections: number;
+  /** By label of the host. */
+  readonly #pools = new Map<string, Pool>();
+
+  constructor(tls: HttpTls | undefined, maxConnections: number) {
+    this.#tls = tls;
+    this.#maxConnections = maxConnections;
+  }
+
+  /** The name that a host's certificate is asked for. */
+  serverName(host: HttpHost): string {
+    return this.#tls?.serverName ?? host.hostname;
+  }
+
+  /** Begins a request; its events are the caller's affair. */
+  begin(host: HttpHost, method: string, path: string, headers: Readonly<Record<string, string>>): ClientRequest {
+    const options: RequestOptions = {
+      agent: this.#agent(host),
+      method,
+      path: `${host.basePath}${path}`,
+      headers,
+      ...(host.socketPath === "" ? { hostname: host.hostname, port: host.port } : { socketPath: host.socketPath }),
+    };
+    if (!host.isTls) return httpModule().request(options);
+    return httpsModule().request({ ...options, ...this.#tlsOptions(host) });
+  }
+
+  /** Ends all connections, those in use too, and the looks at the certificate files. */
+  close(): void {
+    for (const { agent } of this.#pools.values()) agent.destroy();
+    this.#pools.clear();
+    this.#tls?.material.close();
+  }
+
+  #agent(host: HttpHost): PlainAgent {
+    const generation = host.isTls ? (this.#tls?.material.generation ?? 0) : 0;
+    const known = this.#pools.get(host.label);
+    if (known?.generation === generation) return known.agent;
+    if (known !== undefined) retire(known.agent);
+    const options = {
+      keepAlive: true,
+      keepAliveMsecs: 15_000,
+      maxSockets: this.#maxConnections,
+      maxFreeSockets: MAX_IDLE,
+    };
+    const agent = host.isTls ? new (httpsModule().Agent)(options) : new (httpModule().Agent)(options);
+    this.#pools.set(host.label, { agent, generation });
+    return agent;
+  }
+
+  #tlsOptions(host: HttpHost): object {
+    if (this.#tls === undefined) return {};
+    const serverName = this.serverName(host);
+    return {
+      secureContext: this.#tls.material.current(),
+      rejectUnauthorized: this.#tls.isVerified,
+      // RFC 6066 §3: an address is no server name; the certificate is asked for it all the same.
+      ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
+    };
+  }
+}
+
+/** What is in use finishes its request and is not kept. */
+function retire(agent: PlainAgent): void {
+  agent.maxFreeSockets = 0;
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+}

@@ -1,0 +1,214 @@
+import { retryBackoffMs } from "../../resilience/backoff.ts";
+import type { Timer } from "../../rpc/clock.ts";
+import type { HttpStream } from "../http/http-request.ts";
+import { readLines } from "../http/lines.ts";
+import type { Watcher, WatchHandler } from "../registry.ts";
+import type { RegistryContext } from "../registry-config.ts";
+import { type ClusterClient, isGone } from "./client.ts";
+import { readSlice } from "./endpoint-slice.ts";
+import { OWNER } from "./options.ts";
+import type { ServiceName } from "./service-name.ts";
+import { SliceSet } from "./slice-set.ts";
+
+/** A slice holds 1,000 endpoints at most. */
+const MAX_LINE_BYTES = 4_194_304;
+/** `refresh` reads everything anew at most this often: the watch tells what changes by itself. */
+const MIN_REFRESH_MS = 10_000;
+const RETRY = { baseMs: 1_000, maxMs: 30_000 };
+/** A watch that ends sooner than this did not work, though nothing failed. */
+const SHORT_WATCH_MS = 1_000;
+
+/** One service: list, watch from there, list again when the watch has lost its place ("Efficient detection of changes"). */
+export class SliceWatcher implements Watcher {
+  readonly #service: string;
+  readonly #read: (ownNamespace: string) => ServiceName;
+  readonly #client: ClusterClient;
+  readonly #context: RegistryContext;
+  readonly #handler: WatchHandler;
+  readonly #onClose: () => void;
+  #slices: SliceSet = new SliceSet(undefined);
+  /** Empty: everything must be read anew. */
+  #resourceVersion = "";
+  #freshness: "live" | "stale" | "none" = "none";
+  #revision = 0;
+  #failures = 0;
+  #lastFailure = "";
+  readonly #toldFaults: Set<string> = new Set();
+  #stream: HttpStream | null = null;
+  #sleep: { readonly timer: Timer; readonly wake: () => void } | null = null;
+  #listedAt = Number.NEGATIVE_INFINITY;
+  #isClosed = false;
+
+  /** `read` makes of the namespace of this process the service to watch. */
+  constructor(
+    service: string,
+    read: (ownNamespace: string) => ServiceName,
+    client: ClusterClient,
+    context: RegistryContext,
+    handler: WatchHandler,
+    onClose: () => void,
+  ) {
+    this.#service = service;
+    this.#read = read;
+    this.#client = client;
+    this.#context = context;
+    this.#handler = handler;
+    this.#onClose = onClose;
+    void this.#run();
+  }
+
+  refresh(): void {
+    if (this.#isClosed || this.#context.clock.fresh() - this.#listedAt < MIN_REFRESH_MS) return;
+    this.#listedAt = this.#context.clock.fresh();
+    this.#resourceVersion = "";
+    this.#stream?.close();
+    this.#sleep?.wake();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#stream?.close();
+    this.#sleep?.wake();
+    this.#onClose();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        const name = this.#read(await this.#client.ownNamespace());
+        if (this.#resourceVersion === "") await this.#list(name);
+        if (!this.#isClosed) await this.#watch(name);
+      } catch (error) {
+        if (this.#isClosed) return;
+        await this.#recover(error);
+      }
+    }
+  }
+
+  async #list(name: ServiceName): Promise<void> {
+    const { slices, resourceVersion, strangers } = await this.#client.list(name);
+    if (this.#isClosed) return;
+    this.#listedAt = this.#context.clock.fresh();
+    if (this.#revision === 0) this.#slices = new SliceSet(name.port);
+    this.#resourceVersion = resourceVersion;
+    const isChanged = this.#slices.replace(slices);
+    this.#succeeded(isChanged);
+    if (strangers > 0) this.#complain(`${strangers} items of the list are no EndpointSlices; they are skipped`);
+  }
+
+  async #watch(name: ServiceName): Promise<void> {
+    const begun = this.#context.clock.fresh();
+    const stream = await this.#client.watch(name, this.#resourceVersion);
+    if (this.#isClosed) return stream.close();
+    this.#stream = stream;
+    // The watch goes on where the last one ended: nothing was missed.
+    if (this.#freshness === "stale") this.#succeeded(false);
+    try {
+      for await (const lines of readLines(stream.chunks, MAX_LINE_BYTES)) {
+        if (this.#isClosed || this.#resourceVersion === "") return;
+        this.#take(lines);
+      }
+    } catch (error) {
+      // `refresh` has ended it on purpose.
+      if (this.#resourceVersion !== "") throw error;
+    } finally {
+      this.#stream = null;
+      stream.close();
+    }
+    if (this.#context.clock.fresh() - begun < SHORT_WATCH_MS) await this.#wait(RETRY.baseMs);
+  }
+
+  /** What came together is told together. */
+  #take(lines: readonly string[]): void {
+    let isChanged = false;
+    for (const line of lines) isChanged = this.#event(line) || isChanged;
+    if (isChanged && this.#freshness === "live") this.#deliver("live");
+    this.#tellFaults();
+  }
+
+  #event(line: string): boolean {
+    const { type, object } = JSON.parse(line) as { type?: string; object?: EventObject };
+    if (type === "ERROR") throw new WatchEnded(object?.code ?? 0, object?.message ?? "no reason given");
+    const version = object?.metadata?.resourceVersion;
+    if (typeof version === "string" && version !== "") this.#resourceVersion = version;
+    if (type === "BOOKMARK") return false;
+    const slice = readSlice(object);
+    if (slice === undefined) {
+      this.#complain(`an event of the type ${JSON.stringify(type)} without an EndpointSlice is skipped`);
+      return false;
+    }
+    return type === "DELETED" ? this.#slices.delete(slice.name) : this.#slices.put(slice);
+  }
+
+  /** Goes on where it was, or from the start when its place is lost; not together with all others whom the same thing befell. */
+  async #recover(error: unknown): Promise<void> {
+    if (isGone(error)) {
+      this.#resourceVersion = "";
+      return this.#wait(this.#context.random() * RETRY.baseMs);
+    }
+    this.#failures++;
+    const told = error instanceof Error ? error : new Error(String(error));
+    if (this.#freshness === "live") this.#deliver("stale");
+    if (told.message !== this.#lastFailure && !this.#isClosed) this.#handler.failed(told);
+    this.#lastFailure = told.message;
+    await this.#wait(retryBackoffMs(this.#failures - 1, this.#context.random, RETRY));
+  }
+
+  #succeeded(isChanged: boolean): void {
+    this.#failures = 0;
+    this.#lastFailure = "";
+    if (isChanged || this.#freshness !== "live") this.#deliver("live");
+    this.#tellFaults();
+  }
+
+  #deliver(freshness: "live" | "stale"): void {
+    const isRepeated = freshness === "stale";
+    this.#freshness = freshness;
+    if (!isRepeated) this.#revision++;
+    this.#handler.snapshot({ instances: this.#slices.instances, revision: this.#revision, freshness });
+  }
+
+  #tellFaults(): void {
+    for (const fault of this.#slices.faults) this.#complain(fault);
+  }
+
+  /** Once for each text: a slice with a fault comes again and again. */
+  #complain(fault: string): void {
+    if (this.#isClosed || this.#toldFaults.has(fault) || this.#toldFaults.size >= MAX_TOLD_FAULTS) return;
+    this.#toldFaults.add(fault);
+    this.#handler.failed(new Error(`${OWNER}: ${this.#service}: ${fault}`));
+  }
+
+  #wait(delayMs: number): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        timer.cancel();
+        this.#sleep = null;
+        resolve();
+      };
+      const timer = this.#context.clock.setTimeout(wake, delayMs);
+      this.#sleep = { timer, wake };
+    });
+  }
+}
+
+/** Faults of one service that are told, each once. */
+const MAX_TOLD_FAULTS = 100;
+
+interface EventObject {
+  readonly metadata?: { readonly resourceVersion?: unknown };
+  readonly code?: number;
+  readonly message?: string;
+}
+
+/** The server has ended a watch with a Status. */
+class WatchEnded extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(`${OWNER}: the watch was ended with ${status} (${message})`);
+    this.status = status;
+  }
+}

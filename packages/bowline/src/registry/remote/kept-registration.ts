@@ -1,0 +1,203 @@
+import type { Clock, Timer } from "../../rpc/clock.ts";
+import type { Random } from "../../rpc/random.ts";
+import { checkChange } from "../instance/instance.ts";
+import type { Instance, Registration } from "../registry.ts";
+
+/** One instance's entry in a registry's product, by its protocol. Calls never overlap. */
+export interface RemoteEntry {
+  /** Writes it, in place of what is there. */
+  put(instance: Instance): Promise<void>;
+  /** Keeps it alive. False: the product does not know it any more. */
+  renew(): Promise<boolean>;
+  /** Takes it out; resolves too if it was not there. */
+  remove(): Promise<void>;
+}
+
+/** How an entry is kept. */
+export interface KeptRegistrationOptions {
+  /** Begins messages: `consul registry`. */
+  readonly owner: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Between two renewals, in ms. */
+  readonly renewMs: number;
+  /** How long after `close` the entry is still tried to be taken out, in ms: by then it has expired by itself. */
+  readonly expiryMs: number;
+  /** True for errors that trying again can't mend: a wrong token, a value that the product refuses. */
+  isFinal(error: Error): boolean;
+  readonly report: (error: Error) => void;
+  /** Called when the registration is closed, or its first attempt has failed for good. */
+  readonly onClose: () => void;
+}
+
+const FIRST_RETRY_MS = 500;
+const MAX_RETRY_MS = 15_000;
+/** Many that started together shall not renew together. */
+const RENEW_JITTER = 0.1;
+
+/**
+ * Keeps an instance in a registry's product as it is wanted, until it is closed.
+ *
+ * `pending` — it could not be written, or was found to be gone; it is tried again after a random time below 0.5 s, 1 s, 2 s … 15 s.
+ * `registered` — at the last renewal it was there. `closed` — to be taken out, for good.
+ */
+export class KeptRegistration implements Registration {
+  readonly #entry: RemoteEntry;
+  readonly #options: KeptRegistrationOptions;
+  #wanted: Instance;
+  #written: Instance | null = null;
+  #state: "pending" | "registered" | "closed" = "pending";
+  #timer: Timer | null = null;
+  /** Ends when all passes asked for so far are done; never rejects. */
+  #passes: Promise<void> = Promise.resolve();
+  #waitingPasses = 0;
+  #failures = 0;
+  #lastReport = "";
+  #closing: Promise<void> | null = null;
+  /** A late attempt to take the entry out. */
+  #removing: Promise<void> = Promise.resolve();
+  #isAbandoned = false;
+
+  constructor(entry: RemoteEntry, instance: Instance, options: KeptRegistrationOptions) {
+    this.#entry = entry;
+    this.#wanted = instance;
+    this.#options = options;
+  }
+
+  get state(): "pending" | "registered" | "closed" {
+    return this.#state;
+  }
+
+  /** The first attempt. Rejects if it failed for good; that is all then. */
+  async start(): Promise<void> {
+    try {
+      await this.#reconcile();
+    } catch (error) {
+      if (!this.#options.isFinal(error as Error)) {
+        this.#report(error as Error);
+        return;
+      }
+      this.#closing ??= Promise.resolve();
+      this.#state = "closed";
+      this.#timer?.cancel();
+      this.#options.onClose();
+      throw error;
+    }
+  }
+
+  /** Resolves when the product has it. Rejects if it can't be written now; it is tried again. */
+  async update(change: Partial<Pick<Instance, "weight" | "state" | "tags">>): Promise<void> {
+    if (this.#closing !== null) throw this.#closedError();
+    const { weight, state, tags } = this.#wanted;
+    const next = { weight: change.weight ?? weight, state: change.state ?? state, tags: change.tags ?? tags };
+    checkChange(next);
+    this.#wanted = { ...this.#wanted, ...next };
+    await this.#reconcile();
+    if (this.#closing !== null) throw this.#closedError();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#timer?.cancel();
+    this.#state = "closed";
+    // A pass may be writing at this moment: the removal comes behind it.
+    await this.#passes;
+    try {
+      await this.#entry.remove();
+    } catch (error) {
+      // Nobody waits for a product that is away; but what it still has is not left there while this process lives.
+      if (!this.#options.isFinal(error as Error)) return this.#removeLater(0);
+      this.#report(error as Error);
+    }
+    this.#options.onClose();
+  }
+
+  #removeLater(sinceMs: number): void {
+    const { clock, expiryMs, onClose } = this.#options;
+    const delayMs = this.#retryDelay();
+    if (this.#isAbandoned || sinceMs + delayMs > expiryMs) return onClose();
+    this.#timer = clock.setTimeout(() => {
+      this.#removing = this.#entry.remove().then(onClose, () => this.#removeLater(sinceMs + delayMs));
+    }, delayMs);
+  }
+
+  /** Ends what `close` has begun: resolves when nothing tries to take the entry out any more, so that another may be put there. */
+  async abandon(): Promise<void> {
+    this.#isAbandoned = true;
+    await this.close();
+    this.#timer?.cancel();
+    await this.#removing;
+    this.#options.onClose();
+  }
+
+  /** One pass behind another: each makes true what is wanted when its turn comes. */
+  #reconcile(): Promise<void> {
+    this.#waitingPasses++;
+    const pass = this.#passes.then(() => this.#pass());
+    this.#passes = pass.then(
+      () => this.#passed(),
+      (error: Error) => this.#failed(error),
+    );
+    return pass;
+  }
+
+  async #pass(): Promise<void> {
+    if (this.#closing !== null) return;
+    if (this.#written !== null && this.#written === this.#wanted) {
+      if (await this.#entry.renew()) return;
+      this.#written = null;
+      if (this.#closing !== null) return;
+      this.#state = "pending";
+    }
+    const wanted = this.#wanted;
+    await this.#entry.put(wanted);
+    this.#written = wanted;
+  }
+
+  #passed(): void {
+    this.#failures = 0;
+    this.#lastReport = "";
+    this.#waitingPasses--;
+    if (this.#closing !== null) return;
+    this.#state = "registered";
+    const { renewMs, random } = this.#options;
+    this.#passIn(renewMs * (1 - RENEW_JITTER * random()));
+  }
+
+  #failed(error: Error): void {
+    this.#waitingPasses--;
+    if (this.#closing !== null) return;
+    this.#state = "pending";
+    if (this.#failures++ > 0 || this.#written !== null) this.#report(error);
+    this.#passIn(this.#retryDelay());
+  }
+
+  #passIn(delayMs: number): void {
+    this.#timer?.cancel();
+    if (this.#waitingPasses > 0) return;
+    this.#timer = this.#options.clock.setTimeout(() => {
+      this.#reconcile().catch(() => {
+        // Reported by the pass.
+      });
+    }, delayMs);
+  }
+
+  /** Full jitter: what lost its registry together does not come back together. AWS Architecture Blog, "Exponential Backoff And Jitter". */
+  #retryDelay(): number {
+    return this.#options.random() * Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10));
+  }
+
+  #report(error: Error): void {
+    if (error.message === this.#lastReport) return;
+    this.#lastReport = error.message;
+    this.#options.report(error);
+  }
+
+  #closedError(): Error {
+    return new Error(`${this.#options.owner}: ${this.#wanted.id} is closed and can't be updated; register it again`);
+  }
+}

@@ -1,0 +1,105 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { seededRandom } from "bowline/testing";
+import { type ConsulOptions, consul } from "../../../packages/bowline/src/registry/consul/index.ts";
+import { instanceAt } from "../../../packages/bowline/src/registry/instance/instance.ts";
+import type { Registry } from "../../../packages/bowline/src/registry/registry.ts";
+import { ConsulServer, consulPorts } from "../consul-server.ts";
+import { type Figures, FleetView, type Mortal, ownClock, waitUntil } from "./etcd-fleet.ts";
+
+const SERVICE = "experiment";
+const INSTANCES = 9;
+const HEAL_MS = 60_000;
+
+/**
+ * Experiment 20, Consul: of three servers the leader is killed and brought back, again and again. To pass: a view that is true, without a
+ * revision before the last or an instance that comes back after its end; who was registered with the agent that is gone is back in time.
+ */
+export async function killConsulLeaders(program: string, rounds: number): Promise<Figures> {
+  const ports = await consulPorts(3);
+  const join = ports.map(([, , , serf]) => serf);
+  const servers = await Promise.all(
+    ports.map((each, at) => ConsulServer.start({ program, ports: each, node: `n${at}`, servers: 3, join })),
+  );
+  return observe(servers, async (isTrue) => {
+    let slowestTruthMs = 0;
+    for (let round = 0; round < rounds; round++) {
+      const leader = await leaderOf(servers);
+      await leader.process.stop("SIGKILL");
+      slowestTruthMs = Math.max(slowestTruthMs, await waitUntil("the view is true", isTrue, HEAL_MS));
+      await leader.process.start();
+      slowestTruthMs = Math.max(slowestTruthMs, await waitUntil("the view is true again", isTrue, HEAL_MS));
+    }
+    return { rounds, slowestTruthMs };
+  });
+}
+
+/** Experiment 20, Consul: its data are lost, and its index begins anew far below what was seen. To pass: as above. */
+export async function resetConsulIndex(program: string, rounds: number): Promise<Figures> {
+  const [ports] = await consulPorts(1);
+  const server = await ConsulServer.start({ program, ports, node: "one" });
+  return observe([server], async (isTrue) => {
+    let slowestTruthMs = 0;
+    let furthestReset = 0;
+    for (let round = 0; round < rounds; round++) {
+      await raiseIndex(server);
+      const before = await indexOf(server);
+      await server.process.stop("SIGKILL");
+      await rm(join(server.process.folder, "data"), { recursive: true, force: true });
+      await server.process.start();
+      furthestReset = Math.max(furthestReset, before - (await indexOf(server)));
+      slowestTruthMs = Math.max(slowestTruthMs, await waitUntil("the view is true", isTrue, HEAL_MS));
+    }
+    return { rounds, slowestTruthMs, furthestReset };
+  });
+}
+
+/** Nine instances, three registered with each of three agents first, and one who watches them. */
+async function observe(
+  servers: readonly ConsulServer[],
+  work: (isTrue: () => boolean) => Promise<Figures>,
+): Promise<Figures> {
+  const hosts = servers.map(({ address }) => address);
+  const own: Registry[] = hosts.map((_, at) => ownConsul({ hosts: [...hosts.slice(at), ...hosts.slice(0, at)] }, at));
+  const members: Mortal[] = Array.from({ length: INSTANCES }, (_, at) => ({ id: `member-${at}`, killedAt: null }));
+  const view = new FleetView(SERVICE, members, ownConsul({ hosts }, hosts.length));
+  try {
+    const registrations = await Promise.all(
+      members.map(({ id }, at) => own[at % own.length].register(SERVICE, { ...instanceAt(`10.1.0.${at + 1}:80`), id })),
+    );
+    await waitUntil("the fleet is seen", () => view.isTrue, HEAL_MS);
+    view.begin();
+    const isRegistered = (): boolean => registrations.every(({ state }) => state === "registered");
+    const figures = await work(() => view.isTrue && isRegistered());
+    view.look();
+    const { missed, longestMissingMs, resurrections, goneBack } = view;
+    return { ...figures, missed, longestMissingMs, resurrections, goneBack };
+  } finally {
+    await view.close();
+    await Promise.all(own.map((registry) => registry.close()));
+    await Promise.all(servers.map((server) => server.process.remove()));
+  }
+}
+
+function ownConsul(options: ConsulOptions, seed: number): Registry {
+  return consul(options).create({ clock: ownClock(), random: seededRandom(seed + 1), environment: {} });
+}
+
+async function leaderOf(servers: readonly ConsulServer[]): Promise<ConsulServer> {
+  const answer = await Promise.any(servers.map((each) => each.request("GET", "/v1/operator/raft/configuration")));
+  const { Servers } = (await answer.json()) as { Servers: { Node: string; Leader: boolean }[] };
+  return servers[Number(Servers.find(({ Leader }) => Leader)?.Node.slice(1))];
+}
+
+/** A hundred changes of a service that nobody watches. */
+async function raiseIndex(server: ConsulServer): Promise<void> {
+  for (let change = 0; change < 100; change++) {
+    const Service = { ID: "noise", Service: "noise", Port: change + 1 };
+    await server.request("PUT", "/v1/catalog/register", { Node: "noise", Address: "10.9.9.9", Service });
+  }
+}
+
+async function indexOf(server: ConsulServer): Promise<number> {
+  const { headers } = await server.request("GET", `/v1/health/service/${SERVICE}`);
+  return Number(headers.get("x-consul-index"));
+}
