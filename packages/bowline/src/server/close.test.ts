@@ -230,12 +230,24 @@ describe("close with a registry that", () => {
   it("does not answer goes on after 5 s", async () => {
     const clock = new VirtualClock();
     const registry = new ScriptedRegistry();
-    registry.onUpdate = () => new Promise(() => {});
+    registry.onLeave = () => new Promise(() => {});
     const scene = await scenes.start({}, { ...options, clock, registry });
     const closed = scene.server.close();
     await clock.advance(5100);
     await closed;
     expect(scene.log.lines).toMatchObject([{ level: "warn", text: /the registry does not answer/ }]);
+  });
+
+  it("does not take the announcement is asked to take the instance out after 1 s", async () => {
+    const clock = new VirtualClock();
+    const registry = new ScriptedRegistry();
+    registry.onUpdate = () => new Promise(() => {});
+    const scene = await scenes.start({}, { ...options, clock, registry });
+    const closed = scene.server.close();
+    await clock.advance(1000);
+    await closed;
+    expect(registry.events).toEqual(["register text.rpc", "update draining", "leave"]);
+    expect(scene.log.lines).toEqual([]);
   });
 });
 

@@ -15,6 +15,7 @@ const scenes = useScenes();
 /** Remembers what was registered. */
 class RecordingRegistry implements Registry {
   readonly name = "recording";
+  readonly isMachineOnly = true;
   readonly registered: [string, Instance][] = [];
 
   async register(service: string, instance: Instance): Promise<Registration> {
@@ -43,6 +44,44 @@ describe("a wrong option", () => {
       "an address nobody can connect to",
       { advertise: ":80" },
       'createServer options.advertise: address ":80": the host is missing',
+    ],
+    [
+      "an interface without a name",
+      { advertise: "interface:" },
+      'createServer options.advertise is "interface:": name an interface',
+    ],
+    [
+      "an address to listen on",
+      { advertise: "0.0.0.0:80" },
+      'createServer options.advertise is "0.0.0.0:80": 0.0.0.0 is what a server listens on, nobody can connect to it',
+    ],
+    [
+      "a list with a wrong address",
+      { advertise: [{ network: "vpc-a", address: "cidr:10.0.0.0/33" }] },
+      'createServer options.advertise[0].address is "cidr:10.0.0.0/33": "10.0.0.0/33" has "33" bits; IPv4 has 0 to 32',
+    ],
+    ["an empty list", { advertise: [] }, 'createServer options.advertise is an empty list: leave it out for "auto"'],
+    [
+      "networks twice",
+      { networks: ["a"], advertise: [{ network: "b", address: "auto" }] },
+      "createServer options.networks: the entries of advertise have networks of their own; leave out one of the two",
+    ],
+    [
+      "a network without a label",
+      { networks: [""] },
+      'createServer options.networks[0] is "": give the label of a network',
+    ],
+    ["a negative weight", { weight: -1 }, "createServer options.weight is -1: give a number of load from 0 to"],
+    ["a tag that is no text", { tags: { a: 1 } }, 'createServer options.tags["a"]: expected a text, got number'],
+    [
+      "a health check that can't be run",
+      { healthCheck: { intervalMs: 10 } },
+      "createServer options.healthCheck.check is missing: give a function that throws, or returns false",
+    ],
+    [
+      "a health check without failures",
+      { healthCheck: { check: () => {}, failuresUntilOut: 0 } },
+      "createServer options.healthCheck.failuresUntilOut is 0: give a whole number of checks from 1 to 1000",
     ],
     ["a registry without a name", { registry: new RecordingRegistry() }, "createServer options.name is missing"],
     ["a name that is none", { name: "", registry: new RecordingRegistry() }, "createServer options.name: service"],
@@ -104,21 +143,26 @@ describe("option", () => {
     expect(server.port).toBeGreaterThan(0);
   });
 
-  it("name, registry, advertise, instanceId: make the entry in the registry", async () => {
+  it("name, registry, advertise, networks, instanceId, weight, zone, version, tags: make the entry in the registry", async () => {
     const registry = new RecordingRegistry();
     const advertise = "user.internal:7000";
-    await scenes.start({}, { name: "user.rpc", registry, advertise, instanceId: "user-1" });
+    const more = { weight: 3, zone: "z1", version: "1.2", tags: { canary: "yes" }, networks: ["vpc-a"] };
+    await scenes.start({}, { name: "user.rpc", registry, advertise, instanceId: "user-1", ...more });
     const { server } = await scenes.start({}, { name: "user.rpc", registry, listen: "0.0.0.0:0" });
     const [[service, first], [, second]] = registry.registered;
     expect(service).toBe("user.rpc");
     expect(first).toMatchObject({
       id: "user-1",
-      addresses: [{ address: advertise, network: "" }],
+      addresses: [{ address: advertise, network: "vpc-a" }],
       state: "ready",
-      weight: 1,
+      weight: 3,
+      zone: "z1",
+      version: "1.2",
+      tags: { canary: "yes" },
     });
     expect(second.id).toMatch(new RegExp(`^user\\.rpc-${process.pid}-\\w+$`));
-    expect(second.addresses).toEqual([{ address: `127.0.0.1:${server.port}`, network: "" }]);
+    const plain = { weight: 1, zone: "", version: "", tags: {} };
+    expect(second).toMatchObject({ ...plain, addresses: [{ address: `127.0.0.1:${server.port}`, network: "" }] });
   });
 
   it("tls: serves TLS", async () => {

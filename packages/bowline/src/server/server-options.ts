@@ -7,11 +7,11 @@ import {
   serverKeepalive,
 } from "../grpc/keepalive.ts";
 import type { Http2Limits } from "../http2/limits.ts";
-import { parseAddress, parseListenAddress } from "../net/address.ts";
+import { parseListenAddress } from "../net/address.ts";
 import type { Network } from "../net/network.ts";
 import { checkTlsSettings, type TlsSettings } from "../net/tls-files.ts";
 import type { Logger } from "../observe/logger.ts";
-import { checkInstanceId, checkServiceName } from "../registry/instance/instance.ts";
+import { checkChange, checkInstanceId, checkServiceName } from "../registry/instance/instance.ts";
 import type { Registry } from "../registry/registry.ts";
 import { checkRegistry, type RegistryConfig } from "../registry/registry-config.ts";
 import type { Clock } from "../rpc/clock.ts";
@@ -19,6 +19,8 @@ import { isReservedKey } from "../rpc/metadata.ts";
 import { checkOptions, nearestName, type OptionSpecs } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
 import { type AuthenticationOptions, checkAuthentication } from "./guard.ts";
+import { type AdvertiseOption, readAdvertise } from "./lifecycle/advertise-option.ts";
+import { checkHealthCheck, type HealthCheckOptions } from "./lifecycle/health-check.ts";
 import { SERVER_LAYERS, type ServerInterceptor } from "./pipeline.ts";
 import { checkWorkers, type WorkerOptions } from "./workers/worker-options.ts";
 
@@ -46,12 +48,30 @@ export interface ServerOptions {
   readonly name?: string;
   /** `host:port`, `:port` for all interfaces, `[v6]:port`, `unix:/path`; port 0 takes any free one. Default `0.0.0.0:0`. */
   readonly listen?: string;
-  /** What others are told to connect to, `host:port`. Default: the address that was bound; 127.0.0.1 for a wildcard with a local registry. */
-  readonly advertise?: string;
+  /**
+   * What others are told to connect to: `auto`, `host:port`, `host` (with the port that was bound), `interface:eth1`, `cidr:10.0.0.0/8`,
+   * `env:HOST_IP`, or a list of `{ network, address }`. Default: `BOWLINE_ADVERTISE` of the environment, else what was bound; for a wildcard
+   * `POD_IP`, else the address by which this machine reaches the registry.
+   */
+  readonly advertise?: AdvertiseOption;
+  /** Labels of the networks from which the advertised address can be reached, `["vpc-a"]`. Default: from anywhere. */
+  readonly networks?: readonly string[];
   /** Where the server makes itself known once it serves, e.g. `local()`. */
   readonly registry?: RegistryConfig | Registry;
   /** Unique name of this process in the registry. Default: name, pid and a random part. */
   readonly instanceId?: string;
+  /** Share of the load relative to the other instances; 0: none. Default 1. */
+  readonly weight?: number;
+  /** The zone that the instance is in, for clients that prefer their own. Default none. */
+  readonly zone?: string;
+  /** Version of the program, for those who look at the registry. Default none. */
+  readonly version?: string;
+  /** More that the registry shall tell of the instance, texts by name. Default none. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Connects to its own advertised address after registering, and logs what is wrong with it. Default true. */
+  readonly selfCheck?: boolean;
+  /** Takes the instance out of the registry while a check fails, but never the last one of the service. Default none. */
+  readonly healthCheck?: HealthCheckOptions;
   /** TLS from PEM files or texts; files are read again when they change. Default: plaintext. */
   readonly tls?: TlsSettings;
   /** What must be done before the server serves, registers and says SERVING; clients that connect before wait. A rejection ends the start. */
@@ -110,9 +130,16 @@ const BYTES = { kind: "number", min: 0, max: 0x7fffffff, isWhole: true, unit: "b
 const SPECS: OptionSpecs = {
   name: { kind: "string" },
   listen: { kind: "string" },
-  advertise: { kind: "string" },
+  advertise: { kind: "any" },
+  networks: { kind: "array" },
   registry: { kind: "any" },
   instanceId: { kind: "string" },
+  weight: { kind: "number", min: 0, max: 1_000_000, unit: "load" },
+  zone: { kind: "string" },
+  version: { kind: "string" },
+  tags: { kind: "object" },
+  selfCheck: { kind: "boolean" },
+  healthCheck: { kind: "object" },
   tls: { kind: "object" },
   ready: { kind: "function" },
   authenticate: { kind: "object" },
@@ -151,7 +178,7 @@ const KEEPALIVE_SPECS: OptionSpecs = {
 export function checkServerOptions(options: ServerOptions): void {
   checkOptions("createServer options", options, SPECS);
   checkOptions("createServer options.keepalive", options.keepalive, KEEPALIVE_SPECS);
-  const { registry, name, listen, advertise, logger, instanceId, tls } = options;
+  const { registry, name, listen, logger, instanceId, tls } = options;
   checkRegistry("createServer options.registry", registry);
   if (registry !== undefined && name === undefined) {
     throw new TypeError(
@@ -163,7 +190,7 @@ export function checkServerOptions(options: ServerOptions): void {
   if (tls !== undefined) checkTlsSettings("server", tls, "createServer options.tls");
   checkAuthentication(options.authenticate, asksForCertificates(tls));
   if (listen !== undefined) prefixed("listen", () => parseListenAddress(listen));
-  if (advertise !== undefined) prefixed("advertise", () => parseAddress(advertise));
+  checkPresence(options);
   for (const method of ["info", "warn", "error"] as const) {
     if (logger === undefined || typeof logger[method] === "function") continue;
     throw new TypeError(`createServer options.logger.${method} is missing: give a logger such as pino or console`);
@@ -175,6 +202,24 @@ export function checkServerOptions(options: ServerOptions): void {
   checkEach("propagate", options.propagate, isPropagatable, "the key of metadata");
   for (const layer of options.without ?? []) checkLayer(layer);
   checkWorkers(options);
+}
+
+/** What a registry tells of the instance. */
+function checkPresence({ advertise, networks, weight = 1, tags = {}, healthCheck }: ServerOptions): void {
+  if (advertise !== undefined) readAdvertise(advertise, "createServer options.advertise");
+  checkEach("networks", networks, (each) => typeof each === "string" && each !== "", "the label of a network");
+  if (networks !== undefined && networks.length > 0 && typeof advertise === "object") {
+    throw new TypeError(
+      "createServer options.networks: the entries of advertise have networks of their own; leave out one of the two",
+    );
+  }
+  try {
+    checkChange({ weight, tags, state: "ready" });
+  } catch (error) {
+    if (error instanceof Error) error.message = error.message.replace("instance.", "createServer options.");
+    throw error;
+  }
+  checkHealthCheck("createServer options.healthCheck", healthCheck);
 }
 
 /** True when clients are asked for a certificate. */

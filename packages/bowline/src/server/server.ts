@@ -9,6 +9,7 @@ import { socketPeer } from "../net/socket-peer.ts";
 import { openTlsFiles, type TlsMaterial } from "../net/tls-files.ts";
 import { guardLogger, jsonLogger, type Logger } from "../observe/logger.ts";
 import type { MethodStats } from "../observe/method-stats.ts";
+import { Misbehaviour } from "../observe/misbehaviour.ts";
 import { type Clock, systemClock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import type { Method, Service } from "../rpc/method.ts";
@@ -19,10 +20,11 @@ import { Health } from "./builtin/health.ts";
 import { answerHttp1 } from "./builtin/http1-hint.ts";
 import { Connections } from "./connections.ts";
 import { Guard } from "./guard.ts";
-import { RegistryEntry } from "./lifecycle/registration.ts";
+import { Presence } from "./lifecycle/presence.ts";
+import type { ServerRegistration } from "./lifecycle/registration.ts";
 import { stopOnSignals } from "./lifecycle/shutdown.ts";
+import { within } from "./lifecycle/within.ts";
 import { type Handler, MethodServer } from "./method-server.ts";
-import { Misbehaviour } from "./misbehaviour.ts";
 import { type ServerPipeline, serverPipeline } from "./pipeline.ts";
 import { Router } from "./router.ts";
 import { checkServerOptions, connectionCare, type ServerOptions } from "./server-options.ts";
@@ -32,10 +34,6 @@ const DEFAULT_RECEIVE_BYTES = 4_194_304;
 const DEFAULT_DRAIN_ACCEPT_MS = 2000;
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 const DEFAULT_COMPRESS_FROM_BYTES = 1024;
-/** A registry that can't be reached must not use up the time for calls that run. */
-const UNREGISTER_TIMEOUT_MS = 5000;
-/** It is asked even where there is no time for calls. */
-const MIN_UNREGISTER_TIMEOUT_MS = 500;
 /** How long clients may take to close their side of connections that have ended. */
 const LINGER_MS = 1500;
 
@@ -76,7 +74,7 @@ export class Server implements AsyncDisposable {
   #state: ServerState = "new";
   #tls: TlsMaterial | undefined;
   #listener: Listener | null = null;
-  #entry: RegistryEntry | null = null;
+  readonly #presence: Presence;
   #ignoreSignals: () => void = () => {};
   #closing: Promise<void> | null = null;
   /** Resolves when `start` has come to its end, whatever that was. */
@@ -102,6 +100,8 @@ export class Server implements AsyncDisposable {
     });
     this.#misbehaviour = new Misbehaviour(this.#clock, this.#logger);
     this.#connections = this.#makeConnections();
+    const { health } = this;
+    this.#presence = new Presence(options, { clock: this.#clock, random: this.#random, logger: this.#logger, health });
   }
 
   get state(): ServerState {
@@ -138,9 +138,14 @@ export class Server implements AsyncDisposable {
     return this.#connections.count;
   }
 
-  /** Connections that broke a rule, passed a limit or were no HTTP/2, by its name. */
+  /** How often clients broke a rule, passed a limit or were no HTTP/2, by its name. */
   get misbehaved(): ReadonlyMap<string, number> {
     return this.#misbehaviour.counts;
+  }
+
+  /** The entry in the registry, as it is now; null without a registry, and before the server has begun to register. */
+  get registration(): ServerRegistration | null {
+    return this.#presence.registration;
   }
 
   /** Counts and latencies of all methods. */
@@ -191,6 +196,28 @@ export class Server implements AsyncDisposable {
   }
 
   /**
+   * Takes the server out of the registry and says NOT_SERVING, until `resume()`; calls that come all the same are served. Resolves when
+   * the registry has been told. Before the start it takes effect then.
+   */
+  pause(): Promise<void> {
+    return this.#presence.pause();
+  }
+
+  /** Undoes `pause()`. Resolves when others can find the server again, or the registry can't be reached; rejects when it refuses the entry. */
+  resume(): Promise<void> {
+    return this.#presence.resume();
+  }
+
+  /**
+   * Sets the share of the load that this server wants, relative to the others; 0: none. Resolves when the registry has been told.
+   *
+   * @throws RangeError for anything but a number from 0 up
+   */
+  setWeight(weight: number): Promise<void> {
+    return this.#presence.setWeight(weight);
+  }
+
+  /**
    * Stops in order: NOT_SERVING, out of the registry, GOAWAY to all clients, new calls still taken for `drainAcceptMs`, then the calls
    * that run are finished, for at most `drainTimeoutMs` in all; those that still run are cancelled with UNAVAILABLE. Resolves when
    * everything is closed; a second call waits for the same. Before `start` has come to its end it gives that up.
@@ -223,7 +250,7 @@ export class Server implements AsyncDisposable {
       await this.#listen();
       await step(() => this.#options.ready?.());
       await step(() => this.#serve());
-      await step(() => this.#register());
+      await step(() => this.#presence.open(this.address));
       this.#state = "serving";
     } catch (error) {
       await this.#abandon(
@@ -294,14 +321,6 @@ export class Server implements AsyncDisposable {
     this.#connections.open();
   }
 
-  async #register(): Promise<void> {
-    const { registry, name, advertise, instanceId } = this.#options;
-    if (registry === undefined || name === undefined) return;
-    const context = { clock: this.#clock, random: this.#random, logger: this.#logger };
-    this.#entry = new RegistryEntry({ name, registry, advertise, instanceId, ...context });
-    await this.#entry.open(this.address);
-  }
-
   #makeConnections(): Connections {
     const { limits, maxReceiveBytes = DEFAULT_RECEIVE_BYTES, keepalive } = this.#options;
     const route = (path: string) => this.#router.route(path);
@@ -338,14 +357,14 @@ export class Server implements AsyncDisposable {
     const atMost = (ms: number): number => Math.min(ms, endAt - this.#clock.fresh());
     this.health.stop();
     // Who has our address from elsewhere may still call; without a registry only those that are connected.
-    const isKnown = this.#entry !== null;
-    await this.#unregister(Math.max(MIN_UNREGISTER_TIMEOUT_MS, atMost(UNREGISTER_TIMEOUT_MS)));
+    const { isKnown } = this.#presence;
+    await this.#presence.close(atMost(drainTimeoutMs));
     this.#connections.announceShutdown();
     const nobodyLeft = isKnown ? new Promise<void>(() => {}) : this.#connections.empty();
-    await this.#within(nobodyLeft, atMost(drainAcceptMs));
+    await within(this.#clock, nobodyLeft, atMost(drainAcceptMs));
     this.#connections.refuse();
     this.#listener?.stopAccepting();
-    await this.#within(this.#connections.empty(), atMost(drainTimeoutMs));
+    await within(this.#clock, this.#connections.empty(), atMost(drainTimeoutMs));
     await this.#abandon(this.#tooLate(drainTimeoutMs));
   }
 
@@ -359,31 +378,10 @@ export class Server implements AsyncDisposable {
     });
   }
 
-  async #unregister(timeoutMs: number): Promise<void> {
-    const entry = this.#entry;
-    this.#entry = null;
-    if (entry === null) return;
-    if (await this.#within(entry.close(), timeoutMs)) return;
-    this.#logger.warn({ timeoutMs }, "the registry does not answer; the instance will expire there");
-  }
-
-  /** Resolves when `done` does, with true, or after `ms`. */
-  async #within(done: Promise<void>, ms: number): Promise<boolean> {
-    if (ms <= 0) return false;
-    let cancel = (): void => {};
-    const timeout = new Promise<false>((resolve) => {
-      const timer = this.#clock.setTimeout(() => resolve(false), ms);
-      cancel = () => timer.cancel();
-    });
-    const isDone = await Promise.race([done.then(() => true), timeout]);
-    cancel();
-    return isDone;
-  }
-
   /** Closes everything at once; calls that still run end with `reason`. */
   async #abandon(reason: RpcError): Promise<void> {
     this.health.stop();
-    await this.#unregister(UNREGISTER_TIMEOUT_MS);
+    await this.#presence.close();
     this.#connections.close(reason);
     await this.#listener?.close(LINGER_MS);
     this.#tls?.close();

@@ -11,6 +11,10 @@ export class Health {
   readonly #statuses: Map<string, ServingStatus> = new Map([[WHOLE, "NOT_SERVING"]]);
   readonly #said: Map<string, ServingStatus> = new Map();
   readonly #listeners: Set<() => void> = new Set();
+  /** Names that somebody has said something of, or that the server has. */
+  readonly #names: Set<string> = new Set([WHOLE]);
+  #isStarted = false;
+  #isHeld = false;
   #isStopped = false;
 
   /**
@@ -24,9 +28,8 @@ export class Health {
     }
     if (this.#isStopped) return;
     this.#said.set(service, status);
-    if (this.#statuses.get(service) === status) return;
-    this.#statuses.set(service, status);
-    this.#changed();
+    this.#names.add(service);
+    this.#update();
   }
 
   /** The status of a service; undefined if the server has none of this name. */
@@ -57,19 +60,37 @@ export class Health {
 
   /** The server serves: the whole and all services do, unless they were said not to. */
   start(services: readonly string[]): void {
-    for (const service of services) if (!this.#statuses.has(service)) this.#statuses.set(service, "SERVING");
-    if (!this.#said.has(WHOLE)) this.#statuses.set(WHOLE, "SERVING");
-    this.#changed();
+    for (const service of services) this.#names.add(service);
+    this.#isStarted = true;
+    this.#update();
+  }
+
+  /** While it is held nothing is served, whatever was and is said; afterwards what was said counts again. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#update();
   }
 
   /** The server stops: nothing is served any more, whatever is said later. */
   stop(): void {
     this.#isStopped = true;
-    for (const service of this.#statuses.keys()) this.#statuses.set(service, "NOT_SERVING");
-    this.#changed();
+    this.#update();
   }
 
-  #changed(): void {
+  #update(): void {
+    let isChanged = false;
+    for (const name of this.#names) {
+      const status = this.#statusNow(name);
+      if (this.#statuses.get(name) === status) continue;
+      this.#statuses.set(name, status);
+      isChanged = true;
+    }
+    if (!isChanged) return;
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  #statusNow(name: string): ServingStatus {
+    if (this.#isStopped || this.#isHeld) return "NOT_SERVING";
+    return this.#said.get(name) ?? (this.#isStarted ? "SERVING" : "NOT_SERVING");
   }
 }

@@ -1,68 +1,363 @@
 import type { Logger } from "../../observe/logger.ts";
 import { newInstanceId } from "../../registry/instance/instance.ts";
-import type { Registration, Registry } from "../../registry/registry.ts";
+import type { Address, Registration, Registry } from "../../registry/registry.ts";
 import type { RegistryConfig } from "../../registry/registry-config.ts";
-import type { Clock } from "../../rpc/clock.ts";
-import { environment } from "../../rpc/platform.ts";
+import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
-import { advertisedAddress } from "./advertise.ts";
+import { type Advertised, advertise } from "./advertise.ts";
+import type { AdvertiseOption } from "./advertise-option.ts";
+import type { Interfaces } from "./interfaces.ts";
+import { within } from "./within.ts";
 
-/** What a server's entry is made of; see `ServerOptions`. */
+/**
+ * Where the entry of a server is.
+ *
+ * - `pending` it shall be in the registry and is not yet, or was lost; this is tried until it is there
+ * - `registered` others see it
+ * - `paused` `server.pause()` took it out
+ * - `unhealthy` the health check took it out
+ * - `closed` the server has not registered yet, or has stopped
+ */
+export type RegistrationState = "pending" | "registered" | "paused" | "unhealthy" | "closed";
+
+/** Why an entry is kept out of the registry. */
+export type OutReason = "paused" | "unhealthy";
+
+/** The entry of a server in its registry, as it is now. */
+export interface ServerRegistration {
+  readonly state: RegistrationState;
+  /** What others are told to connect to. */
+  readonly addresses: readonly Address[];
+  /** What `server.setWeight` or the option has set. */
+  readonly weight: number;
+  /** A sentence on why it is out, or in all the same; empty where there is nothing to say. */
+  readonly reason: string;
+  /** What went wrong last; null once it is registered again. */
+  readonly lastError: Error | null;
+  /** When the state began, in ms of the server's clock. Looked at each second. */
+  readonly sinceMs: number;
+}
+
+/** What the entry of a server is made of; see `ServerOptions`. */
 export interface EntryOptions {
   readonly name: string;
   readonly registry: RegistryConfig | Registry;
-  readonly advertise: string | undefined;
-  readonly instanceId: string | undefined;
+  readonly advertise?: AdvertiseOption;
+  readonly networks?: readonly string[];
+  readonly instanceId?: string;
+  readonly weight?: number;
+  readonly zone?: string;
+  readonly version?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+/** What it takes of its process. */
+export interface EntryContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  interfaces(): Interfaces;
 }
 
-/** The entry of a server in its registry: made once it serves, taken out before it stops. */
-export class RegistryEntry {
-  readonly #options: EntryOptions;
-  #registry: Registry | null = null;
-  #registering: Promise<Registration> | null = null;
+/** Between two looks at what has become of the entry. */
+const LOOK_MS = 1000;
+/** For the address by which the registry is reached, at the start; afterwards each look asks again. */
+const REACHED_FROM_MS = 2000;
+/** For the registry to take the announcement that the instance drains; then it is taken out. */
+const ANNOUNCE_MS = 1000;
+/**
+ * For others to hear the announcement, when the server goes on: who sees but the last of two changes would find an instance gone without
+ * a word, and doubt it. A server that stops ends its connections, which is as good.
+ */
+const HEARD_MS = 200;
+const FIRST_RETRY_MS = 1000;
+const MAX_RETRY_MS = 30_000;
 
-  constructor(options: EntryOptions) {
+/** The entry of a server in its registry: a state that is kept true from `open` to `close`, whatever happens to the registry. */
+export class RegistryEntry {
+  readonly id: string;
+  readonly #options: EntryOptions;
+  readonly #context: EntryContext;
+  readonly #outs: Map<OutReason, string> = new Map();
+  #bound = "";
+  #registry: Registry | null = null;
+  #advertised: Advertised = { addresses: [], notes: [], isProvisional: false };
+  #registration: Registration | null = null;
+  /** Resolved by `close`: nobody waits for others any longer. */
+  readonly #ending: PromiseWithResolvers<void> = Promise.withResolvers();
+  /** What the registration was made or changed with last. */
+  #put: { readonly addresses: readonly Address[]; readonly weight: number } | null = null;
+  #weight: number;
+  /** Ends when all passes asked for so far are done; never rejects. */
+  #passes: Promise<void> = Promise.resolve();
+  #phase: "new" | "opening" | "open" | "closed" = "new";
+  #timer: Timer | null = null;
+  #note = "";
+  #lastError: Error | null = null;
+  #lastLogged = "";
+  #failures = 0;
+  #retryAt = 0;
+  #state: RegistrationState = "closed";
+  #sinceMs: number;
+  /** Called when the entry has come in, or has come in with other addresses. */
+  onRegistered: () => void = () => {};
+
+  constructor(options: EntryOptions, context: EntryContext) {
     this.#options = options;
+    this.#context = context;
+    this.id = options.instanceId ?? newInstanceId(options.name, process.pid, context.random);
+    this.#weight = options.weight ?? 1;
+    this.#sinceMs = context.clock.now();
   }
 
-  /** Registers the server that is bound to `bound`. Rejects when the registry can't be used at all. */
+  get registry(): Registry | null {
+    return this.#registry;
+  }
+
+  get status(): ServerRegistration {
+    this.#observe();
+    const [reason = this.#note] = this.#outs.values();
+    const { addresses } = this.#advertised;
+    const common = { addresses, weight: this.#weight, reason, lastError: this.#lastError, sinceMs: this.#sinceMs };
+    return { state: this.#state, ...common };
+  }
+
+  /** A remark for `reason` while the entry is in. */
+  set note(text: string) {
+    this.#note = text;
+  }
+
+  /** Registers the server that is bound to `bound`. Rejects when the registry can't be used at all, or there is no address to advertise. */
   async open(bound: string): Promise<void> {
-    const { name, advertise, instanceId, random } = this.#options;
+    this.#phase = "opening";
+    this.#bound = bound;
     this.#registry = this.#openRegistry();
-    this.#registering = this.#registry.register(name, {
-      id: instanceId ?? newInstanceId(name, process.pid, random),
-      addresses: [{ address: advertisedAddress(advertise, bound), network: "" }],
-      weight: 1,
-      zone: "",
-      version: "",
-      tags: {},
-      state: "ready",
-    });
-    await this.#registering;
+    await this.#chooseAddresses(REACHED_FROM_MS);
+    for (const note of this.#advertised.notes) this.#context.logger.info({ addresses: this.#texts() }, note);
+    await this.#reconcile();
+    if (this.#phase !== "opening") return;
+    this.#phase = "open";
+    const look = (): void => void this.#look().catch((error: Error) => this.#report(error));
+    this.#timer = this.#context.clock.setInterval(look, LOOK_MS);
+    // What was asked for while the first attempt was on its way has changed nothing yet.
+    await this.#reconcile();
+    if (this.#outs.size === 0) this.#sayHowItBegan();
+  }
+
+  /** Takes the entry out until {@link putBack}; other reasons keep it out too. Resolves when it is out. */
+  takeOut(reason: OutReason, text: string): Promise<void> {
+    this.#outs.set(reason, text);
+    return this.#changed();
+  }
+
+  /** Undoes {@link takeOut}. Resolves when it is in, or it is known that this takes longer. */
+  putBack(reason: OutReason): Promise<void> {
+    this.#outs.delete(reason);
+    return this.#changed();
+  }
+
+  setWeight(weight: number): Promise<void> {
+    this.#weight = weight;
+    return this.#changed();
   }
 
   /** Takes the entry out, also one that is still being made. What fails is logged: an entry that stays expires in the registry. */
   async close(): Promise<void> {
-    const registration = await this.#registering?.catch(() => null);
-    this.#registering = null;
-    const { logger, registry } = this.#options;
+    this.#phase = "closed";
+    this.#timer?.cancel();
+    this.#ending.resolve();
+    await this.#passes;
+    await this.#remove();
+    const { logger } = this.#context;
     try {
-      await registration?.update({ state: "draining" });
-      await registration?.close();
-      if ("create" in registry) await this.#registry?.close();
+      if ("create" in this.#options.registry) await this.#registry?.close();
     } catch (error) {
-      logger.warn({ error }, "taking the instance out of the registry failed; it will expire there");
+      logger.warn({ error }, "closing the registry failed");
     }
     this.#registry = null;
   }
 
-  #openRegistry(): Registry {
-    const { registry, clock, random, logger } = this.#options;
-    if (!("create" in registry)) return registry;
-    const report = (error: Error): void => logger.warn({ error }, "trouble with the registry");
-    return registry.create({ clock, random, environment: environment(), report });
+  // --- what is wanted, made true ---
+
+  /** Before it is open nothing is true yet that could be changed. */
+  #changed(): Promise<void> {
+    return this.#phase === "open" ? this.#reconcile() : Promise.resolve();
   }
+
+  /** One pass behind another: each makes true what is wanted when its turn comes. */
+  #reconcile(): Promise<void> {
+    const pass = this.#passes.then(() => this.#pass());
+    this.#passes = pass.then(
+      () => {
+        this.#failures = 0;
+      },
+      (error: Error) => this.#failed(error),
+    );
+    return pass;
+  }
+
+  async #pass(): Promise<void> {
+    if (this.#phase === "closed") return;
+    if (this.#outs.size > 0) return this.#remove(HEARD_MS);
+    const { addresses } = this.#advertised;
+    if (this.#put !== null && this.#put.addresses !== addresses) await this.#remove();
+    const wanted = { addresses, weight: this.#weight };
+    if (this.#registration === null) this.#registration = await this.#register();
+    else if (this.#put?.weight !== wanted.weight) await this.#registration.update({ weight: wanted.weight });
+    this.#put = wanted;
+    this.#observe();
+  }
+
+  #register(): Promise<Registration> {
+    const { name, zone = "", version = "", tags = {} } = this.#options;
+    const { addresses } = this.#advertised;
+    const instance = { id: this.id, addresses, weight: this.#weight, zone, version, tags, state: "ready" } as const;
+    return (this.#registry as Registry).register(name, instance);
+  }
+
+  /** Says that the instance drains, so that clients leave it without a doubt, and takes it out. */
+  async #remove(heardMs: number = 0): Promise<void> {
+    const registration = this.#registration;
+    this.#registration = null;
+    this.#put = null;
+    this.#observe();
+    if (registration === null) return;
+    try {
+      await within(this.#context.clock, registration.update({ state: "draining" }), ANNOUNCE_MS);
+      await within(this.#context.clock, this.#ending.promise, heardMs);
+      await registration.close();
+    } catch (error) {
+      this.#context.logger.warn({ error }, "taking the instance out of the registry failed; it will expire there");
+    }
+  }
+
+  #failed(error: Error): void {
+    const ceiling = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10));
+    this.#failures++;
+    this.#retryAt = this.#context.clock.fresh() + ceiling * this.#context.random();
+    this.#lastError = error;
+    // Whoever waits for `open` is told by it.
+    if (this.#phase === "open") this.#report(error);
+  }
+
+  // --- looking ---
+
+  async #look(): Promise<void> {
+    const before = this.#state;
+    this.#observe();
+    if (before !== this.#state) this.#sayChange(before);
+    if (this.#advertised.isProvisional) await this.#chooseAddresses(LOOK_MS);
+    const isAmiss = this.#outs.size === 0 && this.#put?.addresses !== this.#advertised.addresses;
+    if (!isAmiss || this.#context.clock.fresh() < this.#retryAt || this.#phase !== "open") return;
+    await this.#reconcile().catch(() => {});
+  }
+
+  #observe(): void {
+    const state = this.#stateNow();
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#sinceMs = this.#context.clock.now();
+    if (state !== "registered") return;
+    this.#lastError = null;
+    this.#lastLogged = "";
+    this.onRegistered();
+  }
+
+  #stateNow(): RegistrationState {
+    if (this.#phase === "new" || this.#phase === "closed") return "closed";
+    const [out] = this.#outs.keys();
+    if (out !== undefined) return out;
+    return this.#registration?.state === "registered" ? "registered" : "pending";
+  }
+
+  /** The registry may say only once it is reached which of several addresses others can reach. */
+  async #chooseAddresses(withinMs: number): Promise<void> {
+    const known = this.#advertised;
+    const first = this.#resolve(null);
+    if (!first.isProvisional) {
+      this.#advertised = first;
+      return;
+    }
+    const isReached = this.#stateNow() === "registered";
+    const reachedFrom = await this.#reachedFrom(withinMs);
+    // A registry that is reached and does not know will not know later.
+    const unknown = { ...first, isProvisional: !isReached || reachedFrom === undefined };
+    const next = typeof reachedFrom === "string" ? this.#resolve(reachedFrom) : unknown;
+    if (textOf(next.addresses) === textOf(known.addresses)) this.#advertised = { ...next, addresses: known.addresses };
+    else this.#advertised = next;
+  }
+
+  #resolve(reachedFrom: string | null): Advertised {
+    const { environment } = this.#context;
+    return advertise(this.#options.advertise, this.#options.networks ?? [], {
+      bound: this.#bound,
+      interfaces: this.#context.interfaces(),
+      environment,
+      isMachineOnly: this.#registry?.isMachineOnly === true,
+      reachedFrom,
+    });
+  }
+
+  /** Undefined where there was no answer in time. */
+  async #reachedFrom(withinMs: number): Promise<string | null | undefined> {
+    let address: string | null | undefined;
+    const asked = (this.#registry?.reachedFrom?.() ?? Promise.resolve(null)).then(
+      (found) => {
+        address = found;
+      },
+      () => {},
+    );
+    await within(this.#context.clock, asked, withinMs);
+    return address;
+  }
+
+  // --- the log ---
+
+  #sayHowItBegan(): void {
+    this.#observe();
+    if (this.#state !== "pending") return;
+    const error = this.#lastError;
+    this.#lastLogged = error?.message ?? "";
+    this.#context.logger.warn(
+      { error, addresses: this.#texts() },
+      `${this.#options.name} is not in the registry yet, which can't be reached: it serves, and registers as soon as that can be done`,
+    );
+  }
+
+  #sayChange(before: RegistrationState): void {
+    const fields = { addresses: this.#texts(), error: this.#lastError ?? undefined };
+    if (this.#state === "registered") this.#context.logger.info(fields, `${this.#options.name} is in the registry`);
+    else if (this.#state === "pending" && before === "registered") {
+      this.#context.logger.warn(
+        fields,
+        `${this.#options.name} is no longer in the registry; it is being put there again`,
+      );
+    }
+  }
+
+  /** Trouble that the registry tells of by itself. */
+  #report(error: Error): void {
+    this.#lastError = error;
+    if (this.#phase === "opening" || error.message === this.#lastLogged) return;
+    this.#lastLogged = error.message;
+    this.#context.logger.warn({ error }, "trouble with the registry");
+  }
+
+  #texts(): readonly string[] {
+    return this.#advertised.addresses.map(({ address, network }) =>
+      network === "" ? address : `${network}=${address}`,
+    );
+  }
+
+  #openRegistry(): Registry {
+    const { registry } = this.#options;
+    if (!("create" in registry)) return registry;
+    const { clock, random, environment } = this.#context;
+    return registry.create({ clock, random, environment, report: (error) => this.#report(error) });
+  }
+}
+
+function textOf(addresses: readonly Address[]): string {
+  return JSON.stringify(addresses);
 }

@@ -90,7 +90,7 @@ describe("a primary", () => {
 
   it("does not wait for a registry that does not answer", async () => {
     const server = await serving({ drainTimeoutMs: 30_000 });
-    registry.onUpdate = () => new Promise(() => {});
+    registry.onLeave = () => new Promise(() => {});
     const closed = server.close();
     await clock.advance(4999);
     expect(workers.of(1).received.at(-1)?.bowline).toBe("go");
@@ -99,6 +99,34 @@ describe("a primary", () => {
     endAll();
     await closed;
     expect(log.lines.map(({ text }) => text)).toEqual(["the registry does not answer; the instance will expire there"]);
+  });
+
+  it("pauses all workers, those too that start later, and is out of the registry meanwhile", async () => {
+    const server = await serving();
+    const pausing = server.pause();
+    expect(server.registration?.state).toBe("paused");
+    await clock.advanceUntil(pausing);
+    expect(registry.instances).toEqual([]);
+    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toEqual({ bowline: "pause", isPaused: true });
+    workers.of(2).ends();
+    await clock.advance(1000);
+    workers.of(2).asks();
+    expect(workers.of(2).received.at(-1)).toMatchObject({ bowline: "go", isPaused: true, weight: null });
+    await server.resume();
+    expect([registry.instances.length, server.registration?.state]).toEqual([1, "registered"]);
+    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toEqual({ bowline: "pause", isPaused: false });
+  });
+
+  it("tells all workers their weight, those too that start later", async () => {
+    const server = await serving();
+    await server.setWeight(3);
+    expect(registry.events.at(-1)).toBe("update undefined");
+    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toEqual({ bowline: "weight", weight: 3 });
+    workers.of(1).ends();
+    await clock.advance(1000);
+    workers.of(1).asks();
+    expect(workers.of(1).received.at(-1)).toMatchObject({ bowline: "go", isPaused: false, weight: 3 });
+    await expect(server.setWeight(-1)).rejects.toThrow(RangeError);
   });
 
   it("with ports of their own leaves the registry to the workers", async () => {

@@ -5,28 +5,25 @@ import { type Clock, systemClock } from "../../rpc/clock.ts";
 import type { Service } from "../../rpc/method.ts";
 import { type Random, systemRandom } from "../../rpc/random.ts";
 import type { ServingStatus } from "../builtin/health.ts";
-import { RegistryEntry } from "../lifecycle/registration.ts";
+import { Presence } from "../lifecycle/presence.ts";
+import type { ServerRegistration } from "../lifecycle/registration.ts";
 import { stopOnSignals } from "../lifecycle/shutdown.ts";
 import { Server, type ServerRole, type ServerState } from "../server.ts";
 import type { ServerOptions } from "../server-options.ts";
 import { TallySum } from "./call-tally.ts";
 import { SharedHealth } from "./shared-health.ts";
 import { Supervisor } from "./supervisor.ts";
-import type { FromWorker } from "./worker-messages.ts";
+import type { FromWorker, WorkerStart } from "./worker-messages.ts";
 import type { WorkerPlan } from "./worker-options.ts";
 import type { WorkerHost } from "./worker-process.ts";
 import type { WorkerInfo } from "./worker-slot.ts";
 
 const DEFAULT_LISTEN = "0.0.0.0:0";
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
-/** As for one server: a registry that can't be reached must not use up the time for calls that run. */
-const UNREGISTER_TIMEOUT_MS = 5000;
-const MIN_UNREGISTER_TIMEOUT_MS = 500;
 
 /** What leads the workers of a server. It answers no call itself: it registers them, sums up what they count, and stops them. */
 export class PrimaryServer extends Server {
   readonly #options: ServerOptions;
-  readonly #plan: WorkerPlan;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #logger: Logger;
@@ -36,7 +33,9 @@ export class PrimaryServer extends Server {
   readonly #claim: () => () => void;
   #release: () => void = () => {};
   #state: ServerState = "new";
-  #entry: RegistryEntry | null = null;
+  readonly #presence: Presence;
+  #isPaused = false;
+  #weight: number | null = null;
   #started: Promise<void> = Promise.resolve();
   #closing: Promise<void> | null = null;
   #ignoreSignals: () => void = () => {};
@@ -50,18 +49,27 @@ export class PrimaryServer extends Server {
     super(options);
     this.#claim = host.claim;
     this.#options = options;
-    this.#plan = plan;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#logger = guardLogger(options.logger ?? jsonLogger);
     const [clock, random, logger] = [this.#clock, this.#random, this.#logger];
+    this.#presence = new Presence(presenceOptions(options, plan), {
+      clock,
+      random,
+      logger,
+      health: { hold: (isHeld) => this.#hold(isHeld) },
+    });
     this.#sharedHealth = new SharedHealth("primary", this.health, (service, status) => {
       this.#supervisor.broadcast(() => ({ bowline: "health", service, status, isEcho: false }));
     });
-    const health = this.#sharedHealth;
+    const seat = (): WorkerStart => ({
+      statuses: this.#sharedHealth.statuses,
+      isPaused: this.#isPaused,
+      weight: this.#weight,
+    });
     const owner = {
-      get statuses() {
-        return health.statuses;
+      get workerStart() {
+        return seat();
       },
       received: (id: number, message: FromWorker) => this.#received(id, message),
       ended: (id: number) => this.#tally.ended(id),
@@ -102,6 +110,11 @@ export class PrimaryServer extends Server {
     return this.#tally.connectionCount;
   }
 
+  /** With a shared port the entry of all workers; with ports of their own each has one. */
+  override get registration(): ServerRegistration | null {
+    return this.#presence.registration;
+  }
+
   override get misbehaved(): ReadonlyMap<string, number> {
     return this.#tally.misbehaved;
   }
@@ -135,6 +148,22 @@ export class PrimaryServer extends Server {
     return this;
   }
 
+  /** Pauses all workers, those too that are started later. */
+  override pause(): Promise<void> {
+    return this.#presence.pause();
+  }
+
+  override resume(): Promise<void> {
+    return this.#presence.resume();
+  }
+
+  /** With ports of their own it is the weight of each worker. */
+  override async setWeight(weight: number): Promise<void> {
+    await this.#presence.setWeight(weight);
+    this.#weight = weight;
+    this.#supervisor.broadcast(() => ({ bowline: "weight", weight }));
+  }
+
   /** Stops in order: out of the registry, then all workers at once, each as {@link Server.close} says, within `drainTimeoutMs` in all. */
   override close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -148,11 +177,11 @@ export class PrimaryServer extends Server {
     interrupted.catch(() => {});
     try {
       await Promise.race([this.#supervisor.start(), interrupted]);
-      await Promise.race([this.#register(), interrupted]);
+      await Promise.race([this.#presence.open(this.address), interrupted]);
       this.health.start(this.#services);
       this.#state = "serving";
     } catch (error) {
-      await this.#end(0, UNREGISTER_TIMEOUT_MS);
+      await this.#end(0);
       throw error;
     }
   }
@@ -162,12 +191,10 @@ export class PrimaryServer extends Server {
     return this.close();
   }
 
-  async #register(): Promise<void> {
-    const { registry, name, advertise, instanceId } = this.#options;
-    if (registry === undefined || name === undefined || this.#plan.ports === "own") return;
-    const context = { clock: this.#clock, random: this.#random, logger: this.#logger };
-    this.#entry = new RegistryEntry({ name, registry, advertise, instanceId, ...context });
-    await this.#entry.open(this.address);
+  /** Workers answer for health, and those with ports of their own for their entries. */
+  #hold(isHeld: boolean): void {
+    this.#isPaused = isHeld;
+    this.#supervisor.broadcast(() => ({ bowline: "pause", isPaused: isHeld }));
   }
 
   #received(workerId: number, message: FromWorker): void {
@@ -209,27 +236,23 @@ export class PrimaryServer extends Server {
       return;
     }
     this.#state = "draining";
-    await this.#end(this.#options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS, UNREGISTER_TIMEOUT_MS);
+    await this.#end(this.#options.drainTimeoutMs ?? DEFAULT_DRAIN_TIMEOUT_MS);
   }
 
   /** Out of the registry, then all workers, within `withinMs` in all. */
-  async #end(withinMs: number, unregisterMs: number): Promise<void> {
+  async #end(withinMs: number): Promise<void> {
     const endAt = this.#clock.fresh() + withinMs;
     this.health.stop();
-    await this.#unregister(Math.max(MIN_UNREGISTER_TIMEOUT_MS, Math.min(withinMs, unregisterMs)));
+    await this.#presence.close(withinMs);
     await this.#supervisor.stop(Math.max(0, endAt - this.#clock.fresh()));
     this.#sharedHealth.close();
     this.#ignoreSignals();
     this.#release();
     this.#state = "closed";
   }
+}
 
-  async #unregister(timeoutMs: number): Promise<void> {
-    const entry = this.#entry;
-    this.#entry = null;
-    if (entry === null) return;
-    const isLate = new Promise<boolean>((resolve) => this.#clock.setTimeout(() => resolve(true), timeoutMs));
-    if (!(await Promise.race([entry.close().then(() => false), isLate]))) return;
-    this.#logger.warn({ timeoutMs }, "the registry does not answer; the instance will expire there");
-  }
+/** With ports of their own the workers register and check their health; then there is nothing to register here. */
+function presenceOptions(options: ServerOptions, plan: WorkerPlan): ServerOptions {
+  return plan.ports === "shared" ? options : { ...options, registry: undefined, healthCheck: undefined };
 }

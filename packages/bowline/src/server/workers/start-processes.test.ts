@@ -125,6 +125,27 @@ describe("workers in a registry", { timeout: 60_000 }, () => {
     );
     expect(scene.address).toBe(`127.0.0.1:${port}`);
   });
+
+  it("are paused, weighted and resumed together by their primary, also one that has just started again", async () => {
+    const { directory, seen } = useRegistry();
+    const options = { name: "text.rpc", instanceId: "text", directory };
+    const scene = await workers.start({ workers: { count: 2, ports: "own" }, ...options });
+    await seen.untilIds("text-1", "text-2");
+    await scene.ask({ ask: "weight", weight: 4 });
+    await seen.until(({ instances }) => instances.every(({ weight }) => weight === 4));
+    await scene.ask({ ask: "pause" });
+    await seen.untilIds();
+    const [one] = await scene.workers();
+    process.kill(one.pid, "SIGKILL");
+    await scene.until(
+      () => scene.workers(),
+      ([first]) => first.state === "serving" && first.restarts === 1,
+    );
+    expect(seen.ids).toEqual([]);
+    await scene.ask({ ask: "resume" });
+    const { instances } = await seen.untilIds("text-1", "text-2");
+    expect(instances.map(({ weight }) => weight)).toEqual([4, 4]);
+  });
 });
 
 describe("a process that can't have workers", { timeout: 60_000 }, () => {

@@ -19,6 +19,8 @@ beforeEach(() => {
   heard = [];
 });
 
+const START = { statuses: { database: "NOT_SERVING" }, isPaused: false, weight: null } as const;
+
 function make(plan: Partial<WorkerPlan> = {}, listen: string = "10.0.0.1:0"): Supervisor {
   return new Supervisor({
     plan: { count: 2, ports: "shared", entry: undefined, startTimeoutMs: 30_000, ...plan },
@@ -29,7 +31,7 @@ function make(plan: Partial<WorkerPlan> = {}, listen: string = "10.0.0.1:0"): Su
     logger: log,
     launch: workers.launch,
     owner: {
-      statuses: { database: "NOT_SERVING" },
+      workerStart: START,
       received: (id, { bowline }) => heard.push([id, bowline]),
       ended: (id) => heard.push([id, "ended"]),
     },
@@ -74,9 +76,7 @@ describe("the start of workers", () => {
     expect(workers.launched.some(({ mayGo }) => mayGo)).toBe(false);
     one.asks();
     expect(workers.launched.map(({ mayGo }) => mayGo)).toEqual([true, false, false]);
-    expect(one.received).toEqual([
-      { bowline: "go", listen: "10.0.0.1:0", isFirst: true, statuses: { database: "NOT_SERVING" } },
-    ]);
+    expect(one.received).toEqual([{ bowline: "go", listen: "10.0.0.1:0", isFirst: true, ...START }]);
     one.binds(ADDRESS);
     expect(workers.launched.map(({ mayGo }) => mayGo)).toEqual([true, true, true]);
     expect(two.received).toMatchObject([{ listen: "10.0.0.1:0", isFirst: false }]);

@@ -1,7 +1,7 @@
 import type { Logger } from "../../observe/logger.ts";
 import type { Clock } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
-import type { FromWorker, Statuses, ToWorker } from "./worker-messages.ts";
+import type { FromWorker, ToWorker, WorkerStart } from "./worker-messages.ts";
 import { samePort, type WorkerPlan } from "./worker-options.ts";
 import type { LaunchWorker } from "./worker-process.ts";
 import { type WorkerInfo, WorkerSlot } from "./worker-slot.ts";
@@ -20,8 +20,8 @@ export interface SupervisorOptions {
 
 /** Who is told what the workers tell. */
 export interface SupervisorOwner {
-  /** The health that a worker starts with. */
-  readonly statuses: Statuses;
+  /** What a worker starts with. */
+  readonly workerStart: WorkerStart;
   /** A message that is not about the worker's own life. */
   received(workerId: number, message: FromWorker): void;
   /** The process of a worker has ended. */
@@ -146,10 +146,10 @@ export class Supervisor {
   }
 
   #go(slot: WorkerSlot, isFirst: boolean): void {
-    const { statuses } = this.#options.owner;
+    const { workerStart } = this.#options.owner;
     // The port is open while a worker has it; when the last has ended, it must be the same again.
     if (isFirst && this.#bound !== "") this.#listen = samePort(this.#options.listen, this.#bound);
-    slot.go({ bowline: "go", listen: this.#listen, isFirst, statuses });
+    slot.go({ bowline: "go", listen: this.#listen, isFirst, ...workerStart });
   }
 
   #isBound(slot: WorkerSlot, address: string): void {

@@ -26,12 +26,23 @@ export type FromWorker =
   /** The server is closed and all that it counted is told. */
   | { readonly bowline: "closed" };
 
+/** What has been said so far, for a worker that starts. */
+export interface WorkerStart {
+  readonly statuses: Statuses;
+  readonly isPaused: boolean;
+  /** Null until somebody has set one. */
+  readonly weight: number | null;
+}
+
 /** What a primary tells a worker. */
 export type ToWorker =
   /** Listen on `listen`. `isFirst`: nobody has bound it; a Unix socket's file is a dead server's. */
-  | { readonly bowline: "go"; readonly listen: string; readonly isFirst: boolean; readonly statuses: Statuses }
+  | ({ readonly bowline: "go"; readonly listen: string; readonly isFirst: boolean } & WorkerStart)
   /** The health of a service has been set. `isEcho`: by this worker. */
   | { readonly bowline: "health"; readonly service: string; readonly status: ServingStatus; readonly isEcho: boolean }
+  /** Call `pause()`, or `resume()`. */
+  | { readonly bowline: "pause"; readonly isPaused: boolean }
+  | { readonly bowline: "weight"; readonly weight: number }
   /** Stop, within `withinMs` at most. */
   | { readonly bowline: "stop"; readonly withinMs: number };
 

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { formatAddress, isUnixAddress, parseAddress, parseListenAddress } from "../../net/address.ts";
 import { checkOptions, type OptionSpecs } from "../../rpc/options.ts";
+import { advertisedPorts, readAdvertise, withNextPorts } from "../lifecycle/advertise-option.ts";
 import type { ServerOptions } from "../server-options.ts";
 
 /** How a server runs in several processes. */
@@ -70,24 +71,35 @@ function checkCount(name: string, count: unknown): void {
 }
 
 function checkOwnPorts({ listen, advertise }: ServerOptions, count: number): void {
-  for (const [option, text] of Object.entries({ listen, advertise })) {
-    if (text === undefined) continue;
-    const address = parseListenAddress(text);
-    if (isUnixAddress(address)) {
-      throw new TypeError(`createServer options.${option} is ${text}, but workers with ports: "own" need a TCP port`);
-    }
-    const last = address.port + count - 1;
-    if (address.port === 0 || last <= 65_535) continue;
-    throw new RangeError(
-      `createServer options.${option} is ${text}: ${count} workers with ports of their own would need ports up to ${last}; 65535 is the last`,
-    );
+  if (listen !== undefined) {
+    const address = parseListenAddress(listen);
+    if (isUnixAddress(address)) throw needsTcp("listen", listen);
+    checkLastPort("listen", listen, address.port, count);
   }
-  if (advertise !== undefined && portOf(listen ?? ":0") === 0) {
+  if (advertise === undefined) return;
+  const field = "createServer options.advertise";
+  const shown = typeof advertise === "string" ? advertise : JSON.stringify(advertise);
+  if (readAdvertise(advertise, field).some(({ form }) => form.kind === "unix")) throw needsTcp("advertise", shown);
+  const ports = advertisedPorts(advertise, field);
+  for (const port of ports) checkLastPort("advertise", shown, port, count);
+  if (ports.length > 0 && portOf(listen ?? ":0") === 0) {
     throw new TypeError(
-      `createServer options.advertise is ${advertise}, but with ports: "own" and listen port 0 nobody knows which ports it stands for; ` +
+      `createServer options.advertise is ${shown}, but with ports: "own" and listen port 0 nobody knows which ports it stands for; ` +
         "give listen a port",
     );
   }
+}
+
+function needsTcp(option: string, shown: string): TypeError {
+  return new TypeError(`createServer options.${option} is ${shown}, but workers with ports: "own" need a TCP port`);
+}
+
+function checkLastPort(option: string, shown: string, port: number, count: number): void {
+  const last = port + count - 1;
+  if (port === 0 || last <= 65_535) return;
+  throw new RangeError(
+    `createServer options.${option} is ${shown}: ${count} workers with ports of their own would need ports up to ${last}; 65535 is the last`,
+  );
 }
 
 function portOf(listen: string): number {
@@ -100,7 +112,7 @@ export function ownPortOptions(options: ServerOptions, id: number): Partial<Serv
   const { listen, advertise, instanceId } = options;
   return {
     ...(listen === undefined ? {} : { listen: withNextPort(listen, id - 1) }),
-    ...(advertise === undefined ? {} : { advertise: withNextPort(advertise, id - 1) }),
+    ...(advertise === undefined ? {} : { advertise: withNextPorts(advertise, id - 1) }),
     ...(instanceId === undefined ? {} : { instanceId: `${instanceId}-${id}` }),
   };
 }

@@ -25,6 +25,7 @@ type LedOptions = { -readonly [Name in keyof ServerOptions]: ServerOptions[Name]
  */
 const registeredByPrimary: Registry = {
   name: "primary",
+  isMachineOnly: true,
   register: async () => ({ state: "registered", update: async () => {}, close: async () => {} }),
   watch() {
     throw new Error("the entry that a primary makes for its workers can't be watched");
@@ -59,7 +60,8 @@ export class WorkerServer extends Server {
     const own = seat.plan.ports === "own" ? ownPortOptions(options, seat.id) : {};
     const registry =
       seat.plan.ports === "shared" && options.registry !== undefined ? registeredByPrimary : options.registry;
-    const led: LedOptions = { ...options, ...own, registry, workers: undefined, handleSignals: false };
+    const healthCheck = seat.plan.ports === "shared" ? undefined : options.healthCheck;
+    const led: LedOptions = { ...options, ...own, registry, healthCheck, workers: undefined, handleSignals: false };
     super(led);
     this.#options = led;
     this.#seat = seat;
@@ -143,11 +145,18 @@ export class WorkerServer extends Server {
         if (this.#seat.plan.ports === "shared") this.#options.listen = message.listen;
         this.#isFirst = message.isFirst;
         this.#sharedHealth?.setAll(message.statuses);
+        if (message.isPaused) void this.pause();
+        if (message.weight !== null) void this.setWeight(message.weight);
         return this.#proceed();
       case "health":
         if (message.isEcho) this.#sharedHealth?.confirm(message.service);
         else this.#sharedHealth?.set(message.service, message.status);
         return;
+      case "pause":
+        // What goes wrong with the registry is logged, and tried again.
+        return void (message.isPaused ? this.pause() : this.resume()).catch(() => {});
+      case "weight":
+        return void this.setWeight(message.weight).catch(() => {});
       case "stop":
         this.#options.drainTimeoutMs = message.withinMs;
         return this.#stop();
