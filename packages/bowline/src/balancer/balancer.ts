@@ -26,8 +26,11 @@ export interface Balancer<C extends Candidate = Candidate> {
   readonly name: string;
   /** The set has changed: all candidates, ready or not, in a stable order. New ones have `state === undefined`. */
   update(candidates: readonly C[]): void;
-  /** The best ready candidate, or null if there is none. `avoid` was tried already by this call: taken only if nothing else is ready. */
-  pick(avoid: C | null): C | null;
+  /**
+   * The best ready candidate, or null if there is none. `avoid` was tried already by this call: taken only if nothing else is ready.
+   * `hashKey` is the call option of that name. What it throws ends the call.
+   */
+  pick(avoid: C | null, hashKey?: string): C | null;
   /** An attempt ended after `elapsedMs`. */
   done(candidate: C, result: AttemptResult, elapsedMs: number): void;
 }

@@ -14,6 +14,11 @@ export interface CallOptions {
   /** True: while no endpoint is usable, wait until the deadline instead of failing at once with UNAVAILABLE. Default false. */
   waitForReady?: boolean;
   /**
+   * What the balancer chooses by: with `consistent_hash`, which needs it, calls of one key go to one instance. Others don't look at it.
+   * go-zero's `SetHashKey`.
+   */
+  hashKey?: string;
+  /**
    * Compresses the requests of this call: `gzip`, `deflate`, `br`, `zstd`, or `identity` for not at all. Default: the client's. A
    * server that does not know it answers UNIMPLEMENTED.
    */

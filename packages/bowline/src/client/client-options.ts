@@ -4,6 +4,7 @@ import { compressionNames, findCompression } from "../codec/compression.ts";
 import type { Http2Limits } from "../http2/limits.ts";
 import type { Network } from "../net/network.ts";
 import type { TlsSettings } from "../net/tls-files.ts";
+import type { Logger } from "../observe/logger.ts";
 import type { Registry } from "../registry/registry.ts";
 import { checkRegistry, type RegistryConfig } from "../registry/registry-config.ts";
 import type { Clock } from "../rpc/clock.ts";
@@ -11,6 +12,7 @@ import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
 import type { CallOptions } from "./call-options.ts";
 import type { Endpoint } from "./channel/endpoint.ts";
+import { checkDiscoverySettings, DISCOVERY_SPECS, type DiscoverySettings } from "./discovery/discovery-options.ts";
 import type { Interceptor, PlacedInterceptor } from "./interceptor.ts";
 import type { RetryPolicy } from "./pipeline.ts";
 
@@ -24,14 +26,20 @@ export interface KeepaliveOptions {
   readonly withoutCalls?: boolean;
 }
 
+/** A balancer that comes with Bowline. */
+export type BalancerName = "p2c" | "round_robin" | "consistent_hash";
+
 /** How a client behaves; all of it is optional. */
-export interface ClientOptions {
+export interface ClientOptions extends DiscoverySettings {
   /** Time for a call that says nothing else, in ms; 0 = no deadline. Default 2000 for unary calls, no deadline for those that stream. */
   readonly timeoutMs?: number;
   /** Where bare service names are looked up, e.g. `local()`. */
   readonly registry?: RegistryConfig | Registry;
-  /** How the endpoint for an attempt is chosen. Default `p2c`. A function makes one of your own, once for each channel. */
-  readonly balancer?: "p2c" | "round_robin" | (() => Balancer<Endpoint>);
+  /**
+   * How the endpoint for an attempt is chosen: `p2c` by load and latency, `round_robin` in turn, `consistent_hash` by the call option
+   * `hashKey`, as go-zero's. Default `p2c`. A function makes one of your own, once for each channel.
+   */
+  readonly balancer?: BalancerName | (() => Balancer<Endpoint>);
   /** TLS: `true` for a server with a public certificate, or settings. Default: plaintext. */
   readonly tls?: boolean | TlsSettings;
   /** What to ask the server's certificate for, and `:authority`. Default: the host of the target. */
@@ -64,6 +72,11 @@ export interface ClientOptions {
   readonly keepalive?: KeepaliveOptions;
   /** Bounds of HTTP/2, see `HTTP2_LIMITS`. */
   readonly limits?: Partial<Http2Limits>;
+  /**
+   * Where lines go about servers that break a rule or pass a limit, ten in 10 s and the first of each kind at most, and about a registry
+   * that fails; pino and console fit. Default: JSON on stderr.
+   */
+  readonly logger?: Logger;
   /** Built-in layers to leave out, by name: for measurements. */
   readonly without?: readonly string[];
   /** Where addresses are dialled. Default: this machine's sockets; `memoryNetwork()` of bowline/testing is one without ports. */
@@ -77,9 +90,12 @@ export interface ClientOptions {
 const MS = { min: 0, max: 0x7fffffff, unit: "ms" } as const;
 const BYTES = { min: 0, max: 0x7fffffff, isWhole: true, unit: "bytes" } as const;
 
+const BALANCERS: readonly BalancerName[] = ["p2c", "round_robin", "consistent_hash"];
+
 const SPECS: OptionSpecs = {
   timeoutMs: { kind: "number", ...MS, zero: "no deadline" },
   registry: { kind: "any" },
+  ...DISCOVERY_SPECS,
   balancer: { kind: "any" },
   tls: { kind: "any" },
   authority: { kind: "string" },
@@ -96,6 +112,7 @@ const SPECS: OptionSpecs = {
   idleTimeoutMs: { kind: "number", ...MS, zero: "never" },
   keepalive: { kind: "object" },
   limits: { kind: "object" },
+  logger: { kind: "object", methods: ["info", "warn", "error"], example: "pino or console" },
   without: { kind: "array" },
   network: { kind: "object" },
   clock: { kind: "object", methods: ["now", "fresh", "setTimeout", "setInterval"], example: "a VirtualClock" },
@@ -119,6 +136,7 @@ const CALL_SPECS: OptionSpecs = {
   signal: { kind: "object" },
   metadata: { kind: "object" },
   waitForReady: { kind: "boolean" },
+  hashKey: { kind: "string" },
   compression: { kind: "one-of", values: compressionNames },
   compressIf: { kind: "function" },
   onHeader: { kind: "function" },
@@ -135,11 +153,12 @@ export function checkClientOptions(options: ClientOptions): void {
   }
   if (options.retry !== false) checkOptions("createClient options.retry", options.retry, RETRY_SPECS);
   checkRegistry("createClient options.registry", options.registry);
+  checkDiscoverySettings(options);
   checkAuthority(options.authority);
   const { balancer } = options;
-  if (balancer !== undefined && balancer !== "p2c" && balancer !== "round_robin" && typeof balancer !== "function") {
+  if (balancer !== undefined && typeof balancer !== "function" && !BALANCERS.includes(balancer)) {
     throw new TypeError(
-      `createClient options.balancer is ${String(balancer)}: give "p2c", "round_robin" or a function that makes one`,
+      `createClient options.balancer is ${String(balancer)}: give "p2c", "round_robin", "consistent_hash" or a function that makes one`,
     );
   }
   if (options.network !== undefined && typeof options.network.dial !== "function") {
@@ -171,7 +190,7 @@ function checkAuthority(authority: string | undefined): void {
  */
 export function checkCallOptions(options: CallOptions): void {
   if (typeof options !== "object" || options === null) return explainCallOptions(options);
-  const { timeoutMs, signal, metadata, waitForReady, compression, compressIf, onHeader, onTrailer } = options;
+  const { timeoutMs, signal, metadata, waitForReady, hashKey, compression, compressIf, onHeader, onTrailer } = options;
   let known = 0;
   let isWell = true;
   if (timeoutMs !== undefined) {
@@ -189,6 +208,10 @@ export function checkCallOptions(options: CallOptions): void {
   if (waitForReady !== undefined) {
     known++;
     isWell &&= typeof waitForReady === "boolean";
+  }
+  if (hashKey !== undefined) {
+    known++;
+    isWell &&= typeof hashKey === "string";
   }
   if (compression !== undefined) {
     known++;

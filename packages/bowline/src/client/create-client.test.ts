@@ -6,6 +6,7 @@ import { NoteService } from "../../test/client/note-service.ts";
 import { eventually, failure } from "../../test/client/outcomes.ts";
 import { roundRobin } from "../balancer/round-robin.ts";
 import { staticRegistry } from "../registry/static.ts";
+import { Code } from "../rpc/code.ts";
 import type { CallOptions } from "./call-options.ts";
 import { openChannelCount } from "./channel/channel-pool.ts";
 import type { ClientOptions } from "./client-options.ts";
@@ -43,7 +44,7 @@ describe("options of a client", () => {
     [{ timeoutMs: -1 }, "RangeError: createClient options.timeoutMs is -1: give a number of ms from 0 to 2147483647"],
     [
       { balancer: "random" },
-      'TypeError: createClient options.balancer is random: give "p2c", "round_robin" or a function',
+      'TypeError: createClient options.balancer is random: give "p2c", "round_robin", "consistent_hash" or a function',
     ],
     [{ balancer: () => 7 }, "TypeError: createClient options.balancer: the function must return an object with update"],
     [{ tls: "yes" }, "TypeError: createClient options.tls: give true, false or TLS settings"],
@@ -53,7 +54,7 @@ describe("options of a client", () => {
       { keepalive: { timeMs: 50 } },
       "RangeError: createClient options.keepalive.timeMs is 50: give a number of ms from 10000",
     ],
-    [{ limits: { maxStreams: 1 } }, "TypeError: limits.maxStreams is not a limit; known are maxConcurrentStreams"],
+    [{ limits: { streams: 1 } }, "TypeError: limits.streams is not a limit; known are maxConcurrentStreams"],
     [{ interceptors: [7] }, "TypeError: an interceptor is an async (call, next) => …"],
     [
       { without: ["tracing"] },
@@ -93,6 +94,7 @@ describe("options of a call", () => {
     [{ metadata: null }, "TypeError: call options.metadata is null: give an object"],
     [{ metadata: { "grpc-x": "1" } }, 'TypeError: metadata key "grpc-x" belongs to gRPC'],
     [{ waitForReady: 1 }, "TypeError: call options.waitForReady is 1: give a boolean"],
+    [{ hashKey: 7 }, "TypeError: call options.hashKey is 7: give a string"],
     [{ onHeader: {} }, "TypeError: call options.onHeader is an object: give a function"],
     [{ onTrailer: 1 }, "TypeError: call options.onTrailer is 1: give a function"],
     [
@@ -209,6 +211,36 @@ describe("targets", () => {
     await eventually(() => client.channel.endpoints.filter(({ isReady }) => isReady).length === 2);
     await Promise.all([1, 2, 3, 4].map(() => client.say("x")));
     expect(servers.map(({ stats }) => stats[0].started)).toEqual([2, 2]);
+  });
+
+  it("in turn, beginning where the option random says", async () => {
+    const servers = await Promise.all(["a", "b"].map((name) => scene.server({ say: () => name })));
+    const target = `static:///${servers.map(({ address }) => address).join(",")}`;
+    const firstOf = async (chance: number): Promise<string> => {
+      const client = scene.client(target, { balancer: "round_robin", random: () => chance });
+      await client.channel.connect();
+      await eventually(() => client.channel.endpoints.filter(({ isReady }) => isReady).length === 2);
+      return client.say("x");
+    };
+    expect(await Promise.all([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9].map(firstOf))).toEqual([..."aaaabbbb"]);
+  });
+
+  it("by the key of each call, the same instance for the same key", async () => {
+    const names = ["a", "b", "c"];
+    const servers = await Promise.all(names.map((name) => scene.server({ say: () => name })));
+    const target = `static:///${servers.map(({ address }) => address).join(",")}`;
+    const client = scene.client(target, { balancer: "consistent_hash" });
+    await client.channel.connect();
+    await eventually(() => client.channel.endpoints.filter(({ isReady }) => isReady).length === 3);
+    const ask = (): Promise<string[]> =>
+      Promise.all(Array.from({ length: 50 }, (_, i) => client.say("x", { hashKey: `user-${i}` })));
+    const answers = await ask();
+    expect([...new Set(answers)].sort()).toEqual(names);
+    expect(await ask()).toEqual(answers);
+    await expect(client.say("x")).rejects.toMatchObject({
+      code: Code.INVALID_ARGUMENT,
+      text: "the balancer consistent_hash needs the call option hashKey",
+    });
   });
 
   it("by name in a registry", async () => {

@@ -1,4 +1,4 @@
-import { parseTarget } from "../registry/target.ts";
+import { parseTarget } from "../registry/target/target.ts";
 import { systemClock } from "../rpc/clock.ts";
 import { checkService, type Method, type Service } from "../rpc/method.ts";
 import { systemRandom } from "../rpc/random.ts";

@@ -68,6 +68,22 @@ describe("a connection whose stream ids run out", () => {
   });
 });
 
+describe("connections that carry a few calls each", () => {
+  const ids = { limits: { maxStreamId: 21 } };
+
+  it.each([
+    ["by the client's limit of stream ids", { options: ids, server: {} }],
+    ["because the server ends them by GOAWAY after a few", { options: {}, server: ids }],
+  ])("follow each other without a failed call, %s", async (_how, { options, server: serverOptions }) => {
+    const server = await scene.server({}, serverOptions);
+    const client = scene.client(server.address, options);
+    for (const count of [200, 50]) {
+      const asked = Array.from({ length: count }, (_, i) => `${i}`);
+      expect(await Promise.all(asked.map((text) => client.say(text)))).toEqual(asked);
+    }
+  });
+});
+
 describe(":authority", () => {
   const registryOf = (port: number): ClientOptions => ({ registry: staticRegistry([`127.0.0.1:${port}`]) });
 

@@ -163,7 +163,7 @@ export abstract class Call extends ClientStream implements ChildCall {
     if (this.isLate) return this.onDue();
     let endpoint: Endpoint | null;
     try {
-      endpoint = this.channel.balancer.pick(this.avoid);
+      endpoint = this.channel.balancer.pick(this.avoid, this.options?.hashKey);
     } catch (error) {
       return this.conclude(RpcError.from(error));
     }

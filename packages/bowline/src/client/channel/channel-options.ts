@@ -1,4 +1,5 @@
 import type { Balancer } from "../../balancer/balancer.ts";
+import { consistentHash } from "../../balancer/consistent-hash.ts";
 import { p2c } from "../../balancer/p2c.ts";
 import { roundRobin } from "../../balancer/round-robin.ts";
 import { acceptEncoding, type Compression, findCompression, unknownCompression } from "../../codec/compression.ts";
@@ -8,17 +9,20 @@ import { dial } from "../../net/dial.ts";
 import { explainFirstBytes } from "../../net/first-bytes.ts";
 import type { Network } from "../../net/network.ts";
 import { openTlsFiles, type TlsMaterial } from "../../net/tls-files.ts";
+import { guardLogger, jsonLogger } from "../../observe/logger.ts";
+import { Misbehaviour } from "../../observe/misbehaviour.ts";
 import { formatHostPort } from "../../registry/instance/address.ts";
 import type { Registry, Watcher, WatchHandler } from "../../registry/registry.ts";
 import type { RegistryConfig, RegistryContext } from "../../registry/registry-config.ts";
-import { printTarget, type Target } from "../../registry/target.ts";
-import { registryOf } from "../../registry/target-registry.ts";
+import { printTarget, type Target } from "../../registry/target/target.ts";
+import { registryOf } from "../../registry/target/target-registry.ts";
 import { ConnectionBackoff } from "../../resilience/backoff.ts";
 import { RetryBudget } from "../../resilience/retry-budget.ts";
 import { type Clock, systemClock } from "../../rpc/clock.ts";
 import { environment } from "../../rpc/platform.ts";
 import { type Random, systemRandom } from "../../rpc/random.ts";
 import type { ClientOptions } from "../client-options.ts";
+import { type ChannelDiscovery, channelDiscovery } from "../discovery/channel-discovery.ts";
 import { userAgent } from "../user-agent.ts";
 import type { ChannelOptions } from "./channel.ts";
 import { identityOf } from "./channel-pool.ts";
@@ -39,13 +43,15 @@ const CLIENT_ONLY: ReadonlySet<string> = new Set([
   "without",
 ]);
 
+/** Options that are what their values are, whoever made the object. */
+const PLAIN: ReadonlySet<string> = new Set(["limits", "keepalive", "tls", "networks", "rewrite", "reconnect"]);
+
 /** A text that is the same for clients that may share a channel. */
 export function channelKey(target: Target, options: ClientOptions): string {
   const parts = [printTarget(target)];
   for (const [name, value] of Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (value === undefined || CLIENT_ONLY.has(name)) continue;
-    const isPlain = name === "limits" || name === "keepalive" || name === "tls";
-    parts.push(`${name}=${isPlain ? plainIdentity(value) : identityOf(value)}`);
+    parts.push(`${name}=${PLAIN.has(name) ? plainIdentity(value) : identityOf(value)}`);
   }
   return parts.join(" ");
 }
@@ -76,22 +82,35 @@ export function channelOptions(target: Target, options: ClientOptions): ChannelO
   const serverName = serverNameOf(target, options.authority);
   const keepalive = keepaliveOf(options);
   const balancer = balancerOf(options, clock, random);
-  const opened = openAll(target, options, { clock, random, environment: environment() });
+  const logger = guardLogger(options.logger ?? jsonLogger);
+  const warn = (text: string): void => logger.warn({ target: printTarget(target) }, text);
+  const report = (error: Error): void => warn(error.message);
+  const opened = openAll(target, options, { clock, random, environment: environment(), report }, warn);
   const { tls } = opened;
+  const misbehaviour = new Misbehaviour(clock, logger);
   const network: Pick<Network, "dial"> = options.network ?? { dial };
   const endpoint: EndpointOptions = {
     clock,
-    transport: { clock, limits, keepalive, maxReceiveBytes, explain: explainFirstBytes },
+    transport: {
+      clock,
+      limits,
+      keepalive,
+      maxReceiveBytes,
+      explain: explainFirstBytes,
+      misused: (kind, peer, text) => misbehaviour.add(kind, peer, text),
+    },
     maxConnections: options.maxConnectionsPerEndpoint ?? 4,
-    backoff: () => new ConnectionBackoff({ random }),
+    backoff: () => new ConnectionBackoff({ ...options.reconnect, random }),
     dial: (address, signal) =>
       network.dial(address, { clock, tls, signal, serverName, connectTimeoutMs: options.connectTimeoutMs }),
   };
   return {
     clock,
+    random,
     target: printTarget(target),
     balancer,
     endpoint,
+    misbehaved: misbehaviour.counts,
     retryBudget: new RetryBudget({ clock }),
     constants: {
       scheme: tls === undefined ? "http" : "https",
@@ -105,6 +124,8 @@ export function channelOptions(target: Target, options: ClientOptions): ChannelO
     maxReceiveBytes,
     maxWaitingCalls: options.maxWaitingCalls ?? 10_000,
     idleTimeoutMs: options.idleTimeoutMs ?? DEFAULT_IDLE_MS,
+    ...opened.discovery,
+    warn,
     watch: opened.watch,
     closed: opened.close,
   };
@@ -113,12 +134,18 @@ export function channelOptions(target: Target, options: ClientOptions): ChannelO
 /** What is open as long as the channel. */
 interface Opened {
   readonly tls: TlsMaterial | undefined;
+  readonly discovery: ChannelDiscovery;
   watch(handler: WatchHandler): Watcher;
   close(): Promise<void>;
 }
 
 /** Certificates first: they can be wrong, and nothing else has been opened then. */
-function openAll(target: Target, options: ClientOptions, context: RegistryContext): Opened {
+function openAll(
+  target: Target,
+  options: ClientOptions,
+  context: RegistryContext,
+  warn: (text: string) => void,
+): Opened {
   const tls = openTls(options, context.clock);
   let configured: OpenRegistry | undefined;
   try {
@@ -126,6 +153,7 @@ function openAll(target: Target, options: ClientOptions, context: RegistryContex
     const found = registryOf(inNetwork(target, options.network), context, configured?.registry);
     return {
       tls,
+      discovery: channelDiscovery(printTarget(target), found.registry, options, context, warn),
       watch: (handler) => found.registry.watch(found.service, handler),
       close: async () => {
         tls?.close();
@@ -181,7 +209,8 @@ function compressionOf(name: string | undefined): Compression | null {
 function balancerOf(options: ClientOptions, clock: Clock, random: Random): Balancer<Endpoint> {
   const { balancer = "p2c" } = options;
   if (typeof balancer === "function") return guardBalancer(balancer());
-  return balancer === "p2c" ? p2c({ clock, random }) : roundRobin();
+  if (balancer === "consistent_hash") return consistentHash();
+  return balancer === "p2c" ? p2c({ clock, random }) : roundRobin({ random });
 }
 
 /** `:authority` of a target: its host and port, or the name of the service, as a URL would have it. */
@@ -193,6 +222,11 @@ function authorityOf(target: Target): string {
       return target.addresses[0].startsWith("unix:") ? "localhost" : withoutZone(target.addresses[0]);
     case "unix":
       return "localhost";
+    case "srv":
+      return target.name;
+    case "remote":
+      // go-zero writes the name as ?key=, everybody else as the path.
+      return encodeURIComponent(target.query.key ?? target.path).replaceAll("%3A", ":");
     default:
       return encodeURIComponent(target.service);
   }

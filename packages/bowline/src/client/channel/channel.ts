@@ -1,18 +1,25 @@
 import type { Balancer } from "../../balancer/balancer.ts";
 import type { Compression } from "../../codec/compression.ts";
-import { type RequestConstants, RequestHeaders } from "../../grpc/wire/method-headers.ts";
-import { MethodStats } from "../../observe/method-stats.ts";
-import type { Snapshot, Watcher, WatchHandler } from "../../registry/registry.ts";
+import type { RequestConstants } from "../../grpc/wire/method-headers.ts";
+import type { MethodStats } from "../../observe/method-stats.ts";
+import type { Instance, Watcher, WatchHandler } from "../../registry/registry.ts";
 import type { RetryBudget } from "../../resilience/retry-budget.ts";
-import type { Clock, Timer } from "../../rpc/clock.ts";
+import type { Clock } from "../../rpc/clock.ts";
 import { Code } from "../../rpc/code.ts";
 import type { Method } from "../../rpc/method.ts";
+import type { Random } from "../../rpc/random.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import { TimerWheel } from "../../rpc/timer-wheel.ts";
 import type { Call } from "../call/call.ts";
 import { abortError } from "../call/outcome.ts";
+import { Discovery, type DiscoveryOwner, type DiscoveryState } from "../discovery/discovery.ts";
+import type { SnapshotStore } from "../discovery/snapshot-store.ts";
+import { type CallMethod, CallMethods } from "./call-methods.ts";
+import { channelDescription, waitingWords } from "./channel-words.ts";
 import type { Endpoint, EndpointOptions } from "./endpoint.ts";
 import { EndpointSet, type EndpointSetOwner } from "./endpoint-set.ts";
+import { Idleness } from "./idleness.ts";
+import { StateListeners } from "./state-listeners.ts";
 
 /**
  * gRPC's connectivity states (grpc/doc/connectivity-semantics-and-api.md). What a call does that finds no endpoint:
@@ -29,20 +36,19 @@ import { EndpointSet, type EndpointSetOwner } from "./endpoint-set.ts";
  */
 export type ChannelState = "idle" | "connecting" | "ready" | "transient-failure" | "closed";
 
-/** A method as one channel calls it. */
-export interface CallMethod {
-  readonly method: Method;
-  readonly headers: RequestHeaders;
-  readonly stats: MethodStats;
-}
+export type { CallMethod };
 
 /** What a channel is made with. */
 export interface ChannelOptions {
   readonly clock: Clock;
+  /** For the order in which a large set is connected. */
+  readonly random: Random;
   /** For people, in errors. */
   readonly target: string;
   readonly balancer: Balancer<Endpoint>;
   readonly endpoint: EndpointOptions;
+  /** What servers did wrong is counted here. */
+  readonly misbehaved: ReadonlyMap<string, number>;
   readonly retryBudget: RetryBudget;
   readonly constants: RequestConstants;
   readonly compression: Compression | null;
@@ -52,19 +58,25 @@ export interface ChannelOptions {
   readonly maxWaitingCalls: number;
   /** Without a call for this long connections are closed, in ms; 0 = never. */
   readonly idleTimeoutMs: number;
+  /** The last known instances, for a start without the registry; null: none are kept. */
+  readonly disk: SnapshotStore | null;
+  /** While nothing is known and the registry fails calls wait, up to their deadlines; else they fail at once. */
+  readonly waitsForRegistry: boolean;
   watch(handler: WatchHandler): Watcher;
+  /** The address of an instance that is dialled; null if none can be reached from here. */
+  choose(instance: Instance): string | null;
+  /** Why `choose` gave none, for people. */
+  whyNone(instance: Instance): string;
+  /** Trouble that no call hears of. */
+  warn(text: string): void;
   /** The channel was closed: what was opened for it may go. */
   closed(): Promise<void>;
 }
 
-/** Idleness is looked at this many times in its time, and once a second at most. */
-const IDLE_LOOKS = 4;
-const MIN_IDLE_LOOK_MS = 1000;
-
 /**
  * One target: its endpoints as the registry tells them, their connections, and the balancer that chooses among them.
  */
-export class Channel implements EndpointSetOwner, WatchHandler {
+export class Channel implements EndpointSetOwner, DiscoveryOwner {
   readonly target: string;
   readonly clock: Clock;
   readonly balancer: Balancer<Endpoint>;
@@ -79,24 +91,16 @@ export class Channel implements EndpointSetOwner, WatchHandler {
   /** Calls between two attempts; they enter and leave by themselves. */
   readonly sleeping: Set<Call> = new Set();
   readonly #options: ChannelOptions;
-  /** By path and content-subtype. */
-  readonly #methods: Map<string, CallMethod> = new Map();
-  /** By path. */
-  readonly #stats: Map<string, MethodStats> = new Map();
-  #headerSlots = 0;
+  readonly #methods: CallMethods;
   readonly #endpoints: EndpointSet;
-  readonly #listeners: Set<(state: ChannelState) => void> = new Set();
+  readonly #discovery: Discovery;
+  readonly #idleness: Idleness;
+  readonly #listeners: StateListeners<ChannelState> = new StateListeners();
   /** Calls without an endpoint, oldest first. */
   readonly #waiting: Set<Call> = new Set();
   #state: ChannelState = "idle";
-  #watcher: Watcher | null = null;
-  /** The registry has told something since the channel woke. */
-  #hasSnapshot = false;
-  #registryError: Error | null = null;
   #isServing = false;
-  #idleTimer: Timer | null = null;
-  #lastActivity = 0;
-  #lastActiveAt = 0;
+  #hasToldOfSkipped = false;
   #closing: Promise<void> | null = null;
 
   constructor(options: ChannelOptions) {
@@ -110,7 +114,15 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     this.compressFromBytes = options.compressFromBytes;
     this.maxReceiveBytes = options.maxReceiveBytes;
     this.maxSendBufferBytes = options.endpoint.transport.limits.maxSendBufferBytes;
-    this.#endpoints = new EndpointSet(options.endpoint, options.balancer, this);
+    this.#methods = new CallMethods(options.constants);
+    this.#endpoints = new EndpointSet(options, this);
+    this.#discovery = new Discovery(options, this);
+    this.#idleness = new Idleness(
+      options.clock,
+      options.idleTimeoutMs,
+      () => this.#activity(),
+      () => this.#rest(),
+    );
   }
 
   get state(): ChannelState {
@@ -119,8 +131,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
 
   /** Calls back with each new state, until the returned function is called. */
   onState(listener: (state: ChannelState) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /** All endpoints, as they are now. */
@@ -128,9 +139,27 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     return this.#endpoints.all;
   }
 
+  /** What is known of the target, and how sure that is. */
+  get discovery(): DiscoveryState {
+    const { freshness, revision, ageMs, error } = this.#discovery;
+    const { membership, skipped } = this.#endpoints;
+    const { isFrozen: frozen, suspects } = membership;
+    return { freshness, revision, ageMs, error, frozen, suspects: suspects.size, skipped: skipped.size };
+  }
+
+  /** Target, discovery and endpoints as text for people, a line each. */
+  describe(): string {
+    return channelDescription(this.target, this.#state, this.discovery, this.endpoints, this.clock.now());
+  }
+
   /** Counts and latencies of the methods that were called. */
   get stats(): readonly MethodStats[] {
-    return [...this.#stats.values()];
+    return this.#methods.stats;
+  }
+
+  /** How often servers broke a rule or passed a limit, by its name. */
+  get misbehaved(): ReadonlyMap<string, number> {
+    return this.#options.misbehaved;
   }
 
   /** Calls that wait for an endpoint. */
@@ -140,18 +169,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
 
   /** The method as this channel calls it; made at first use. */
   method(method: Method): CallMethod {
-    const { path, input } = method;
-    const key = `${path} ${input.name}`;
-    let known = this.#methods.get(key);
-    if (known === undefined || known.method !== method) {
-      const nextSlot = (): number => this.#headerSlots++;
-      const headers = known?.headers ?? new RequestHeaders(nextSlot, path, input.name, this.#options.constants);
-      const stats = this.#stats.get(path) ?? new MethodStats(path);
-      known = { method, headers, stats };
-      this.#methods.set(key, known);
-      this.#stats.set(path, stats);
-    }
-    return known;
+    return this.#methods.get(method);
   }
 
   /**
@@ -202,18 +220,17 @@ export class Channel implements EndpointSetOwner, WatchHandler {
 
   /** What a call that has no endpoint is waiting for, in words. */
   waitingFor(): string {
-    const { target } = this;
-    if (this.#endpoints.size === 0) {
-      return this.#hasSnapshot ? `${target} has no instances` : `${target} is not resolved yet${this.#because()}`;
-    }
-    if (this.#state === "ready") {
-      const isFull = this.endpoints.every((endpoint) => !endpoint.isReady);
-      return isFull ? `all connections to ${target} have as many calls as they may` : `no instance was free in time`;
-    }
-    const error = this.#endpoints.lastError;
-    if (error !== null) return `no connection to ${target}: ${error.message}`;
-    if (this.#endpoints.state === "empty") return `all instances of ${target} have the weight 0`;
-    return `still connecting to ${target}`;
+    const { skipped, state, lastError } = this.#endpoints;
+    const [unreachable] = skipped;
+    return waitingWords({
+      target: this.target,
+      isReady: this.#state === "ready",
+      endpoints: this.endpoints,
+      set: state,
+      discovery: this.discovery,
+      lastError,
+      whySkipped: unreachable === undefined ? "" : this.#options.whyNone(unreachable),
+    });
   }
 
   /**
@@ -229,12 +246,12 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     // A listener may close it once more.
     if (this.#state === "closed") return;
     this.#become("closed");
-    this.#watcher?.close();
-    this.#idleTimer?.cancel();
+    this.#idleness.stop();
+    const saved = this.#discovery.close();
     for (const call of [...this.#waiting, ...this.sleeping]) call.cancel(this.closedError());
     this.#endpoints.close();
     this.#listeners.clear();
-    await this.#options.closed();
+    await Promise.all([saved, this.#options.closed()]);
   }
 
   /** The error of calls that the closing ended, or that came after it. */
@@ -242,21 +259,26 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     return new RpcError(Code.CANCELLED, `the channel to ${this.target} is closed`, { reason: "closed" });
   }
 
-  // --- WatchHandler ---
+  // --- DiscoveryOwner ---
 
-  snapshot(snapshot: Snapshot): void {
-    if (this.#state === "closed") return;
-    this.#hasSnapshot = true;
-    this.#registryError = null;
+  get hasEndpoints(): boolean {
+    return this.#endpoints.size > 0;
+  }
+
+  listed(instances: readonly Instance[], isLive: boolean, isFirst: boolean): boolean {
+    if (this.#state === "closed") return false;
     const wasEmpty = this.#endpoints.state === "empty";
-    this.#endpoints.apply(snapshot.instances, this.#state !== "idle");
+    this.#endpoints.apply({ instances, isLive, isFirst }, this.#state !== "idle");
+    this.#tellOfSkipped();
     // Instances have appeared: that nobody was there is no failure of theirs.
     if (wasEmpty && this.#state === "transient-failure" && this.#endpoints.size > 0) this.#become("connecting");
     this.#settle();
+    return isLive && !this.#endpoints.membership.isFrozen;
   }
 
-  failed(error: Error): void {
-    this.#registryError = error;
+  troubled(error: Error): void {
+    // Nobody else may hear of it: the calls wait.
+    if (this.#options.waitsForRegistry) this.#options.warn(error.message);
     this.#settle();
   }
 
@@ -265,10 +287,18 @@ export class Channel implements EndpointSetOwner, WatchHandler {
   stateChanged(endpoint: Endpoint): void {
     if (this.#state === "closed" || this.#state === "idle") return;
     // The registry may know better than an endpoint that is gone.
-    if (endpoint.connectionState === "backoff" || endpoint.connectionState === "idle") this.#watcher?.refresh();
+    if (endpoint.connectionState === "backoff" || endpoint.connectionState === "idle") this.#discovery.refresh();
     // A lost connection is made again at once, as long as the channel is in use.
-    if (endpoint.connectionState === "idle" && endpoint.weight > 0) return endpoint.connect();
+    if (endpoint.connectionState === "idle" && endpoint.weight > 0) this.#endpoints.reconnect(endpoint);
     this.#settle();
+  }
+
+  membersLeft(): void {
+    this.#settle();
+  }
+
+  secondLookWanted(): void {
+    this.#discovery.refresh();
   }
 
   roomMade(): void {
@@ -280,14 +310,9 @@ export class Channel implements EndpointSetOwner, WatchHandler {
   /** Leaves rest: watches the target and connects. */
   #wake(): void {
     if (this.#state !== "idle") return;
-    this.#lastActiveAt = this.clock.now();
     this.#become("connecting");
-    this.#watchIdleness();
-    try {
-      this.#watcher = this.#options.watch(this);
-    } catch (error) {
-      this.#registryError = error instanceof Error ? error : new Error(String(error));
-    }
+    this.#idleness.start();
+    this.#discovery.start();
     this.#endpoints.connect();
     this.#settle();
   }
@@ -297,7 +322,8 @@ export class Channel implements EndpointSetOwner, WatchHandler {
     if (this.#state === "idle" || this.#state === "closed") return;
     const { state } = this.#endpoints;
     // Endpoints of a time before the rest may be gone: the registry has the word.
-    const isResolved = this.#hasSnapshot || this.#registryError !== null;
+    const { isKnown, error } = this.#discovery;
+    const isResolved = isKnown || (error !== null && !this.#options.waitsForRegistry);
     if (state === "ready") this.#become("ready");
     else if (state === "connecting" || !isResolved) this.#loseReadiness();
     else this.#become("transient-failure");
@@ -319,7 +345,7 @@ export class Channel implements EndpointSetOwner, WatchHandler {
       }
       let endpoint: Endpoint | null;
       try {
-        endpoint = this.balancer.pick(call.avoid);
+        endpoint = this.balancer.pick(call.avoid, call.options?.hashKey);
       } catch (error) {
         call.cancel(RpcError.from(error));
         continue;
@@ -340,58 +366,35 @@ export class Channel implements EndpointSetOwner, WatchHandler {
 
   #unavailable(): RpcError {
     return new RpcError(Code.UNAVAILABLE, this.waitingFor(), {
-      cause: this.#endpoints.lastError ?? this.#registryError ?? undefined,
+      cause: this.#endpoints.lastError ?? this.#discovery.error ?? undefined,
       reason: this.#endpoints.state === "empty" ? "no-endpoint" : "connection",
     });
   }
 
-  #because(): string {
-    return this.#registryError === null ? "" : `: ${this.#registryError.message}`;
+  /** Once: the rest is counted. */
+  #tellOfSkipped(): void {
+    const [instance] = this.#endpoints.skipped;
+    if (instance === undefined || this.#hasToldOfSkipped) return;
+    this.#hasToldOfSkipped = true;
+    this.#options.warn(`${this.target}: ${this.#options.whyNone(instance)}`);
   }
 
-  #watchIdleness(): void {
-    const { idleTimeoutMs } = this.#options;
-    if (idleTimeoutMs <= 0) return;
-    const lookMs = Math.max(MIN_IDLE_LOOK_MS, idleTimeoutMs / IDLE_LOOKS);
-    this.#idleTimer = this.clock.setInterval(() => this.#checkIdleness(idleTimeoutMs), lookMs);
-  }
-
-  #checkIdleness(idleTimeoutMs: number): void {
+  #activity(): { readonly isBusy: boolean; readonly count: number } {
     const { inFlight, count } = this.#endpoints.activity;
-    const now = this.clock.fresh();
-    if (inFlight > 0 || this.#waiting.size > 0 || this.sleeping.size > 0 || count !== this.#lastActivity) {
-      this.#lastActivity = count;
-      this.#lastActiveAt = now;
-    } else if (now - this.#lastActiveAt >= idleTimeoutMs) {
-      this.#rest();
-    }
+    return { isBusy: inFlight > 0 || this.#waiting.size > 0 || this.sleeping.size > 0, count };
   }
 
   /** No connections, and no questions to the registry, until somebody calls. */
   #rest(): void {
     this.#become("idle");
-    this.#idleTimer?.cancel();
-    this.#watcher?.close();
-    this.#watcher = null;
-    this.#hasSnapshot = false;
-    this.#registryError = null;
+    this.#idleness.stop();
+    this.#discovery.stop();
     this.#endpoints.rest();
   }
 
   #become(state: ChannelState): void {
     if (this.#state === state) return;
     this.#state = state;
-    for (const listener of [...this.#listeners]) tell(listener, state);
-  }
-}
-
-/** What a listener throws is its own affair: it must not leave a channel between two states. */
-function tell(listener: (state: ChannelState) => void, state: ChannelState): void {
-  try {
-    listener(state);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+    this.#listeners.tell(state);
   }
 }

@@ -12,6 +12,8 @@ import type { Endpoint } from "./endpoint.ts";
 const A = "10.0.0.1:80";
 const B = "10.0.0.2:80";
 const C = "10.0.0.3:80";
+const D = "10.0.0.4:80";
+const E = "10.0.0.5:80";
 
 /** A scene whose instances are connected, with their servers in order. */
 async function connected(...instances: (string | Partial<Instance>)[]) {
@@ -71,18 +73,14 @@ describe("a snapshot", () => {
     expect(await targets(scene, peers, 2)).toEqual([A, B]);
   });
 
-  it("that removes one lets its calls end and gives it no more", async () => {
-    const { scene, peers } = await connected(A, B);
-    expect(await targets(scene, peers, 2)).toEqual([A, B]);
-    const call = scene.call("say", "last");
-    await settle();
-    const stays = peers[0].received.filter(({ type }) => type === "HEADERS").length === 2 ? 1 : 0;
-    await scene.instances(scene.dials[stays].address);
-    expect(await targets(scene, peers, 3)).toEqual(Array(3).fill(scene.dials[stays].address));
-    answer(peers[1 - stays], 3, "done");
-    expect(await call).toBe("done");
-    answer(peers[1 - stays], 1, "done too");
-    expect(await peers[1 - stays].closed).toBeUndefined();
+  it("that removes one of five lets its calls end and gives it no more", async () => {
+    const { scene, peers } = await connected(A, B, C, D, E);
+    await targets(scene, peers, 5);
+    await scene.instances(B, C, D, E);
+    expect(await targets(scene, peers, 4)).toEqual([B, C, D, E]);
+    expect(scene.channel.endpoints.map(({ address }) => address)).toEqual([B, C, D, E]);
+    answer(peers[0], 1, "done");
+    expect(await peers[0].closed).toBeUndefined();
   });
 
   it("changes weights in place", async () => {
@@ -155,12 +153,181 @@ describe("a registry that suddenly knows nobody", () => {
     expect(error.message).toBe("[UNAVAILABLE] notes has no instances");
   });
 
-  it("has them replaced as soon as it knows somebody", async () => {
+  it("has them replaced when as many others are connected, after a minute", async () => {
     const { scene, peers } = await connected(A, B);
     await scene.instances();
-    await scene.instances(C);
-    expect(scene.channel.endpoints.map(({ id }) => id)).toEqual([C]);
-    await Promise.all(peers.map((peer) => peer.closed));
+    expect(scene.channel.discovery).toMatchObject({ frozen: true, suspects: 2 });
+    expect(scene.refreshes).toBe(1);
+    await scene.instances(C, D);
+    const others = [await scene.dials[2].serve(), await scene.dials[3].serve()];
+    expect(await targets(scene, [...peers, ...others], 4)).toEqual([A, B, C, D]);
+    await scene.clock.advance(70_000);
+    expect(scene.channel.endpoints.map(({ id }) => id)).toEqual([C, D]);
+    expect(scene.channel.discovery).toMatchObject({ frozen: false, suspects: 0 });
+  });
+
+  it("is believed when those that are missing are down, once it was confirmed", async () => {
+    const { scene, peers } = await connected(A, B);
+    await scene.instances();
+    for (const peer of peers) peer.destroy();
+    await settle();
+    for (const dial of scene.dials.slice(2)) dial.refuse();
+    await settle();
+    expect(scene.channel.endpoints).toHaveLength(2);
+    await scene.clock.advance(5000);
+    expect(scene.channel.endpoints).toHaveLength(0);
+    expect((await failure(scene.call("say", "x"))).text).toBe("notes has no instances");
+  });
+});
+
+describe("instances that vanish without a word", () => {
+  it("are used for a minute, and say why they are suspected", async () => {
+    const { scene, peers } = await connected(A, B);
+    await scene.instances(A);
+    expect(await targets(scene, peers, 2)).toEqual([A, B]);
+    const [a, b] = scene.channel.endpoints;
+    expect(a.suspicion).toBeNull();
+    expect(b.suspicion).toEqual({ sinceMs: 1000, why: "one of 1 missing of 2" });
+    expect(scene.channel.describe().split("\n")).toEqual([
+      "notes  ready, live at revision 1; 2 endpoints, 1 suspect",
+      `  ${B}  ready, 1 calls, suspect for 0 s: one of 1 missing of 2`,
+      `  ${A}  ready, 1 calls`,
+    ]);
+    await scene.clock.advance(59_999);
+    expect(scene.channel.endpoints).toEqual([a, b]);
+    await scene.clock.advance(1);
+    expect(scene.channel.endpoints).toEqual([a]);
+    expect(await targets(scene, peers, 1)).toEqual([A]);
+  });
+
+  it("are members as before when they come back", async () => {
+    const { scene } = await connected(A, B);
+    const [, b] = scene.channel.endpoints;
+    await scene.instances(A);
+    await scene.instances(A, B);
+    expect(scene.channel.endpoints[1]).toBe(b);
+    expect(b.suspicion).toBeNull();
+    await scene.clock.advance(120_000);
+    expect(scene.channel.endpoints).toHaveLength(2);
+    expect(scene.dials).toHaveLength(2);
+  });
+
+  it("leave as soon as they can't be connected to", async () => {
+    const { scene, peers } = await connected(A, B);
+    await scene.instances(A);
+    peers[1].destroy();
+    await settle();
+    scene.lastDial.refuse();
+    await settle();
+    expect(scene.channel.endpoints.map(({ id }) => id)).toEqual([A]);
+    await scene.clock.advance(200_000);
+    expect(scene.dials).toHaveLength(3);
+  });
+
+  it("leave at once when they were down already, or have announced it", async () => {
+    const { scene, peers } = await connected(A, B, C);
+    peers[1].destroy();
+    await settle();
+    scene.lastDial.refuse();
+    await scene.instances(A, B, { ...instanceAt(C), state: "draining" });
+    await scene.instances(A);
+    expect(scene.channel.endpoints.map(({ id }) => id)).toEqual([A]);
+  });
+
+  it("leave at once when another instance is at their address, or they are at another", async () => {
+    const { scene } = await connected({ ...instanceAt(A), id: "one" }, { ...instanceAt(B), id: "two" });
+    await scene.instances({ ...instanceAt(A), id: "one again" }, { ...instanceAt(C), id: "two" });
+    expect(scene.channel.endpoints.map(({ id }) => id)).toEqual([`one again@${A}`, `two@${C}`]);
+    await scene.instances({ ...instanceAt(A), id: "one again" });
+    expect(scene.channel.discovery.suspects).toBe(1);
+    await scene.instances({ ...instanceAt(A), id: "one again" }, { ...instanceAt(C), id: "two again" });
+    expect(scene.channel.endpoints.map(({ id }) => id)).toEqual([`one again@${A}`, `two again@${C}`]);
+  });
+});
+
+describe("two entries for one endpoint", () => {
+  it("are one, and the last of them to go takes it along", async () => {
+    const { scene } = await connected(A, B, C, D, E);
+    const twin = instanceWith({ weight: 2 });
+    const list = [A, B, C, D, E].map((address) => instanceAt(address));
+    await scene.list(list);
+    await scene.list([...list, twin]);
+    expect(scene.channel.endpoints.map(({ weight }) => weight)).toEqual([2, 1, 1, 1, 1]);
+    await scene.list(list);
+    expect(scene.channel.endpoints.map(({ weight }) => weight)).toEqual([1, 1, 1, 1, 1]);
+    await scene.list(list.slice(1));
+    expect(scene.channel.endpoints).toHaveLength(4);
+  });
+});
+
+describe("instances that can't be reached from here", () => {
+  it("are left out, counted, and told of once", async () => {
+    const scene = new ChannelScene({ choose: ({ id }) => (id === B ? null : id) });
+    void scene.channel.connect();
+    await scene.instances(A, B);
+    expect(scene.channel.endpoints.map(({ id }) => id)).toEqual([A]);
+    expect(scene.channel.discovery.skipped).toBe(1);
+    await scene.instances(B);
+    expect(scene.warnings).toEqual([`notes: no way to ${B}`]);
+    await scene.instances(A);
+    expect(scene.channel.discovery.skipped).toBe(0);
+  });
+
+  it("are what a call that finds nobody else is told of", async () => {
+    const scene = new ChannelScene({ choose: () => null });
+    const call = scene.call("say", "x");
+    await scene.instances(A, B);
+    expect((await failure(call)).text).toBe(`none of the 2 instances of notes can be reached: no way to ${A}`);
+  });
+});
+
+describe("a set of thousands", () => {
+  const SIZE = 5000;
+
+  function many(): Instance[] {
+    return Array.from({ length: SIZE }, (_, i) => instanceAt(`10.1.${i >> 8}.${i & 255}:80`));
+  }
+
+  it("does the work for what has changed only", async () => {
+    let visited = 0;
+    const choose = ({ id }: Instance): string => {
+      visited++;
+      return id;
+    };
+    const scene = new ChannelScene({ choose });
+    void scene.channel.connect();
+    const list = many();
+    await scene.list(list);
+    expect(visited).toBe(SIZE);
+    const visits: Record<string, number> = {};
+    const apply = async (what: string, next: Instance[]): Promise<void> => {
+      visited = 0;
+      await scene.list(next);
+      visits[what] = visited;
+    };
+    await apply("nothing", [...list]);
+    await apply("one weight", list.with(2500, { ...list[2500], weight: 3 }));
+    await apply("one less", list.toSpliced(2500, 1));
+    await apply("one more", [...list.toSpliced(2500, 1), instanceAt(A)]);
+    process.stdout.write(`instances visited of ${SIZE}: ${JSON.stringify(visits)}\n`);
+    expect(visits).toEqual({ nothing: 0, "one weight": 2, "one less": 1, "one more": 1 });
+    expect(scene.channel.endpoints).toHaveLength(SIZE);
+  });
+
+  it("is connected in portions, in an order of its own", async () => {
+    const scene = new ChannelScene();
+    void scene.channel.connect();
+    await scene.list(many());
+    expect(scene.dials).toHaveLength(64);
+    const inOrder = scene.channel.endpoints.slice(0, 64).map(({ address }) => address);
+    expect(scene.dials.map(({ address }) => address)).not.toEqual(inOrder);
+    for (const dial of scene.dials.slice(0, 10)) dial.refuse();
+    await settle();
+    expect(scene.dials).toHaveLength(74);
+    await scene.dials[11].serve();
+    expect(scene.dials).toHaveLength(75);
+    expect(scene.channel.state).toBe("ready");
+    await scene.channel.close();
   });
 });
 

@@ -57,6 +57,47 @@ describe("connecting", () => {
   });
 });
 
+describe("a suspect", () => {
+  const OTHERS = ["10.0.0.2:80", "10.0.0.3:80"];
+
+  /** The first of three instances is suspected; its server answers PINGs or does not. */
+  async function suspect(answers: boolean) {
+    const s = new ChannelScene();
+    void s.channel.connect().catch(() => {});
+    await s.instances(ADDRESS, ...OTHERS);
+    const [first, ...rest] = s.dials;
+    const peer = first.accept(answers);
+    await peer.handshake();
+    for (const dial of rest) await dial.serve();
+    const pings = (): number => peer.received.filter(({ type }) => type === "PING").length;
+    await s.instances(...OTHERS);
+    return { s, endpoint: s.channel.endpoints[0], pings };
+  }
+
+  it("is asked for a sign of life, and leaves when it gives none and can't be reached", async () => {
+    const { s, endpoint, pings } = await suspect(false);
+    await s.clock.advance(9999);
+    expect([pings(), endpoint.reach]).toEqual([1, "up"]);
+    await s.clock.advance(1);
+    expect(endpoint.lastError?.message).toBe(`${ADDRESS} gave no sign of life within 10000 ms after a PING`);
+    s.lastDial.refuse();
+    await settle();
+    expect(s.channel.endpoints.map(({ address }) => address)).toEqual(OTHERS);
+  });
+
+  it("stays connected when it answers, and is not asked again for five minutes", async () => {
+    const { s, endpoint, pings } = await suspect(true);
+    await s.clock.advance(20_000);
+    for (let i = 0; i < 3; i++) {
+      await s.instances(ADDRESS, ...OTHERS);
+      await s.instances(...OTHERS);
+    }
+    expect([pings(), endpoint.reach, endpoint.connectionCount]).toEqual([1, "up", 1]);
+    await s.channel.close();
+    expect(s.clock.pending).toBe(0);
+  });
+});
+
 describe("backoff", () => {
   it("waits 1 s, 1.6 s, 2.56 s … 120 s ± 20 % between the starts of attempts", async () => {
     const { scene: s } = await scene();

@@ -4,10 +4,14 @@ import {
   type ClientTransportOptions,
   type ClientTransportOwner,
 } from "../../grpc/client-transport.ts";
+import { DeadPeerError } from "../../grpc/connection-keeper.ts";
 import { calmerKeepalive, TOO_MANY_PINGS } from "../../grpc/keepalive.ts";
+import { ErrorCode } from "../../http2/frames.ts";
 import type { Link } from "../../http2/link.ts";
+import type { Instance } from "../../registry/registry.ts";
 import type { ConnectionBackoff } from "../../resilience/backoff.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
+import type { Member, Suspicion } from "../discovery/membership.ts";
 
 /**
  * What an endpoint is doing about its connections.
@@ -46,19 +50,30 @@ export interface EndpointOwner {
 /** A lost connection is made again at once, but not twice in this time: a server may take connections and drop them. */
 const QUICK_RECONNECT_MS = 1000;
 
+/** Time for a sign of life after a PING to one that is suspected to be gone, in ms. */
+const PROBE_TIMEOUT_MS = 10_000;
+/** Servers take PINGs for an attack that come more often than this, in ms (gRFC A8). */
+const PROBE_PERIOD_MS = 300_000;
+
 /** Identity of an endpoint: the instance and the address that is used of it. */
 export function endpointId(instanceId: string, address: string): string {
   return instanceId === address ? address : `${instanceId}@${address}`;
 }
 
 /** One address of one instance, with its connections. */
-export class Endpoint implements Candidate, ClientTransportOwner {
+export class Endpoint implements Candidate, Member, ClientTransportOwner {
   readonly id: string;
-  readonly instanceId: string;
   readonly address: string;
-  weight: number;
-  /** Its instance has announced that it will stop. */
-  isDraining = false;
+  /** As the registry told it last. */
+  instance: Instance;
+  /** The registry's last snapshot has it. */
+  isListed = true;
+  /** Why it is kept though the registry no longer lists it; null for one that is listed. */
+  suspicion: Suspicion | null = null;
+  /** The last attempt to connect failed, and none has succeeded since. */
+  isUnreachable = false;
+  /** As what its set counts it. */
+  countedAs = 0;
   inFlight = 0;
   /** The balancer's. */
   state: unknown = undefined;
@@ -69,7 +84,8 @@ export class Endpoint implements Candidate, ClientTransportOwner {
   lastError: Error | null = null;
   readonly #options: EndpointOptions;
   readonly #owner: EndpointOwner;
-  readonly #backoff: ConnectionBackoff;
+  /** Made with the first failure: most endpoints never need it. */
+  #backoff: ConnectionBackoff | null = null;
   #transportOptions: ClientTransportOptions;
   /** Connections that take calls, unless they are full. */
   #usable: ClientTransport[] = [];
@@ -81,20 +97,48 @@ export class Endpoint implements Candidate, ClientTransportOwner {
   #retryTimer: Timer | null = null;
   /** Monotonic ms; a backoff counts from there. */
   #dialedAt = 0;
+  #probeTimer: Timer | null = null;
+  #noProbeUntil: number = Number.NEGATIVE_INFINITY;
   /** Monotonic ms until which a loss leads to a backoff. */
   #noQuickUntil: number = Number.NEGATIVE_INFINITY;
   /** Monotonic ms until which no further connection is tried beside those that stand. */
   #noGrowthUntil: number = Number.NEGATIVE_INFINITY;
 
-  constructor(instanceId: string, address: string, weight: number, options: EndpointOptions, owner: EndpointOwner) {
-    this.id = endpointId(instanceId, address);
-    this.instanceId = instanceId;
+  /** `address` is the one that is dialled: one of the instance's, or what was put in its place. */
+  constructor(instance: Instance, address: string, options: EndpointOptions, owner: EndpointOwner) {
+    this.id = endpointId(instance.id, address);
+    this.instance = instance;
     this.address = address;
-    this.weight = weight;
     this.#options = options;
     this.#owner = owner;
     this.#transportOptions = options.transport;
-    this.#backoff = options.backoff();
+  }
+
+  get instanceId(): string {
+    return this.instance.id;
+  }
+
+  /** Share of the load relative to the others; 0 = none. */
+  get weight(): number {
+    return this.instance.weight;
+  }
+
+  get zone(): string {
+    return this.instance.zone;
+  }
+
+  get version(): string {
+    return this.instance.version;
+  }
+
+  /** Its instance has announced that it will stop. */
+  get isDraining(): boolean {
+    return this.instance.state === "draining";
+  }
+
+  get reach(): Member["reach"] {
+    if (this.connectionState === "ready") return "up";
+    return this.isUnreachable ? "down" : "unknown";
   }
 
   /** True when a call may be sent now; `transport` is the connection for it. */
@@ -136,9 +180,24 @@ export class Endpoint implements Candidate, ClientTransportOwner {
     if (this.connectionState !== "ready" || this.#dialing !== null || this.#greeting !== null) return;
     this.#retire(this.#usable.filter((transport) => !transport.connection.isUsable));
     if (this.#usable.length === 0)
-      return this.#lost(new Error(`${this.address}: a connection has used up its streams`));
+      return this.#lost(new Error(`${this.address}: a connection has used up its streams`), true);
     if (this.#usable.length >= this.#options.maxConnections) return;
     if (this.#options.clock.now() >= this.#noGrowthUntil) this.#dial();
+  }
+
+  /** Asks for a sign of life: a connection without one ends. For one whose machine may be gone without having closed it. */
+  probe(): void {
+    const { clock } = this.#options;
+    if (this.#usable.length === 0 || clock.now() < this.#noProbeUntil) return;
+    this.#noProbeUntil = clock.now() + PROBE_PERIOD_MS;
+    const seen = new Map(this.#usable.map(({ connection }) => [connection, connection.chunksReceived]));
+    // Any octet will do, so the answer itself need not be waited for.
+    for (const connection of seen.keys()) connection.ping(() => {});
+    this.#probeTimer = clock.setTimeout(() => {
+      const text = `${this.address} gave no sign of life within ${PROBE_TIMEOUT_MS} ms after a PING`;
+      const error = new DeadPeerError(text);
+      for (const [connection, chunks] of seen) if (connection.chunksReceived === chunks) connection.abort(error);
+    }, PROBE_TIMEOUT_MS);
   }
 
   /** Takes no calls any more; connections close when their calls have ended, or at once. */
@@ -155,6 +214,7 @@ export class Endpoint implements Candidate, ClientTransportOwner {
   rest(): void {
     if (this.connectionState === "closed") return;
     this.connectionState = "idle";
+    this.isUnreachable = false;
     this.#stopConnecting();
     this.#retire(this.#usable);
   }
@@ -165,7 +225,8 @@ export class Endpoint implements Candidate, ClientTransportOwner {
     if (this.#greeting === transport) {
       this.#greeting = null;
       this.#usable.push(transport);
-      this.#backoff.reset();
+      this.#backoff?.reset();
+      this.isUnreachable = false;
     }
     if (this.transport === null || !this.transport.canSend) this.transport = this.#usable.at(-1) ?? null;
     if (this.connectionState === "connecting") {
@@ -188,10 +249,12 @@ export class Endpoint implements Candidate, ClientTransportOwner {
       const keepalive = calmerKeepalive(this.#transportOptions.keepalive);
       this.#transportOptions = { ...this.#transportOptions, keepalive };
     }
+    if (this.#leaving.has(transport)) return;
     const what = debug === "" && code !== 0 ? `code ${code}` : debug;
     const error = new Error(`${this.address} takes no new calls on this connection${what === "" ? "" : `: ${what}`}`);
     this.#retire(this.#usable.filter((each) => each === transport));
-    this.#lost(error);
+    // The calls that it carried bound how often this can be: no backoff keeps further ones from a server that goes by numbers of calls.
+    this.#lost(error, code === ErrorCode.NO_ERROR && transport.connection.nextId > 1);
   }
 
   closed(transport: ClientTransport, error: Error | undefined): void {
@@ -257,34 +320,41 @@ export class Endpoint implements Candidate, ClientTransportOwner {
   #failed(error: Error): void {
     if (this.connectionState === "ready") {
       // One more than those that stand.
-      this.#noGrowthUntil = this.#dialedAt + this.#backoff.next();
+      this.#noGrowthUntil = this.#dialedAt + this.#nextBackoffMs();
     } else if (this.connectionState === "connecting") {
       this.#backOff(error);
     }
   }
 
-  /** A connection that took calls does so no more. */
-  #lost(error: Error): void {
+  /** A connection that took calls does so no more; `isOrderly` if it carried some, and came to the end that all come to. */
+  #lost(error: Error, isOrderly = false): void {
     if (this.connectionState !== "ready" || this.#usable.length > 0) return;
     this.lastError = error;
     // One that was to stand beside it is on its way.
     if (this.#dialing !== null || this.#greeting !== null) return this.#become("connecting");
     const now = this.#options.clock.now();
-    if (now < this.#noQuickUntil) return this.#backOff(error);
+    if (now < this.#noQuickUntil && !isOrderly) return this.#backOff(error);
     this.#noQuickUntil = now + QUICK_RECONNECT_MS;
     this.#become("idle");
   }
 
   #backOff(error: Error): void {
     const { clock } = this.#options;
+    this.isUnreachable = true;
     this.lastError = error.message.includes(this.address) ? error : new Error(`${this.address}: ${error.message}`);
-    const waitMs = Math.max(0, this.#dialedAt + this.#backoff.next() - clock.now());
+    const waitMs = Math.max(0, this.#dialedAt + this.#nextBackoffMs() - clock.now());
     this.#retryTimer = clock.setTimeout(() => this.#dial(), waitMs);
     this.#become("backoff");
   }
 
+  #nextBackoffMs(): number {
+    this.#backoff ??= this.#options.backoff();
+    return this.#backoff.next();
+  }
+
   #stopConnecting(): void {
     this.#retryTimer?.cancel();
+    this.#probeTimer?.cancel();
     this.#dialing?.abort();
     this.#dialing = null;
     const greeting = this.#greeting;

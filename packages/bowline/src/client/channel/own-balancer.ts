@@ -35,13 +35,13 @@ class GuardedBalancer implements Balancer<Endpoint> {
     this.#attempt("update", () => this.#own.update(candidates));
   }
 
-  pick(avoid: Endpoint | null): Endpoint | null {
+  pick(avoid: Endpoint | null, hashKey?: string): Endpoint | null {
     const fault = this.#fault;
     this.#fault = null;
     if (fault !== null) throw fault;
     let endpoint: Endpoint | null;
     try {
-      endpoint = this.#own.pick(avoid);
+      endpoint = this.#own.pick(avoid, hashKey);
     } catch (error) {
       throw this.#threw("pick", error);
     }
