@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { attempt } from "./attempt.ts";
 
 /** The programs of test/peers/go. */
-export type GoProgram = "grpcgo-server" | "grpcgo-client" | "gozero-server" | "gozero-client";
+export type GoProgram = "grpcgo-server" | "grpcgo-client" | "gozero-server" | "gozero-client" | "gozero-ring";
 
 /** Why {@link buildGoPrograms} gives nothing, for reports. */
 export const GO_PROGRAMS_MISSING =
