@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { CommandError } from "./command-error.ts";
+import { doctorCommand, listCommand, watchCommand } from "./commands/discovery.ts";
 import { generateCommand } from "./commands/generate.ts";
 import { type Terminal, terminal } from "./terminal.ts";
 
@@ -34,7 +35,8 @@ function program(output: Terminal): Command {
     })
     .showHelpAfterError("Run with --help to see what there is.")
     .exitOverride();
-  for (const command of [generateCommand(output)]) bowline.addCommand(command.copyInheritedSettings(bowline));
+  const commands = [generateCommand, doctorCommand, listCommand, watchCommand].map((make) => make(output));
+  for (const command of commands) bowline.addCommand(command.copyInheritedSettings(bowline));
   return bowline;
 }
 

@@ -1,0 +1,151 @@
+import { isWithin, kindOf } from "./address-kind.ts";
+import { placeOf } from "./host-port.ts";
+import type { Step } from "./probe.ts";
+
+/** Under which conditions an address was tried. */
+export interface Circumstances {
+  /** As CIDRs; see `ownNetworks`. */
+  readonly ownNetworks: readonly string[];
+  /** The registry is on another machine, so that loopback addresses in it are of no use to others. */
+  readonly isRegistryRemote: boolean;
+  /** Label of the network that the instance gives for the address; empty if it has none. */
+  readonly network: string;
+}
+
+/** Why an address can't be used, and what mends it. */
+export interface Diagnosis {
+  readonly problem: string;
+  /** Ways to mend it, the best first; each names its setting. */
+  readonly remedies: readonly string[];
+}
+
+/** What follows from the steps of a probe; null when all went well. */
+export function diagnose(address: string, steps: readonly Step[], circumstances: Circumstances): Diagnosis | null {
+  const last = steps.at(-1);
+  if (last === undefined) return null;
+  const { host } = placeOf(address);
+  if (last.isOk) {
+    // It works from here, but not from anywhere else.
+    const isOnlyHere = circumstances.isRegistryRemote && kindOf(host) === "loopback";
+    return isOnlyHere ? is(`${host} is the loopback: no other machine can reach it`, ADVERTISE) : null;
+  }
+  switch (last.name) {
+    case "resolve":
+      return is(
+        `the name ${host} does not resolve on this machine (${last.code})`,
+        "on the server, advertise an address, or a name that the clients' DNS knows: a container's own host name is known to nobody else",
+      );
+    case "tcp":
+      return unreachable(address, last, circumstances);
+    case "tls":
+      return badTls(host, last);
+    case "http2":
+      return otherProtocol(last);
+    case "health":
+      return unhealthy(last);
+  }
+}
+
+const ADVERTISE =
+  'on the server, set advertise to an address that others reach: "host:port", "interface:eth1", "cidr:10.0.0.0/8" or the variable BOWLINE_ADVERTISE';
+
+function is(problem: string, ...remedies: readonly string[]): Diagnosis {
+  return { problem, remedies };
+}
+
+function unreachable(address: string, { code }: Step, circumstances: Circumstances): Diagnosis {
+  const { host, port, path } = placeOf(address);
+  if (path !== "") {
+    const remedy = "a unix: address works on the server's own machine only, for users with the right to open it";
+    return is(`the socket ${path} can't be opened (${code})`, remedy);
+  }
+  const kind = kindOf(host);
+  if (kind === "wildcard") return is(`${host} is what a server listens on, not an address to connect to`, ADVERTISE);
+  if (kind === "loopback" && circumstances.isRegistryRemote) {
+    return is(`${host} is the loopback of whoever reads it, and here nothing listens on port ${port}`, ADVERTISE);
+  }
+  if ((kind === "private" || kind === "link-local") && !isWithin(host, circumstances.ownNetworks)) {
+    return foreignNetwork(host, port, code, circumstances);
+  }
+  if (code === "ECONNREFUSED") {
+    return is(
+      `the machine ${host} answers, but nothing listens on port ${port}`,
+      "start the server; when it is gone for good, its entry will expire",
+      'behind a port mapping, advertise the outer port: advertise: "host:port"',
+    );
+  }
+  return is(
+    `there is no way to ${host}:${port} from here (${code})`,
+    `a firewall or security group may drop it: open port ${port} for this machine`,
+    ADVERTISE,
+  );
+}
+
+/** The story that elsewhere ends in iptables rules: an address of one network, read in another. */
+function foreignNetwork(host: string, port: number, code: string, { ownNetworks, network }: Circumstances): Diagnosis {
+  // Each interface has a link-local one, which says nothing of where it is.
+  const told = ownNetworks.filter((cidr) => kindOf(cidr.split("/")[0]) !== "link-local");
+  const own = told.length === 0 ? "none at all" : told.join(", ");
+  const label = network === "" ? "" : ` (labelled ${network})`;
+  return is(
+    `${host}${label} is a private address of a network that this machine is not in; its own are ${own} (${code})`,
+    `on the server, advertise an address that is reachable from here: advertise: "PUBLIC_HOST:${port}"`,
+    `or both, labelled: advertise: [{ network: "inside", address: "${host}:${port}" }, { network: "public", address: "PUBLIC_HOST:${port}" }], with networks: ["public"] in the client here`,
+    `or in the client here alone: rewrite: [{ from: "${host}", to: "PUBLIC_HOST" }]`,
+  );
+}
+
+/** By the codes and texts of OpenSSL and Node. */
+function badTls(host: string, { code, detail }: Step): Diagnosis {
+  const seen = `${code} ${detail}`;
+  if (code === "CERT_HAS_EXPIRED") {
+    return is(
+      "the server's certificate has expired",
+      "renew it on the server; Bowline reads the files again by itself",
+    );
+  }
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return is(
+      `the server's certificate is not made out to ${host}: ${detail}`,
+      "call it by a name in the certificate: authority of the client, --server-name here",
+      "or have the address put into the certificate",
+    );
+  }
+  if (/UNABLE_TO_(GET|VERIFY)|SELF_SIGNED|DEPTH_ZERO/.test(code)) {
+    return is(
+      `nobody whom this side trusts vouches for the server's certificate (${code})`,
+      "give the authority that signed it: tls.authorities of the client, --tls-ca here",
+    );
+  }
+  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH/.test(code)) {
+    return is("the server speaks no TLS", "call it without, or give the server a certificate: tls of createServer");
+  }
+  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|ECONNRESET/.test(seen)) {
+    return is(
+      `the server ended the handshake (${code})`,
+      "it may ask for a client's certificate: tls.certificate and tls.key of the client, --tls-cert and --tls-key here",
+    );
+  }
+  return is(`the TLS handshake failed: ${detail}`, "compare the versions and certificates of both sides");
+}
+
+function otherProtocol({ code, detail }: Step): Diagnosis {
+  if (code === "ERR_TLS_WANTED") return is(detail, "call it with TLS: tls of the client, --tls or --tls-ca here");
+  if (code === "ETIMEDOUT") {
+    return is(
+      "something accepts connections there but says nothing: a process that hangs, or a forwarder without its target",
+      "look at the process behind the port; one that is stopped (SIGSTOP, a debugger) looks like this too",
+    );
+  }
+  return is(
+    `what listens there is no gRPC server: ${detail}`,
+    "the port belongs to another program, or an HTTP/1 proxy stands between: advertise the server's own port",
+  );
+}
+
+function unhealthy({ code, detail }: Step): Diagnosis {
+  if (code === "NOT_SERVING") {
+    return is("the server runs but says NOT_SERVING", "it is starting, paused, draining or ill: its log says which");
+  }
+  return is(`HTTP/2 works, but a call of the health service failed: ${code} ${detail}`, "look at the server's log");
+}
