@@ -1,11 +1,13 @@
 // The demo: all services of the shop, the calls of many customers, and a table that shows how it goes.
 import { parseArgs } from "node:util";
+import { REGISTRY_KINDS } from "./fleet/fleet.ts";
 
 const HELP = `npm run demo [-- OPTIONS]
 
 Starts the shop, seven processes that find each other, sends customers in, and shows how it goes. Break it with the keys below the table.
 
   --rate CALLS     calls a second at the start, 10 to 20000 (default: 1000; 300 with --headless)
+  --registry WHERE local: the embedded one (default); etcd: a real etcd, started and stopped with the shop
   --headless       no table: breaks the shop in four ways by itself, and says whether it has held (exit code 0 or 1)
   --seconds TIME   how long that takes, 25 to 600 (default: 30)
   --json           with --headless: nothing but the report, as one line of JSON
@@ -14,17 +16,19 @@ Starts the shop, seven processes that find each other, sends customers in, and s
 const flags = readFlags();
 if (flags.isHeadless) {
   const { runHeadless } = await import("./headless/run-headless.ts");
-  process.exit(await runHeadless({ rate: flags.rate ?? 300, seconds: flags.seconds, json: flags.json }));
+  process.exit(await runHeadless({ ...flags, rate: flags.rate ?? 300 }));
 }
 const { runLive } = await import("./live/run-live.ts");
 const { stdin: input, stdout: output, env } = process;
-process.exit(await runLive({ input, output, rate: flags.rate ?? 1000, hasColours: (env.NO_COLOR ?? "") === "" }));
+const hasColours = (env.NO_COLOR ?? "") === "";
+process.exit(await runLive({ input, output, rate: flags.rate ?? 1000, registry: flags.registry, hasColours }));
 
 function readFlags() {
   try {
     const { values } = parseArgs({
       options: {
         rate: { type: "string" },
+        registry: { type: "string", default: "local" },
         headless: { type: "boolean", default: false },
         seconds: { type: "string", default: "30" },
         json: { type: "boolean", default: false },
@@ -36,10 +40,14 @@ function readFlags() {
       process.exit(0);
     }
     const { headless, json } = values;
+    const registry = REGISTRY_KINDS.find((kind) => kind === values.registry);
+    if (registry === undefined)
+      throw new RangeError(`--registry is "${values.registry}": give ${REGISTRY_KINDS.join(" or ")}`);
     const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
     if (!headless && !isTerminal) console.error("This is no terminal: running as with --headless.");
     const rate = values.rate === undefined ? undefined : numberIn("--rate", values.rate, 10, 20_000);
-    return { isHeadless: headless || !isTerminal, rate, seconds: numberIn("--seconds", values.seconds, 25, 600), json };
+    const isHeadless = headless || !isTerminal;
+    return { isHeadless, rate, registry, seconds: numberIn("--seconds", values.seconds, 25, 600), json };
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${HELP}`);
     process.exit(2);

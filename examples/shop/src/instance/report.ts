@@ -17,6 +17,8 @@ export interface ChannelReport {
   /** Whom it calls, `inventory`. */
   readonly service: string;
   readonly state: string;
+  /** How sure it is of them: `live`, or `stale` and `disk` while the registry can't be reached. */
+  readonly freshness: string;
   /** Names of the instances that it knows. */
   readonly instances: readonly string[];
 }
@@ -40,6 +42,11 @@ export function reportOf(stats: MethodStats): MethodReport {
 }
 
 /** What a channel believes, as it can be sent. */
-export function channelReport(service: string, { state, endpoints }: Channel): ChannelReport {
-  return { service, state, instances: endpoints.map((endpoint) => endpoint.instanceId) };
+export function channelReport(service: string, { state, endpoints, discovery }: Channel): ChannelReport {
+  return {
+    service,
+    state,
+    freshness: discovery.freshness,
+    instances: endpoints.map((endpoint) => endpoint.instanceId),
+  };
 }

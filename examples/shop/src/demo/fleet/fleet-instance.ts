@@ -46,14 +46,26 @@ export class FleetInstance {
   #guard: ChildProcess | null = null;
   #guardEnded: Promise<void> = Promise.resolve();
 
-  constructor(service: ServiceName, name: string, folders: RunFolders, onState: StateListener) {
+  /** `registry` is the flag of that name. */
+  constructor(service: ServiceName, name: string, registry: string, folders: RunFolders, onState: StateListener) {
     this.service = service;
     this.name = name;
     this.#onState = onState;
     this.logFile = join(folders.logs, `${name}.log`);
     const log = openSync(this.logFile, "a");
     const main = join(import.meta.dirname, "..", "..", service, "main.ts");
-    const args = ["--name", name, "--namespace", folders.namespace, "--data", folders.data, "--work-ms", WORK_MS];
+    const args = [
+      "--name",
+      name,
+      "--namespace",
+      folders.namespace,
+      "--registry",
+      registry,
+      "--data",
+      folders.data,
+      "--work-ms",
+      WORK_MS,
+    ];
     // A session of its own: Ctrl-C in the terminal is the demo's business alone.
     this.#child = fork(main, args, { stdio: ["ignore", log, log, "ipc"], detached: true, execArgv: [] });
     closeSync(log);

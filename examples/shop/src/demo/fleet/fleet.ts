@@ -1,6 +1,10 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ClientOptions } from "bowline";
+import { openRegistry } from "../../instance/registry.ts";
 import { FleetInstance, type InstanceState, SERVICES, type ServiceName } from "./fleet-instance.ts";
 import { makeRunFolders, type RunFolders, removeRunFolders } from "./run-folder.ts";
+import { EtcdRegistry, embeddedRegistry, type ShopRegistry } from "./shop-registry.ts";
 
 /** Instances at the start. */
 const AT_START: Readonly<Record<ServiceName, number>> = { storefront: 1, user: 1, order: 2, inventory: 2, payment: 1 };
@@ -11,9 +15,14 @@ const RELEASE_PATIENCE_MS = 5_000;
 /** Ended instances are shown for this long. */
 const SHOWN_MS = 15_000;
 
+/** What the registry of a shop can be. */
+export const REGISTRY_KINDS = ["local", "etcd"] as const;
+export type RegistryKind = (typeof REGISTRY_KINDS)[number];
+
 /** All processes of the shop. Starts and stops them, and never by itself: what is killed stays dead. */
 export class Fleet {
   readonly folders: RunFolders = makeRunFolders();
+  registry: ShopRegistry = embeddedRegistry;
   /** Told, in words, of all that happens to an instance. */
   onEvent: (text: string) => void = () => {};
   #instances: FleetInstance[] = [];
@@ -30,6 +39,32 @@ export class Fleet {
     return this.#instances.filter((each) => each.service === service && each.isAlive);
   }
 
+  /** How a client finds the shop. */
+  async clientOptions(): Promise<ClientOptions> {
+    const registry = await openRegistry(this.registry.name, this.folders.namespace);
+    return { registry, snapshotFolder: join(this.folders.data, "snapshots") };
+  }
+
+  /** Starts the registry, if it is a process; before all else. Rejects with what to do when there is none to be had. */
+  async openRegistry(kind: RegistryKind): Promise<void> {
+    if (kind === "etcd") this.registry = await EtcdRegistry.create(this.folders, this.onEvent);
+    await this.registry.start();
+    if (this.registry.canBeKilled) this.onEvent(`${this.registry.name} runs, process ${this.registry.pid}`);
+  }
+
+  /** SIGKILL to the registry, or its return with what it had. */
+  async cutOrMendRegistry(): Promise<void> {
+    const { registry } = this;
+    if (!registry.canBeKilled)
+      throw new Error("the embedded registry is files: there is no process to kill. Try --registry etcd");
+    if (registry.isRunning) {
+      registry.kill();
+      return this.onEvent(`${registry.name} killed (SIGKILL): instances go on with what they know`);
+    }
+    await registry.start();
+    this.onEvent(`${registry.name} runs again`);
+  }
+
   /** Starts what belongs to the shop. Resolves when all serve. */
   async startAll(): Promise<void> {
     await Promise.all(
@@ -44,9 +79,15 @@ export class Fleet {
     }
     const number = (this.#numbers.get(service) ?? 0) + 1;
     this.#numbers.set(service, number);
-    const instance = new FleetInstance(service, `${service}-${number}`, this.folders, (each, before) => {
-      if (!this.#isClosing) this.onEvent(inWords(each, before));
-    });
+    const instance = new FleetInstance(
+      service,
+      `${service}-${number}`,
+      this.registry.name,
+      this.folders,
+      (each, before) => {
+        if (!this.#isClosing) this.onEvent(inWords(each, before));
+      },
+    );
     this.#instances.push(instance);
     this.#instances.sort((a, b) => SERVICES.indexOf(a.service) - SERVICES.indexOf(b.service));
     const timer = setTimeout(() => instance.kill(), START_PATIENCE_MS);
@@ -93,6 +134,7 @@ export class Fleet {
   async close(keepLogs: boolean): Promise<void> {
     this.#isClosing = true;
     await Promise.all(this.#instances.filter((each) => each.isAlive).map((each) => each.release(RELEASE_PATIENCE_MS)));
+    await this.registry.close();
     removeRunFolders(this.folders, keepLogs);
   }
 }

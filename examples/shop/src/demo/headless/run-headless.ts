@@ -1,4 +1,4 @@
-import { Fleet } from "../fleet/fleet.ts";
+import { Fleet, type RegistryKind } from "../fleet/fleet.ts";
 import { printed, reportOf } from "./report.ts";
 import { runScenario } from "./scenario.ts";
 import { judge } from "./verdict.ts";
@@ -7,12 +7,13 @@ import { judge } from "./verdict.ts";
 export interface HeadlessOptions {
   readonly seconds: number;
   readonly rate: number;
+  readonly registry: RegistryKind;
   /** Prints nothing but the one line of JSON. */
   readonly json: boolean;
 }
 
 /** Runs the scenario. Prints what happens, the report, and as the last line the report as JSON. Resolves to the exit code. */
-export async function runHeadless({ seconds, rate, json }: HeadlessOptions): Promise<number> {
+export async function runHeadless({ seconds, rate, registry, json }: HeadlessOptions): Promise<number> {
   const say = (text: string): void => {
     if (!json) console.log(text);
   };
@@ -22,8 +23,10 @@ export async function runHeadless({ seconds, rate, json }: HeadlessOptions): Pro
   const onEvent = (text: string): void =>
     say(`${((performance.now() - begun) / 1000).toFixed(1).padStart(5)} s  ${text}`);
   say(`The shop in namespace ${fleet.folders.namespace}, ${rate} calls a second; logs in ${fleet.folders.logs}`);
+  fleet.onEvent = onEvent;
   let isOk = false;
   try {
+    await fleet.openRegistry(registry);
     const facts = await runScenario(fleet, { rate, seconds, onEvent });
     const report = reportOf(facts, judge(facts));
     isOk = report.ok;

@@ -22,6 +22,7 @@ const LOOK_MS = 500;
 /** The load at first is this part of what it will be. */
 const WARM_UP = 5;
 const FREEZE_MS = 3_000;
+const CUT_MS = 4_000;
 /** A new instance starts slowly, for 8 s; by then it should have its share. A loaded machine gets as much time again. */
 const SETTLED_MS = 10_000;
 const UNSETTLED_MS = 20_000;
@@ -34,6 +35,7 @@ const LENGTHS = {
   kill: [5, 3],
   freeze: [5, 4],
   restart: [5, 4],
+  registry: [6, 6],
   add: [10, 0],
 } as const;
 
@@ -41,8 +43,7 @@ const LENGTHS = {
 export async function runScenario(fleet: Fleet, options: ScenarioOptions): Promise<Facts> {
   const { rate, seconds, onEvent } = options;
   const calls: Call[] = [];
-  const traffic = new Traffic(fleet.folders.namespace, rate / WARM_UP, (call) => calls.push(call));
-  fleet.onEvent = onEvent;
+  const traffic = new Traffic(await fleet.clientOptions(), rate / WARM_UP, (call) => calls.push(call));
   await fleet.startAll();
   await traffic.shop.channel.connect();
   const narrator = new Narrator(fleet, onEvent);
@@ -79,6 +80,14 @@ export async function runScenario(fleet: Fleet, options: ScenarioOptions): Promi
       await victim.thaw();
     });
     await phase("restart", () => fleet.restart(fleet.living("user")[0]));
+    if (fleet.registry.canBeKilled) {
+      await phase("registry", async () => {
+        await fleet.cutOrMendRegistry();
+        await delay(CUT_MS);
+        // Whoever joins while it is away is known as soon as it is back.
+        await fleet.cutOrMendRegistry();
+      });
+    }
     await phase("add", async () => {
       addedShare = await shareOfNew(fleet, await fleet.start("inventory"));
     });

@@ -55,6 +55,15 @@ describe("the verdict", () => {
     expect(failedOf(facts({}, restock(5_000, { code: Code.UNAVAILABLE })))).toEqual(unforgiven);
   });
 
+  it("asks of a killed registry that nothing was lost, where there was one to kill", () => {
+    const registry = { name: "registry", from: 40_000, to: 45_000 };
+    const phases = [...facts().phases, registry];
+    expect(judge(facts({ phases })).find(({ name }) => name === "a killed registry loses nothing")?.ok).toBe(true);
+    const lost = restock(42_000, { code: Code.UNAVAILABLE });
+    expect(failedOf(facts({ phases }, lost))).toContain("a killed registry loses nothing");
+    expect(judge(facts()).some(({ name }) => name.includes("registry"))).toBe(false);
+  });
+
   it("forgives no loss of an idempotent call", () => {
     const names = failedOf(facts({}, call(10_001, { code: Code.UNAVAILABLE })));
     expect(names).toEqual(["no idempotent call is lost"]);

@@ -48,6 +48,9 @@ export function judge(facts: Facts): Assertion[] {
     othersFailOnlyByTheKill(facts),
     nothingFails("a graceful restart loses nothing", facts, "restart"),
     nothingFails("a frozen instance loses nothing", facts, "freeze"),
+    ...(facts.phases.some(({ name }) => name === "registry")
+      ? [nothingFails("a killed registry loses nothing", facts, "registry")]
+      : []),
     answeredDuringFreeze(facts),
     shareOfAdded(facts),
     {

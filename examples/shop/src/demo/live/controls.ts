@@ -55,6 +55,8 @@ export class Controls {
         return this.#start();
       case "r":
         return this.#restart();
+      case "c":
+        return this.#try(this.#fleet.cutOrMendRegistry());
       case "+":
       case "=":
         return this.#load(LOAD_STEP);

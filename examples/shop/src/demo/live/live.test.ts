@@ -37,7 +37,7 @@ function view(change: Partial<View> = {}): View {
     rows: 24,
     now: 2_000,
     startedAt: 0,
-    namespace: "shop-abc123",
+    registry: "embedded registry",
     rate: 1000,
     customers: statistics(123_456).figures(2_000),
     ended: 123_456,
@@ -89,8 +89,15 @@ describe("the screen", () => {
   });
 
   it("calls an instance connecting that can't reach one of those it needs", () => {
-    const cut = instance("order-3", { channels: [{ service: "payment", state: "transient-failure", instances: [] }] });
+    const broken = { service: "payment", state: "transient-failure", freshness: "live", instances: [] };
+    const cut = instance("order-3", { channels: [broken] });
     expect(linesOf(view({ instances: [cut] }), plain).join("\n")).toMatch(/order-3 +connecting/);
+  });
+
+  it("calls an instance stale that goes on with what it knew while the registry is away", () => {
+    const known = { service: "payment", state: "ready", freshness: "stale", instances: ["payment-1"] };
+    const lines = linesOf(view({ instances: [instance("order-3", { channels: [known] })] }), plain);
+    expect(lines.join("\n")).toMatch(/order-3 +stale/);
   });
 
   it("has the same text with colours as without", () => {

@@ -1,7 +1,8 @@
 import type { ReadStream, WriteStream } from "node:tty";
 import { channelReport, reportOf } from "../../instance/report.ts";
-import { Fleet } from "../fleet/fleet.ts";
+import { Fleet, type RegistryKind } from "../fleet/fleet.ts";
 import { Narrator } from "../fleet/narrator.ts";
+import type { ShopRegistry } from "../fleet/shop-registry.ts";
 import { type Figures, Statistics } from "../fleet/statistics.ts";
 import { Traffic } from "../traffic/traffic.ts";
 import { Controls } from "./controls.ts";
@@ -18,6 +19,7 @@ export interface LiveOptions {
   readonly output: WriteStream;
   /** Deeds a second. */
   readonly rate: number;
+  readonly registry: RegistryKind;
   readonly hasColours: boolean;
 }
 
@@ -27,9 +29,17 @@ const LOOK_MS = 500;
 const HISTORY = 120;
 
 /** Runs the shop and shows it until somebody quits. Resolves to the exit code when all is stopped and removed. */
-export async function runLive({ input, output, rate, hasColours }: LiveOptions): Promise<number> {
+export async function runLive({ input, output, rate, registry, hasColours }: LiveOptions): Promise<number> {
   const fleet = new Fleet();
-  const traffic = new Traffic(fleet.folders.namespace, rate);
+  try {
+    fleet.onEvent = (text) => output.write(`${text}\n`);
+    await fleet.openRegistry(registry);
+  } catch (error) {
+    output.write(`${(error as Error).message}\n`);
+    await fleet.close(false);
+    return 1;
+  }
+  const traffic = new Traffic(await fleet.clientOptions(), rate);
   const log = new EventLog();
   const say = (text: string): void => log.add(text);
   const failures = new Failures(say);
@@ -58,11 +68,16 @@ export async function runLive({ input, output, rate, hasColours }: LiveOptions):
       const { selected, question } = controls;
       const now = performance.now();
       const figures = customers.figures(now);
-      const { namespace } = fleet.folders;
+      const registryState = registryInWords(
+        fleet.registry,
+        channelReport("storefront", traffic.shop.channel).freshness,
+      );
       const { instances } = fleet;
       const { rate, ended, failed } = traffic;
       const past = { startedAt, ended, failed, customers: figures, history, events: log.events };
-      screen.draw(linesOf({ columns, rows, now, namespace, rate, instances, selected, question, ...past }, paint));
+      screen.draw(
+        linesOf({ columns, rows, now, registry: registryState, rate, instances, selected, question, ...past }, paint),
+      );
     };
     let narrator: Narrator | null = null;
     const look = (): void => {
@@ -99,6 +114,12 @@ export async function runLive({ input, output, rate, hasColours }: LiveOptions):
     );
     draw();
   });
+}
+
+/** The registry, as the title shows it. */
+function registryInWords({ name, canBeKilled, isRunning }: ShopRegistry, freshness: string): string {
+  if (!canBeKilled) return "embedded registry";
+  return `${name} ${isRunning ? freshness : "killed"}`;
 }
 
 /** However often and from wherever it is called, the end comes once. */

@@ -34,6 +34,7 @@ const STATE_TONES: Readonly<Record<string, Tone>> = {
   ready: "good",
   starting: "accent",
   connecting: "warning",
+  stale: "warning",
   draining: "warning",
   frozen: "accent",
   killed: "bad",
@@ -70,10 +71,12 @@ function figuresInWords({ isAlive, statistics }: FleetInstance, now: number): st
   return [wholeNumber(callsPerSecond), latency(p50Ms), latency(p99Ms), wholeNumber(errors), wholeNumber(inFlight)];
 }
 
-/** `connecting`: it serves, but one of those it needs can't be reached. */
+/** `connecting`: it serves, but one of those it needs can't be reached. `stale`: it goes on with what it knew of others. */
 function shownState({ state, channels }: FleetInstance): string {
   const isCut = channels.some((channel) => channel.state === "connecting" || channel.state === "transient-failure");
-  return state === "ready" && isCut ? "connecting" : state;
+  if (state !== "ready") return state;
+  if (isCut) return "connecting";
+  return channels.some(({ freshness }) => freshness !== "live") ? "stale" : state;
 }
 
 function shareBar({ instances, now }: Table, instance: FleetInstance, paint: Paint): string {

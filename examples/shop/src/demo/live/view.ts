@@ -12,7 +12,8 @@ export interface View {
   /** Monotonic milliseconds. */
   readonly now: number;
   readonly startedAt: number;
-  readonly namespace: string;
+  /** Where the instances find each other, and how that is. */
+  readonly registry: string;
   /** Deeds a second that are wanted. */
   readonly rate: number;
   /** As the customers' client counts. */
@@ -36,7 +37,7 @@ const WIDE_COLUMNS = 100;
 /** The table leaves room for so many events. */
 const MIN_EVENTS = 2;
 
-const KEYS = "↑↓ select  k kill  f freeze/thaw  s start one more  r restart  + - load  q quit";
+const KEYS = "↑↓ select  k kill  f freeze/thaw  s start one more  r restart  c cut registry  + - load  q quit";
 
 /** The screen as lines, none wider than it. */
 export function linesOf(view: View, paint: Paint): string[] {
@@ -55,11 +56,11 @@ export function linesOf(view: View, paint: Paint): string[] {
   return [...body, footer(view, paint)];
 }
 
-function title({ columns, instances, rate, now, startedAt, namespace }: View, paint: Paint): string {
+function title({ columns, instances, rate, now, startedAt, registry }: View, paint: Paint): string {
   const running = instances.filter((each) => each.isAlive).length;
   const facts = `   ${running} processes   load ${wholeNumber(rate)} calls/s   up ${duration(now - startedAt)}`;
   const left = columns - 13 - facts.length;
-  return ` ${paint("strong", "Bowline shop")}${facts}${paint("faint", clipped(namespace, left - 1).padStart(left - 1))}`;
+  return ` ${paint("strong", "Bowline shop")}${facts}${paint("faint", clipped(registry, left - 1).padStart(left - 1))}`;
 }
 
 function customers({ customers: figures, ended, failed, columns }: View, paint: Paint): string {

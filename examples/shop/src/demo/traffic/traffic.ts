@@ -1,5 +1,4 @@
-import { type Client, Code, createClient, type Method, RpcError } from "bowline";
-import { local } from "bowline/registry/local";
+import { type Client, type ClientOptions, Code, createClient, type Method, RpcError } from "bowline";
 import { StorefrontService, type StorefrontServiceClient } from "../../gen/shop/storefront/v1/storefront_rpc.ts";
 import { Customers, DEEDS, type Deed, MIX } from "./customers.ts";
 
@@ -42,9 +41,9 @@ export class Traffic {
   #open = 0;
   #onIdle: () => void = () => {};
 
-  /** `onStart` is given each call when it begins, and sees its end in the same object. */
-  constructor(namespace: string, rate: number, onStart: (call: Call) => void = () => {}) {
-    this.shop = createClient(StorefrontService, "shop.storefront", { registry: local({ namespace }) });
+  /** `how` finds the storefront. `onStart` is given each call when it begins, and sees its end in the same object. */
+  constructor(how: ClientOptions, rate: number, onStart: (call: Call) => void = () => {}) {
+    this.shop = createClient(StorefrontService, "shop.storefront", how);
     this.rate = rate;
     this.#onStart = onStart;
     this.#customers = new Customers(this.shop);
