@@ -28,7 +28,12 @@ const ofFolder = (folder: string): Generated => ({
 const table: readonly Generated[] = [
   {
     // google/api is there for users' .proto files to import; the runtime needs none of it.
-    from: ["packages/bowline/proto/google/rpc", "packages/bowline/proto/grpc"],
+    from: [
+      "packages/bowline/proto/google/rpc",
+      "packages/bowline/proto/grpc",
+      "packages/bowline/proto/etcd",
+      "packages/bowline/proto/nacos",
+    ],
     include: "packages/bowline/proto",
     out: "packages/bowline/src/gen",
   },

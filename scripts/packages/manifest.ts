@@ -43,10 +43,15 @@ export function importedSubpaths(manifest: Manifest): string[] {
 /** The only pattern is that of the well-known types. */
 const ONE_OF_MANY = "timestamp";
 
-/** The declarations that users' imports lead to first, in a published manifest. */
+/** The declarations that users' imports lead to first, in a published manifest; one of each pattern. */
 export function entryTypes(published: Manifest): string[] {
+  return typePatterns(published).map((types) => types.replace("*", ONE_OF_MANY));
+}
+
+/** The same with their `*`. */
+export function typePatterns(published: Manifest): string[] {
   return Object.values(published.exports ?? {}).flatMap((file) =>
-    typeof file === "object" && file !== null && "types" in file ? [String(file.types).replace("*", ONE_OF_MANY)] : [],
+    typeof file === "object" && file !== null && "types" in file ? [String(file.types)] : [],
   );
 }
 

@@ -2,6 +2,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,7 +14,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { run } from "../process.ts";
 import { exists, readText, root } from "../repository.ts";
-import { entryTypes, importedSubpaths, type Manifest, publishedManifest } from "./manifest.ts";
+import { removeUnreachedDeclarations } from "./declarations.ts";
+import { entryTypes, importedSubpaths, type Manifest, publishedManifest, typePatterns } from "./manifest.ts";
 
 /** The folders of what is published; a package stands behind those that it depends on. */
 export const publishedFolders: readonly string[] = ["packages/bowline", "packages/cli"];
@@ -42,6 +44,8 @@ export async function stagePackage(packageFolder: string, into: string): Promise
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   await compile(join(root, packageFolder, "src"), join(folder, "dist"), importedSubpaths(manifest).length > 0);
+  const entries = typePatterns(manifest).flatMap((types) => globSync(join(folder, types)));
+  if (entries.length > 0) removeUnreachedDeclarations(join(folder, "dist"), entries);
   for (const types of entryTypes(manifest)) sayNodeTypes(join(folder, types));
   for (const file of [...ALWAYS, ...(manifest.files ?? [])]) {
     if (file !== "dist") copyListed(packageFolder, file, folder);
@@ -52,18 +56,28 @@ export async function stagePackage(packageFolder: string, into: string): Promise
 }
 
 /**
- * TypeScript's own emit. No source maps (docs/decisions/0012-what-is-published.md): the output has the sources' names, comments and
- * statements. Declarations only where there is something to import.
+ * TypeScript's own emit. No source maps (docs/decisions/0012-what-is-published.md): the output has the sources' names and statements.
+ * Declarations, which have the comments too, only where there is something to import.
  */
 async function compile(source: string, target: string, declaration: boolean): Promise<void> {
+  await Promise.all([
+    emit(source, target, { removeComments: true }),
+    ...(declaration
+      ? [emit(source, target, { declaration, isolatedDeclarations: true, emitDeclarationOnly: true })]
+      : []),
+  ]);
+}
+
+async function emit(source: string, target: string, options: Readonly<Record<string, boolean>>): Promise<void> {
   const config = {
     extends: join(root, "tsconfig.json"),
     compilerOptions: {
       noEmit: false,
       noEmitOnError: true,
       newLine: "lf",
-      declaration,
-      isolatedDeclarations: declaration,
+      declaration: false,
+      isolatedDeclarations: false,
+      ...options,
       rootDir: source,
       outDir: target,
       typeRoots: [join(root, "node_modules/@types")],

@@ -7,6 +7,8 @@ export const LIMITS_PAGE = "docs/guide/limits.md";
 
 const SERVER = "packages/bowline/src/server/server-options.ts";
 const CLIENT = "packages/bowline/src/client/client-options.ts";
+const DISCOVERY = "packages/bowline/src/client/discovery/discovery-options.ts";
+const HEALTH_CHECK = "packages/bowline/src/server/lifecycle/health-check.ts";
 const RETRY = "packages/bowline/src/client/pipeline.ts";
 
 /** Something that takes options with a number, and where these are documented. */
@@ -32,11 +34,23 @@ const SERVER_TAKERS: readonly Taker[] = [
     prefix: "keepalive.",
     make: (keepalive) => createServer({ keepalive }),
   },
+  {
+    file: HEALTH_CHECK,
+    interfaceName: "HealthCheckOptions",
+    prefix: "healthCheck.",
+    make: (option) => createServer({ healthCheck: { check: () => true, ...option } }),
+  },
 ];
 
 const CLIENT_TAKERS: readonly Taker[] = [
   { file: CLIENT, interfaceName: "ClientOptions", prefix: "", make: client },
   { file: CLIENT, interfaceName: "KeepaliveOptions", prefix: "keepalive.", make: (keepalive) => client({ keepalive }) },
+  {
+    file: DISCOVERY,
+    interfaceName: "ReconnectOptions",
+    prefix: "reconnect.",
+    make: (reconnect) => client({ reconnect }),
+  },
   { file: RETRY, interfaceName: "RetryPolicy", prefix: "retry.", make: (retry) => client({ retry }) },
 ];
 
@@ -113,8 +127,9 @@ const OF_A_CONNECTION = `\`createServer({ limits: {…} })\` and \`createClient(
 
 const EXAMPLE = `## Seeing them at work
 
-\`server.misbehaved\` counts the connections that passed a limit, by its name; the log has a line for each, ten in 10 s at most. Calls
-that were refused for a limit of this side have the reason \`limit\` ([errors](errors.md#reasons)), and their text names the option.
+\`server.misbehaved\` counts how often clients passed a limit, and \`client.channel.misbehaved\` servers, by its name; so do frames and
+messages against the rules, by the error code (\`PROTOCOL_ERROR\`) or the kind of mistake (\`undecodable-message\`). The log has a line
+for the first of each kind in 10 s, and for ten of all; the rest is told as a number. Calls that were refused for a limit of this side have the reason \`limit\` ([errors](errors.md#reasons)), and their text names the option.
 
 \`\`\`proto
 // file: echo.proto

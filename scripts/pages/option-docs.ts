@@ -17,7 +17,7 @@ const MEMBER = /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\s*(?:readonly )?(\w+)\??: ([^;]+)
  * @throws Error when the source has no such interface: the page that is made of it must not become empty unnoticed
  */
 export function optionDocs(source: string, interfaceName: string): OptionDoc[] {
-  const start = source.indexOf(`export interface ${interfaceName} {`);
+  const start = source.search(new RegExp(`export interface ${interfaceName} (?:extends [\\w, ]+ )?\\{`));
   if (start < 0) throw new Error(`there is no "export interface ${interfaceName}"`);
   const body = source.slice(source.indexOf("{", start) + 1, source.indexOf("\n}", start));
   return [...body.matchAll(MEMBER)].map(([, comment, name, type]) => {

@@ -34,7 +34,9 @@ export function checkDependencies(input: DependencyInput): Finding[] {
     for (const each of moduleImports(file.text)) {
       if (!each.isRuntime && !isConsumer(file.path)) continue;
       findings.push(...checkImport(file.path, each, input));
-      if (each.isRuntime && each.specifier !== undefined) edges.push(edge(file.path, each.line, each.specifier, input));
+      // What is loaded on demand takes no part in the order of loading.
+      if (!each.isRuntime || each.isDynamic === true || each.specifier === undefined) continue;
+      edges.push(edge(file.path, each.line, each.specifier, input));
     }
   }
   const inside = edges.filter(({ file, target }) => file.startsWith("packages/") && target?.startsWith("packages/"));

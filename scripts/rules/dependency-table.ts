@@ -30,10 +30,20 @@ const SERVICES = ["registry", "observe", "config"];
 const ALL = [...BUILDING_BLOCKS, ...SERVICES, "client", "server"];
 const PROTOBUF = ["@bufbuild/protobuf"];
 
+/** Registries of others. */
+const ADAPTERS = ["etcd", "consul", "eureka", "nacos", "kubernetes"];
+
 /** Every adapter to a registry of others: the same rule, so that one is learnt and all are known. */
 const registryAdapter = (name: string): Layer => ({
   path: `registry/${name}`,
-  layers: [...BUILDING_BLOCKS, ...SERVICES, "client"],
+  layers: [
+    ...BUILDING_BLOCKS,
+    ...SERVICES,
+    "client",
+    "registry/http",
+    "registry/remote",
+    `registry/${name}/kube-config.ts`,
+  ],
   node: ["crypto", "fs", "fs/promises", "http", "https", "os", "path"],
   packages: PROTOBUF,
   why: "an adapter speaks to its registry through our own client; it never serves, and never needs another adapter",
@@ -121,14 +131,31 @@ export const layers: readonly Layer[] = [
   },
   {
     path: "registry",
-    layers: ["rpc", "codec", "codegen.ts", "gen", "resilience"],
+    layers: ["registry/target/adapters.ts", "rpc", "codec", "codegen.ts", "gen", "resilience"],
     node: ["crypto", "dns", "dns/promises", "fs", "fs/promises", "http", "net", "os", "path", "tls", "url"],
+    nodeOf: { "registry/remote/local-address.ts": ["dgram"] },
     why: "clients look instances up in it, so it can't need a client; adapters that do have their own rule below",
   },
-  registryAdapter("etcd"),
-  registryAdapter("consul"),
-  registryAdapter("nacos"),
-  registryAdapter("kubernetes"),
+  {
+    path: "registry/target/adapters.ts",
+    layers: ["registry", ...ADAPTERS.map((name) => `registry/${name}`)],
+    node: [],
+    why: "a target may name any registry; it is the one place that knows them all, and it loads them on demand",
+  },
+  {
+    path: "registry/http",
+    layers: ["rpc", "net", "registry"],
+    node: ["http", "https", "net"],
+    why: "it is how adapters ask registries that speak HTTP",
+  },
+  ...ADAPTERS.map(registryAdapter),
+  {
+    path: "registry/kubernetes/kube-config.ts",
+    layers: ["registry/kubernetes"],
+    node: ["child_process", "fs/promises", "os", "path", "util"],
+    packages: ["yaml"],
+    why: "kubectl's configuration is YAML, and names programs that give tokens; both only outside of a cluster",
+  },
   {
     path: "observe",
     layers: ["rpc", "codec", "codegen.ts", "gen", "resilience"],
@@ -175,6 +202,13 @@ export const layers: readonly Layer[] = [
     node: [],
     packages: PROTOBUF,
     why: "it holds what a first-day user needs; adapters, optional peers and test tools have their own subpaths",
+  },
+  {
+    path: "go-zero",
+    layers: ["rpc", "auth", "net", "registry", "registry/etcd"],
+    node: [],
+    packages: ["yaml"],
+    why: "it reads a go-zero configuration into options of client and server, of which it needs the types only; yaml is loaded for text only",
   },
   {
     path: "gateway",
@@ -243,5 +277,10 @@ export const insideViews: readonly InsideView[] = [
     from: "test/fuzz",
     to: ["http2", "grpc", "codec", "net", "registry", "rpc", "testing"],
     why: "a decoder alone reads a thousand times the inputs that it would read behind a socket",
+  },
+  {
+    from: "test/registry",
+    to: ["gen/etcd", "gen/nacos", "registry", "rpc"],
+    why: "a registry is judged by what it tells and takes; behind a channel its snapshots would not be seen",
   },
 ];

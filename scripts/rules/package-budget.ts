@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Finding } from "../findings.ts";
+import { removeUnreachedDeclarations } from "../packages/declarations.ts";
 import { run } from "../process.ts";
 import { bytesOf, exists, readText, root } from "../repository.ts";
 
@@ -67,13 +68,37 @@ async function measure(build: string, timing: boolean): Promise<Budget> {
   return { summary: `${size.summary}, ${time.summary}`, findings: [...size.findings, ...time.findings] };
 }
 
-/** Compiles the sources into a folder, beside a manifest whose exports name the compiled files. */
+/** Compiles the sources into a folder as they are published, beside a manifest whose exports name the compiled files. */
 async function emit(build: string, manifest: Manifest): Promise<string | undefined> {
+  const output = [
+    await compile(build, { declaration: false, isolatedDeclarations: false, removeComments: true }),
+    await compile(build, { declaration: true, emitDeclarationOnly: true }),
+  ].join("");
+  if (!existsSync(join(build, "dist", "index.js"))) return `tsc emitted no index.js\n${output}`;
+  const exports = Object.fromEntries(
+    Object.entries(manifest.exports).map(([subpath, file]) => [
+      subpath,
+      file.replace("./src/", "./dist/").replace(/\.ts$/, ".js"),
+    ]),
+  );
+  removeUnreachedDeclarations(join(build, "dist"), declarationsOf(Object.values(exports), build));
+  writeFileSync(join(build, "package.json"), JSON.stringify({ ...manifest, exports }));
+  return undefined;
+}
+
+/** The declarations of published files; a `*` stands for any name. */
+function declarationsOf(files: readonly string[], build: string): readonly string[] {
+  return files
+    .filter((file) => file.endsWith(".js"))
+    .flatMap((file) => globSync(join(build, file.replace(/\.js$/, ".d.ts"))));
+}
+
+async function compile(build: string, options: Readonly<Record<string, boolean>>): Promise<string> {
   const config = {
     extends: join(root, "tsconfig.json"),
     compilerOptions: {
       noEmit: false,
-      declaration: true,
+      ...options,
       rootDir: join(root, PACKAGE, "src"),
       outDir: join(build, "dist"),
     },
@@ -84,15 +109,7 @@ async function emit(build: string, manifest: Manifest): Promise<string | undefin
   // Types are another check's business: code with errors is emitted too.
   const { output } = await run("tsc", ["-p", join(build, "tsconfig.json")]);
   rmSync(join(build, "tsconfig.json"));
-  if (!existsSync(join(build, "dist", "index.js"))) return `tsc emitted no index.js\n${output}`;
-  const exports = Object.fromEntries(
-    Object.entries(manifest.exports).map(([subpath, file]) => [
-      subpath,
-      file.replace("./src/", "./dist/").replace(/\.ts$/, ".js"),
-    ]),
-  );
-  writeFileSync(join(build, "package.json"), JSON.stringify({ ...manifest, exports }));
-  return undefined;
+  return output;
 }
 
 /** Folders of the packages that would be installed, by name, found as Node finds them. */

@@ -11,6 +11,8 @@ export interface ModuleImport {
    * `import { type A } from "x"` is left: the compiler keeps the bare import.
    */
   readonly isRuntime: boolean;
+  /** `import("x")`: what it names is loaded when this is reached, not before. */
+  readonly isDynamic?: boolean;
 }
 
 /** All imports, re-exports, dynamic imports and `require` calls of a TypeScript module, in order. */
@@ -48,6 +50,7 @@ function call(tokens: readonly Token[], at: number): ModuleImport | undefined {
     specifier: isLiteral || isPlainTemplate ? unquote(argument) : undefined,
     line: tokens[at].line,
     isRuntime: tokens[at - 1]?.text !== "typeof",
+    ...(tokens[at].text === "import" ? { isDynamic: true } : {}),
   };
 }
 

@@ -47,8 +47,15 @@ import {
 import { type Authenticator, appToken, bearerCredentials, type CallCredentials, sameSecret } from "bowline/auth";
 import { jwt } from "bowline/auth/jwt";
 import { fileDescriptors, type MessageInit, protobufCodec } from "bowline/codegen";
+import { fromGoZero } from "bowline/go-zero";
 import { TimestampCodec } from "bowline/google/protobuf/timestamp";
 import { debugInfo, errorInfo, findDetail, RetryInfoSchema, retryDelayMs, retryInfo } from "bowline/grpc/error-details";
+import { Health } from "bowline/grpc/health";
+import { merged, type Registry, watchTarget } from "bowline/registry";
+import { consul } from "bowline/registry/consul";
+import { etcd } from "bowline/registry/etcd";
+import { eureka } from "bowline/registry/eureka";
+import { kubernetes } from "bowline/registry/kubernetes";
 import { type LocalOptions, local } from "bowline/registry/local";
 import { memoryLinkPair, RawPeer, seededRandom, settle, VirtualClock } from "bowline/testing";
 import { file_packages_v1_knot, KnotSchema } from "../gen/packages/v1/knot_pb.ts";
@@ -113,7 +120,29 @@ assert.equal(findDetail(error, RetryInfoSchema)?.retryDelay?.nanos, 20_000_000);
 assert.equal(codeName(toCode(error.code)), "UNAVAILABLE");
 assert.equal(new Metadata({ tenant: "a" }).get("tenant"), "a");
 assert.ok(Object.keys(HTTP2_LIMITS).length > 0);
+await registries();
 await testingTools();
+
+async function registries(): Promise<void> {
+  await using health = createClient(Health, server.address);
+  assert.equal((await health.check({})).status, 1);
+  const all = [etcd("127.0.0.1:2379"), consul(), eureka("127.0.0.1:8761"), kubernetes({ namespace: "shop" })];
+  assert.deepEqual(
+    all.map(({ name }) => name),
+    ["etcd", "consul", "eureka", "kubernetes"],
+  );
+  const none: Registry | undefined = undefined;
+  assert.equal(merged(...all, ...(none === undefined ? [] : [none])).name, "merged");
+  const count = await new Promise<number>((resolve, reject) => {
+    const watch = watchTarget("static:///a:1,b:2", {
+      snapshot: ({ instances }) => void watch.close().then(() => resolve(instances.length)),
+      failed: reject,
+    });
+  });
+  assert.equal(count, 2);
+  const config = await fromGoZero({ Name: "user.rpc", Endpoints: ["127.0.0.1:8080"] });
+  assert.equal(config.client().target, "static:///127.0.0.1:8080");
+}
 
 async function testingTools(): Promise<void> {
   const clock = new VirtualClock();
