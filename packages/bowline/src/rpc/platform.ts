@@ -12,6 +12,16 @@ export function tlsModule(): typeof import("node:tls") {
   return process.getBuiltinModule("node:tls");
 }
 
+/** node:http, loaded at first use: as a module with names it makes WebSocket and its like, and with them all of undici. */
+export function httpModule(): typeof import("node:http") {
+  return process.getBuiltinModule("node:http");
+}
+
+/** node:https, loaded at first use. */
+export function httpsModule(): typeof import("node:https") {
+  return process.getBuiltinModule("node:https");
+}
+
 /** node:crypto, loaded at first use. */
 export function cryptoModule(): typeof import("node:crypto") {
   return process.getBuiltinModule("node:crypto");
