@@ -57,6 +57,7 @@ import { etcd } from "bowline/registry/etcd";
 import { eureka } from "bowline/registry/eureka";
 import { kubernetes } from "bowline/registry/kubernetes";
 import { type LocalOptions, local } from "bowline/registry/local";
+import { nacos } from "bowline/registry/nacos";
 import { memoryLinkPair, RawPeer, seededRandom, settle, VirtualClock } from "bowline/testing";
 import { file_packages_v1_knot, KnotSchema } from "../gen/packages/v1/knot_pb.ts";
 import { KnotService, type KnotServiceClient } from "../gen/packages/v1/knot_rpc.ts";
@@ -126,10 +127,10 @@ await testingTools();
 async function registries(): Promise<void> {
   await using health = createClient(Health, server.address);
   assert.equal((await health.check({})).status, 1);
-  const all = [etcd("127.0.0.1:2379"), consul(), eureka("127.0.0.1:8761"), kubernetes({ namespace: "shop" })];
+  const all = [etcd("127.0.0.1:2379"), consul(), eureka("127.0.0.1:8761"), kubernetes({ namespace: "shop" }), nacos()];
   assert.deepEqual(
     all.map(({ name }) => name),
-    ["etcd", "consul", "eureka", "kubernetes"],
+    ["etcd", "consul", "eureka", "kubernetes", "nacos"],
   );
   const none: Registry | undefined = undefined;
   assert.equal(merged(...all, ...(none === undefined ? [] : [none])).name, "merged");

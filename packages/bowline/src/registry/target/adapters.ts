@@ -19,6 +19,7 @@ const ADAPTERS: ReadonlyMap<string, () => Promise<TargetAdapter>> = new Map([
   ["discov", () => import("../etcd/target.ts")],
   ["consul", () => import("../consul/target.ts")],
   ["eureka", () => import("../eureka/target.ts")],
+  ["nacos", () => import("../nacos/target.ts")],
   ["k8s", () => import("../kubernetes/target.ts")],
 ]);
 

@@ -10,11 +10,12 @@ const BUILT_IN: ReadonlyMap<string, string> = new Map([
   ["discov", "discov://10.0.0.1:2379/user.rpc"],
   ["consul", "consul://127.0.0.1:8500/user.rpc"],
   ["eureka", "eureka://10.0.0.1:8761/user.rpc"],
+  ["nacos", "nacos://10.0.0.1:8848/user.rpc"],
   ["k8s", "k8s://shop/user:grpc"],
 ]);
 
 /** Schemes that mean something in the family of gRPC and go-zero but are not built in. */
-const KNOWN_ELSEWHERE: readonly string[] = ["nacos", "xds"];
+const KNOWN_ELSEWHERE: readonly string[] = ["xds"];
 
 /** What people write who think of URLs of the web. */
 const WEB: readonly string[] = ["http", "https", "grpc", "grpcs", "h2", "h2c", "tcp", "tls"];

@@ -1,0 +1,394 @@
+import type { CallOptions } from "../../client/call-options.ts";
+import type { ClientOptions } from "../../client/client-options.ts";
+import { type Client, createClient } from "../../client/create-client.ts";
+import type { Payload } from "../../gen/nacos/nacos_pb.ts";
+import { BiRequestStream, type BiRequestStreamClient, Request, type RequestClient } from "../../gen/nacos/nacos_rpc.ts";
+import { type Network, socketNetwork } from "../../net/network.ts";
+import { silentLogger } from "../../observe/logger.ts";
+import type { Clock, Timer } from "../../rpc/clock.ts";
+import type { HttpHost } from "../http/http-host.ts";
+import type { HttpTlsSettings } from "../http/http-tls.ts";
+import { parseJsonInSlices } from "../http/json-slices.ts";
+import type { RegistryContext } from "../registry-config.ts";
+import { objectOf, textOf } from "../remote/instance-details.ts";
+import { localAddressTowards } from "../remote/local-address.ts";
+import type { NacosCredentials } from "./credentials.ts";
+import { infoOf, type NacosInstance, type ServiceInfo, writtenService } from "./format.ts";
+import { explainRpc, isStaleToken, NacosError, refusal } from "./nacos-error.ts";
+import { type CheckedNacosOptions, grpcAddress } from "./options.ts";
+
+/** A way to one server (or, over HTTP, to all) that works until it has ended. Services go by their own names. */
+export interface NacosLink {
+  /** What it is, for messages: `10.0.0.1:9848`. */
+  readonly host: string;
+  /** Why it can't be used any more; never rejects. */
+  readonly ended: Promise<NacosError>;
+  /** Makes these the instances of a service that this process has registered here. Calls for one service must not overlap. */
+  publish(service: string, instances: readonly NacosInstance[]): Promise<void>;
+  /** Reads a service, and has changes of it pushed from now on. */
+  subscribe(service: string): Promise<ServiceInfo>;
+  unsubscribe(service: string): Promise<void>;
+  /** Reads a service, in other clusters than those of the options if they are given. */
+  query(service: string, clusters?: readonly string[]): Promise<ServiceInfo>;
+  /** What it has published is gone after that, at once or when the server misses it. */
+  close(): void;
+}
+
+/** What a link needs of the session that opens it. */
+export interface LinkContext {
+  readonly options: CheckedNacosOptions;
+  readonly context: RegistryContext;
+  readonly credentials: NacosCredentials;
+  /** The server says that a service has changed. */
+  readonly onPush: (link: NacosLink, service: string, info: ServiceInfo) => void;
+}
+
+/** As often as Nacos's own clients do; a server gives a silent connection up after 20 s. */
+const HEARTBEAT_MS = 5000;
+/** Between two looks whether the server has taken the connection in. */
+const SETUP_LOOK_MS = 50;
+/** 5,000 instances are up to 5 MiB. */
+const MAX_RECEIVE_BYTES = 67_108_864;
+const LABELS = { source: "sdk", module: "naming" };
+const CLIENT_VERSION = "Bowline:v1";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** One connection to one server by Nacos's gRPC protocol. What is registered on it lives as long as it. */
+export class GrpcLink implements NacosLink {
+  readonly host: string;
+  readonly ended: Promise<NacosError>;
+  readonly #link: LinkContext;
+  readonly #clock: Clock;
+  readonly #requests: Client<RequestClient>;
+  readonly #streams: Client<BiRequestStreamClient>;
+  readonly #outgoing: Outgoing<ReturnType<typeof payload>> = new Outgoing();
+  readonly #closing = new AbortController();
+  readonly #end: (error: NacosError) => void;
+  /** By service: one of the instances that the server may hold of this process. */
+  readonly #published = new Map<string, NacosInstance>();
+  /** By what Nacos calls them. */
+  readonly #subscribed = new Map<string, string>();
+  /** By service: ends when all that was asked for so far is done. */
+  readonly #turns = new Map<string, Promise<void>>();
+  #clientIp = "";
+  #timer: Timer | null = null;
+  #isEnded = false;
+
+  private constructor(host: HttpHost, link: LinkContext) {
+    const { options, context } = link;
+    this.#link = link;
+    this.#clock = context.clock;
+    this.host = grpcAddress(host, options.grpcPortOffset);
+    const { promise, resolve } = Promise.withResolvers<NacosError>();
+    this.ended = promise;
+    this.#end = (error) => {
+      this.#isEnded = true;
+      resolve(error);
+    };
+    // Both clients share one connection, which is what Nacos knows a client by; the logger makes it this link's own.
+    const own = { ...clientOptions(options, context), logger: { ...silentLogger } };
+    const target = `static:///${this.host.replaceAll("%", "%25")}`;
+    this.#requests = createClient(Request, target, own);
+    this.#streams = createClient(BiRequestStream, target, own);
+  }
+
+  /** Connects, logs in and waits until the server has taken the connection in. Rejects with NacosError. */
+  static async open(host: HttpHost, context: LinkContext): Promise<GrpcLink> {
+    const link = new GrpcLink(host, context);
+    try {
+      await link.#open();
+    } catch (error) {
+      link.close();
+      throw error;
+    }
+    return link;
+  }
+
+  async publish(service: string, instances: readonly NacosInstance[]): Promise<void> {
+    const [first = this.#published.get(service)] = instances;
+    if (first === undefined) return;
+    const name = writtenService(service);
+    const what = `registering ${JSON.stringify(service)}`;
+    this.#published.set(service, first);
+    if (instances.length === 0) {
+      // Which one is of no interest: a connection has one registration in a service.
+      const body = { ...this.#scope(name), type: "deregisterInstance", instance: first };
+      await this.#ask("InstanceRequest", body, `deregistering ${JSON.stringify(service)}`, name);
+      this.#published.delete(service);
+    } else if (instances.length === 1) {
+      const body = { ...this.#scope(name), type: "registerInstance", instance: instances[0] };
+      await this.#ask("InstanceRequest", body, what, name);
+    } else {
+      const body = { ...this.#scope(name), type: "batchRegisterInstance", instances };
+      await this.#ask("BatchInstanceRequest", body, what, name);
+    }
+  }
+
+  subscribe(service: string): Promise<ServiceInfo> {
+    return this.#inTurn(service, (name) => {
+      this.#subscribed.set(name, service);
+      return this.#read("SubscribeServiceRequest", name, service, { subscribe: true, clusters: this.#clusters });
+    });
+  }
+
+  unsubscribe(service: string): Promise<void> {
+    return this.#inTurn(service, async (name) => {
+      this.#subscribed.delete(name);
+      const body = { ...this.#scope(name), subscribe: false, clusters: this.#clusters };
+      await this.#ask("SubscribeServiceRequest", body, `unsubscribing ${JSON.stringify(service)}`, name);
+    });
+  }
+
+  query(service: string, clusters: readonly string[] = this.#link.options.clusters): Promise<ServiceInfo> {
+    const more = { cluster: clusters.join(","), healthyOnly: false, udpPort: 0 };
+    return this.#read("ServiceQueryRequest", writtenService(service), service, more);
+  }
+
+  close(): void {
+    if (!this.#closing.signal.aborted) {
+      this.#timer?.cancel();
+      this.#outgoing.end();
+      this.#closing.abort();
+      void this.#requests.close();
+      void this.#streams.close();
+    }
+    this.#end(new NacosError("unreachable", `${this.host}: closed`));
+  }
+
+  get #clusters(): string {
+    return this.#link.options.clusters.join(",");
+  }
+
+  /** A server may carry out two requests in any order: whoever stops to watch and begins again must not end up with nothing. */
+  #inTurn<T>(service: string, work: (name: string) => Promise<T>): Promise<T> {
+    const name = writtenService(service);
+    const turn = (this.#turns.get(name) ?? Promise.resolve()).then(() => work(name));
+    const ended = turn
+      .catch(() => {
+        // Told to whoever asked; the next one begins anew.
+      })
+      .then(() => {
+        if (this.#turns.get(name) === ended) this.#turns.delete(name);
+      });
+    this.#turns.set(name, ended);
+    return turn;
+  }
+
+  async #open(): Promise<void> {
+    const { options } = this.#link;
+    if (options.network === undefined) this.#clientIp = (await localAddressTowards([this.host])) ?? "";
+    await this.#ask("ServerCheckRequest", { module: "internal" }, "connecting");
+    void this.#receive();
+    const { namespace } = options;
+    const setup = {
+      clientVersion: CLIENT_VERSION,
+      tenant: namespace,
+      labels: LABELS,
+      abilityTable: {},
+      module: "internal",
+    };
+    this.#outgoing.put(payload("ConnectionSetupRequest", setup, await this.#headers(), this.#clientIp));
+    await this.#untilTakenIn();
+    this.#beatIn(HEARTBEAT_MS);
+  }
+
+  /** Only releases from 2.3 on say that they have taken a connection in; of all of them it can be asked. */
+  async #untilTakenIn(): Promise<void> {
+    const end = this.#clock.fresh() + this.#link.options.requestTimeoutMs;
+    for (;;) {
+      try {
+        return await this.#checkHealth();
+      } catch (error) {
+        if (!(error instanceof NacosError) || error.fault !== "unregistered") throw error;
+        if (this.#isEnded) throw await this.ended;
+        if (this.#clock.fresh() > end) {
+          throw new NacosError("unreachable", `connecting: ${this.host} does not take the connection in`);
+        }
+      }
+      await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, SETUP_LOOK_MS));
+    }
+  }
+
+  #beatIn(delayMs: number): void {
+    if (this.#closing.signal.aborted) return;
+    this.#timer = this.#clock.setTimeout(() => void this.#beat(), delayMs);
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      await this.#checkHealth().catch((error: unknown) => {
+        if (error instanceof NacosError && error.fault === "unregistered") throw error;
+        return this.#checkHealth();
+      });
+      this.#beatIn(HEARTBEAT_MS);
+    } catch (error) {
+      this.#end(explainRpc(error, "heartbeat", this.host));
+    }
+  }
+
+  async #checkHealth(): Promise<void> {
+    await this.#ask("HealthCheckRequest", { module: "internal" }, "heartbeat");
+  }
+
+  async #read(type: string, name: string, service: string, more: Json): Promise<ServiceInfo> {
+    const what = `reading ${JSON.stringify(service)}`;
+    const { serviceInfo } = await this.#ask(type, { ...this.#scope(name), ...more }, what, name);
+    const info = infoOf(serviceInfo);
+    if (info === undefined) throw new NacosError("unreachable", `${what}: ${this.host} answered without its instances`);
+    return info;
+  }
+
+  #scope(serviceName: string): Json {
+    const { namespace, group: groupName } = this.#link.options;
+    return { namespace, serviceName, groupName, module: "naming" };
+  }
+
+  /** A request and its answer. A token that is not taken is replaced once. */
+  async #ask(type: string, body: Json, what: string, name?: string): Promise<Partial<Record<string, unknown>>> {
+    const headers = await this.#headers(name);
+    try {
+      return await this.#askWith(type, body, what, headers);
+    } catch (error) {
+      if (!isStaleToken(error) || !this.#link.credentials.forget(headers.accessToken)) throw error;
+    }
+    return this.#askWith(type, body, what, await this.#headers(name));
+  }
+
+  async #askWith(
+    type: string,
+    body: Json,
+    what: string,
+    headers: Record<string, string>,
+  ): Promise<Partial<Record<string, unknown>>> {
+    const call: CallOptions = { timeoutMs: this.#link.options.requestTimeoutMs, signal: this.#closing.signal };
+    let answer: Partial<Record<string, unknown>>;
+    try {
+      answer = await bodyOf(await this.#requests.request(payload(type, body, headers, this.#clientIp), call));
+    } catch (error) {
+      throw explainRpc(error, what, this.host);
+    }
+    const { resultCode, errorCode, message } = answer;
+    if (resultCode === 200) return answer;
+    const error = refusal(what, this.host, Number(errorCode ?? resultCode ?? 0), textOf(message));
+    // Another connection is needed, and so another link; while it is being set up this is the usual answer.
+    if (error.fault === "unregistered" && this.#timer !== null) this.#end(error);
+    throw error;
+  }
+
+  #headers(name?: string): Promise<Record<string, string>> {
+    const { credentials, options } = this.#link;
+    return credentials.headers(name === undefined ? undefined : `${options.group}@@${name}`);
+  }
+
+  async #receive(): Promise<void> {
+    try {
+      const call: CallOptions = { timeoutMs: 0, signal: this.#closing.signal };
+      for await (const each of this.#streams.requestBiStream(this.#outgoing, call)) {
+        await this.#handle(each).catch((error: unknown) => {
+          this.#link.context.report?.(explainRpc(error, "a push that can't be read", this.host));
+        });
+      }
+      this.#end(new NacosError("unreachable", `${this.host} has ended the connection`));
+    } catch (error) {
+      this.#end(explainRpc(error, "receiving", this.host));
+    }
+  }
+
+  async #handle(message: Payload): Promise<void> {
+    const type = message.metadata?.type ?? "";
+    const body = await bodyOf(message);
+    if (!type.endsWith("Request")) return;
+    const answer = { resultCode: 200, errorCode: 0, requestId: body.requestId, success: true };
+    this.#outgoing.put(payload(type.replace(/Request$/, "Response"), answer, {}, this.#clientIp));
+    if (type === "NotifySubscriberRequest") this.#notified(body);
+    if (type === "ConnectResetRequest") {
+      this.#end(new NacosError("unreachable", `${this.host} sends its clients to another server`));
+    }
+  }
+
+  #notified({ serviceInfo, namespace }: Partial<Record<string, unknown>>): void {
+    const { name, groupName } = objectOf(serviceInfo);
+    const { group, namespace: own } = this.#link.options;
+    const info = infoOf(serviceInfo);
+    const bare = textOf(name).replace(`${group}@@`, "");
+    const service = this.#subscribed.get(bare);
+    const isOther = textOf(groupName || group) !== group || textOf(namespace || own) !== own;
+    if (service === undefined || info === undefined || isOther) return;
+    this.#link.onPush(this, service, info);
+  }
+}
+
+/** What is sent on a stream: whoever has something to say puts it in. */
+class Outgoing<T> implements AsyncIterableIterator<T> {
+  readonly #items: T[] = [];
+  #wake: (() => void) | null = null;
+  #isEnded = false;
+
+  put(item: T): void {
+    this.#items.push(item);
+    this.#wake?.();
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    this.#wake?.();
+  }
+
+  async next(): Promise<IteratorResult<T>> {
+    while (this.#items.length === 0 && !this.#isEnded) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const value = this.#items.shift();
+    return value === undefined ? { done: true, value: undefined } : { done: false, value };
+  }
+
+  async return(): Promise<IteratorResult<T>> {
+    this.end();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+function payload(type: string, body: Json, headers: Record<string, string>, clientIp: string) {
+  return {
+    metadata: { type, headers, clientIp },
+    body: { typeUrl: "", value: Buffer.from(JSON.stringify(body)) },
+  };
+}
+
+async function bodyOf(message: Payload): Promise<Partial<Record<string, unknown>>> {
+  const bytes = message.body?.value ?? new Uint8Array();
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return objectOf(text.length === 0 ? {} : await parseJsonInSlices(text));
+}
+
+function clientOptions(options: CheckedNacosOptions, { clock, random }: RegistryContext): ClientOptions {
+  const { tls, network } = options;
+  const { serverName, dangerouslySkipVerification, ...files }: HttpTlsSettings = typeof tls === "object" ? tls : {};
+  const dialled = dangerouslySkipVerification === true ? believing(network ?? socketNetwork) : network;
+  return {
+    clock,
+    random,
+    tls: typeof tls === "object" ? files : tls,
+    ...(serverName === undefined ? {} : { authority: serverName }),
+    ...(dialled === undefined ? {} : { network: dialled }),
+    // Failures are answered by another link, not by another try on this one.
+    retry: false,
+    maxReceiveBytes: MAX_RECEIVE_BYTES,
+    connectTimeoutMs: options.connectTimeoutMs,
+  };
+}
+
+/** A network whose certificates nobody looks at. */
+function believing(network: Network): Network {
+  return {
+    listen: (target, options) => network.listen(target, options),
+    dial: (address, options) => network.dial(address, { ...options, dangerouslySkipVerification: true }),
+  };
+}

@@ -1,0 +1,2 @@
+export { nacos } from "./nacos.ts";
+export type { NacosOptions } from "./options.ts";
