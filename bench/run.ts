@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { ablation } from "./ablation.ts";
 import { codec } from "./codec.ts";
 import { cores } from "./cores.ts";
+import { discovery } from "./discovery.ts";
 import { type BenchOptions, readOptions, USAGE } from "./harness/options.ts";
 import { answer, type Question } from "./harness/question.ts";
 import { withFigures } from "./harness/report/page.ts";
@@ -14,7 +15,7 @@ import { stream } from "./stream.ts";
 import { tls } from "./tls.ts";
 import { unary } from "./unary.ts";
 
-const QUESTIONS: readonly Question[] = [unary, codec, server, stream, large, tls, memory, ablation, cores];
+const QUESTIONS: readonly Question[] = [unary, codec, server, stream, large, tls, memory, ablation, cores, discovery];
 /** In place of a question: all of them, one after the other. */
 const ALL = "all";
 

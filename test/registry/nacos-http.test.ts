@@ -1,4 +1,4 @@
-import { memoryNetwork, seededRandom, systemClock } from "bowline/testing";
+import { type Clock, memoryNetwork, seededRandom, systemClock } from "bowline/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import { instanceAt } from "../../packages/bowline/src/registry/instance/instance.ts";
 import { type NacosOptions, nacos } from "../../packages/bowline/src/registry/nacos/index.ts";
@@ -9,6 +9,14 @@ import { Recording } from "./recording.ts";
 
 const SERVICE = "user.rpc";
 const WAIT = { timeout: 30_000 };
+/** Beats, looks and renewals come 20 times as often as they would; what a request may take stays as it is. */
+const LONG_MS = 5000;
+const hurried: Clock = {
+  now: () => systemClock.now(),
+  fresh: () => systemClock.fresh(),
+  setTimeout: (callback, delayMs) => systemClock.setTimeout(callback, delayMs < LONG_MS ? delayMs : delayMs / 20),
+  setInterval: (callback, periodMs) => systemClock.setInterval(callback, periodMs),
+};
 const instance = (number: number): Instance => ({ ...instanceAt(`10.0.0.${number}:80`), id: `i-${number}` });
 
 describe.each([
@@ -33,8 +41,8 @@ describe.each([
   };
   const registry = (http: NacosHttpDouble, options: Partial<NacosOptions> = {}): Registry => {
     const report = ({ message }: Error): void => void reports.push(message);
-    const context = { clock: systemClock, random: seededRandom(4), environment: {}, report };
-    const made = nacos({ hosts: http.host, network, ...options }).create(context);
+    const context = { clock: hurried, random: seededRandom(4), environment: {}, report };
+    const made = nacos({ hosts: http.host, network, requestTimeoutMs: 4900, ...options }).create(context);
     closing.push(() => made.close());
     return made;
   };
@@ -49,7 +57,7 @@ describe.each([
     const made = registry(http);
     const registration = await made.register(SERVICE, instance(1));
     await made.register(SERVICE, instance(2));
-    const seen = watch(registry(http, { requestTimeoutMs: 2999 }));
+    const seen = watch(registry(http, { requestTimeoutMs: 4899 }));
     const keys = (): readonly string[] => {
       seen.watcher.refresh();
       return seen.keys;
@@ -72,6 +80,23 @@ describe.each([
     store.set(SERVICE, "http", []);
     await http.until(() => store.hosts(SERVICE).length === 1);
     expect(store.hosts(SERVICE)).toMatchObject([{ ip: "10.0.0.1" }]);
+  });
+
+  it("goes over to gRPC when that is there, and takes out behind it what HTTP had", async () => {
+    const http = await server();
+    const made = registry(http);
+    await made.register(SERVICE, instance(1));
+    const seen = watch(made);
+    expect([...(store.services.get(SERVICE)?.keys() ?? [])]).toEqual(["http"]);
+    const grpc = new NacosDouble(network, http.host, store);
+    await grpc.start();
+    closing.splice(1, 0, () => grpc.stop());
+    const owners = (): string[] => [...(store.services.get(SERVICE)?.keys() ?? [])];
+    await expect.poll(() => owners().length === 1 && owners()[0] !== "http", WAIT).toBe(true);
+    expect(grpc.connections).toHaveLength(1);
+    store.set(SERVICE, "stranger", [{ ip: "10.9.0.1", port: 80 }]);
+    await expect.poll(() => seen.keys, WAIT).toEqual(["10.9.0.1:80", "i-1"]);
+    expect([seen.snapshots.filter(({ instances }) => instances.length === 0), seen.failures]).toEqual([[], []]);
   });
 
   it("logs in, and again when its token is not taken any more", async () => {

@@ -13,7 +13,18 @@ export type FigureKey =
   | "idleConnectionRssBytes"
   | "idleConnectionHeapBytes"
   | "openCallServerHeapBytes"
-  | "openCallClientHeapBytes";
+  | "openCallClientHeapBytes"
+  | "registeredMs"
+  | "lastRepeatedMs"
+  | "repeatedCalls"
+  | "failedCalls"
+  | "resyncMs"
+  | "blockedMs"
+  | "changeMs"
+  | "instanceBytes"
+  | "streams"
+  | "requestsPerSecond"
+  | "healedMs";
 
 /** Figures by name; those that a load does not give are left out. */
 export type Figures = Readonly<Partial<Record<FigureKey, number>>>;

@@ -17,6 +17,17 @@ export const FIGURE_TITLES: Readonly<Record<FigureKey, string>> = {
   idleConnectionHeapBytes: "connection heap",
   openCallServerHeapBytes: "open call, server",
   openCallClientHeapBytes: "open call, client",
+  registeredMs: "registered ms",
+  lastRepeatedMs: "last repeated ms",
+  repeatedCalls: "repeated calls",
+  failedCalls: "failed calls",
+  resyncMs: "full read ms",
+  blockedMs: "longest block ms",
+  changeMs: "one change ms",
+  instanceBytes: "bytes an instance",
+  streams: "streams",
+  requestsPerSecond: "requests/s",
+  healedMs: "all back ms",
 };
 
 type RenderTable = (columns: readonly Column[], rows: readonly (readonly string[])[]) => string;
@@ -26,12 +37,20 @@ export function render(report: Report, asMarkdown = false): string {
   const draw = asMarkdown ? markdownTable : table;
   const rounds = Math.max(0, ...report.rows.map((row) => row.rounds));
   const medians = rounds === 1 ? "One round" : `Medians of ${rounds} rounds`;
-  const parts = report.layout === "matrix" ? matrixTables(report, medians, draw) : lineTables(report, medians, draw);
+  const parts = TABLES[report.layout ?? "lines"](report, medians, draw);
   if (report.bars.length > 0) parts.push(barsTable(report.bars, draw));
   for (const note of report.notes) parts.push(note);
   for (const [peer, reason] of Object.entries(report.skipped)) parts.push(`not measured: ${peer}, ${reason}`);
   return [...parts, renderEnvironment(report.environment)].join("\n\n");
 }
+
+type RenderTables = (report: Report, medians: string, draw: RenderTable) => string[];
+
+const TABLES: Readonly<Record<NonNullable<Report["layout"]> | "lines", RenderTables>> = {
+  lines: lineTables,
+  matrix: matrixTables,
+  "by-load": loadTables,
+};
 
 const left = (title: string): Column => ({ title, align: "left" });
 const right = (title: string): Column => ({ title, align: "right" });
@@ -49,7 +68,18 @@ function matrixTables({ figures: [key], rows, ratios }: Report, medians: string,
   return [title, ...tables.map(({ columns, cells }) => draw(columns, cells))];
 }
 
-function rowsTable({ figures, rows }: Report, draw: RenderTable): string {
+/** A table for each load, with the figures that it gives. */
+function loadTables(report: Report, medians: string, draw: RenderTable): string[] {
+  const loads = [...new Set(report.rows.map((row) => row.load))];
+  const tables = loads.map((load) => {
+    const rows = report.rows.filter((row) => row.load === load);
+    const figures = report.figures.filter((key) => rows.some((row) => row[key] !== undefined));
+    return rowsTable({ figures, rows }, draw);
+  });
+  return [medians, ...tables];
+}
+
+function rowsTable({ figures, rows }: Pick<Report, "figures" | "rows">, draw: RenderTable): string {
   const [first, ...others] = figures.map((key) => right(FIGURE_TITLES[key]));
   const columns = [left("peer"), right("load"), first, right("±"), ...others, right("errors")];
   return draw(

@@ -36,6 +36,24 @@ describe("summarize", () => {
   });
 });
 
+it("the spread is that of the first figure that a load gives", () => {
+  const lists: Readings = new Map([
+    [
+      "bowline",
+      new Map([
+        [
+          "1",
+          [
+            { figures: { p50Ms: 1 }, errors: 0 },
+            { figures: { p50Ms: 3 }, errors: 0 },
+          ],
+        ],
+      ]),
+    ],
+  ]);
+  expect(summarize(lists, KEYS)).toMatchObject([{ p50Ms: 2, spread: 0.5 }]);
+});
+
 describe("compare", () => {
   it("takes the median of the ratio in each round, not the ratio of the medians", () => {
     const ratios = compare(readings, [{ ours: "bowline", theirs: "grpc-js" }], KEYS);
@@ -77,6 +95,19 @@ describe("judge", () => {
       { what: "rate", value: 45, kind: "floor", must: 45, goal: 50, isMet: true },
       { what: "CPU", value: 2, kind: "ceiling", must: 1.9, goal: 1, isMet: false },
     ]);
+  });
+
+  it("takes the figure of another peer where the bar names one", () => {
+    const theirs: Bar = {
+      what: "CPU",
+      of: "grpc-js",
+      load: "100",
+      figure: "serverCpuUs",
+      kind: "ceiling",
+      must: 1,
+      goal: 1,
+    };
+    expect(judge([theirs], rows, ratios)).toMatchObject([{ value: 10, isMet: false }]);
   });
 
   it("says nothing of what was not measured", () => {

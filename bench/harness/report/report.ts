@@ -7,7 +7,7 @@ import { median, spread } from "./statistics.ts";
 export interface Row extends Figures {
   readonly peer: string;
   readonly load: string;
-  /** Half the range of the question's first figure over the rounds, as a part (0..1) of the median. */
+  /** Half the range of the first of the question's figures that the load gives, over the rounds, as a part (0..1) of the median. */
   readonly spread: number;
   /** Calls that failed, over all rounds. */
   readonly errors: number;
@@ -29,6 +29,8 @@ export interface Bar {
   readonly what: string;
   /** Key of the ratios; undefined: our own figure, without a peer. */
   readonly peer?: string;
+  /** Whose figure it is when there is no `peer`. Default: {@link OURS}. */
+  readonly of?: string;
   readonly load: string;
   readonly figure: FigureKey;
   /** A `floor` has to be reached, a `ceiling` not to be passed. */
@@ -61,8 +63,11 @@ export interface Report {
   /** Peers that could not be measured here, and why. */
   readonly skipped: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
-  /** `matrix`: tables show the first figure only, with a column for each peer. Else a line has all figures of a peer under a load. */
-  readonly layout?: "matrix";
+  /**
+   * `matrix`: tables show the first figure only, with a column for each peer. `by-load`: a table for each load, with its own figures. Else
+   * a line has all figures of a peer under a load.
+   */
+  readonly layout?: "matrix" | "by-load";
 }
 
 /** Name of the peer that is ours with everything on. */
@@ -74,7 +79,8 @@ export function summarize(readings: Readings, keys: readonly FigureKey[]): Row[]
   for (const [peer, byLoad] of readings) {
     for (const [load, list] of byLoad) {
       if (list.length === 0) continue;
-      const main = list.map((reading) => reading.figures[keys[0]] ?? Number.NaN);
+      const first = keys.find((key) => list[0].figures[key] !== undefined) ?? keys[0];
+      const main = list.map((reading) => reading.figures[first] ?? Number.NaN);
       const errors = list.reduce((sum, reading) => sum + reading.errors, 0);
       const medians = figuresOf(keys, (key) => median(list.map((reading) => reading.figures[key] ?? Number.NaN)));
       rows.push({ peer, load, ...list[0].labels, ...medians, spread: spread(main), errors, rounds: list.length });
@@ -108,8 +114,8 @@ export function ratioName(ours: string, theirs: string): string {
 
 /** What was seen for each bar that this run can tell something about. */
 export function judge(bars: readonly Bar[], rows: readonly Row[], ratios: Ratios): Verdict[] {
-  return bars.flatMap(({ what, peer, load, figure, kind, must, goal }) => {
-    const own = rows.find((row) => row.peer === OURS && row.load === load);
+  return bars.flatMap(({ what, peer, of = OURS, load, figure, kind, must, goal }) => {
+    const own = rows.find((row) => row.peer === of && row.load === load);
     const value = (peer === undefined ? own : ratios[peer]?.[load])?.[figure];
     if (value === undefined || Number.isNaN(value)) return [];
     return [{ what, value, kind, must, goal, isMet: kind === "floor" ? value >= must : value <= must }];

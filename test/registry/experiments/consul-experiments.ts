@@ -12,7 +12,7 @@ const INSTANCES = 9;
 const HEAL_MS = 60_000;
 
 /**
- * Experiment 20, Consul: of three servers the leader is killed and brought back, again and again. To pass: a view that is true, without a
+ * Experiment 20, Consul: of three servers the leader is killed and brought back, again and again, and an instance leaves each time while it is away: at most seven times. To pass: a view that is true, without a
  * revision before the last or an instance that comes back after its end; who was registered with the agent that is gone is back in time.
  */
 export async function killConsulLeaders(program: string, rounds: number): Promise<Figures> {
@@ -21,11 +21,12 @@ export async function killConsulLeaders(program: string, rounds: number): Promis
   const servers = await Promise.all(
     ports.map((each, at) => ConsulServer.start({ program, ports: each, node: `n${at}`, servers: 3, join })),
   );
-  return observe(servers, async (isTrue) => {
+  return observe(servers, async (isTrue, end) => {
     let slowestTruthMs = 0;
     for (let round = 0; round < rounds; round++) {
       const leader = await leaderOf(servers);
       await leader.process.stop("SIGKILL");
+      await end(round);
       slowestTruthMs = Math.max(slowestTruthMs, await waitUntil("the view is true", isTrue, HEAL_MS));
       await leader.process.start();
       slowestTruthMs = Math.max(slowestTruthMs, await waitUntil("the view is true again", isTrue, HEAL_MS));
@@ -57,7 +58,7 @@ export async function resetConsulIndex(program: string, rounds: number): Promise
 /** Nine instances, three registered with each of three agents first, and one who watches them. */
 async function observe(
   servers: readonly ConsulServer[],
-  work: (isTrue: () => boolean) => Promise<Figures>,
+  work: (isTrue: () => boolean, end: (member: number) => Promise<void>) => Promise<Figures>,
 ): Promise<Figures> {
   const hosts = servers.map(({ address }) => address);
   const own: Registry[] = hosts.map((_, at) => ownConsul({ hosts: [...hosts.slice(at), ...hosts.slice(0, at)] }, at));
@@ -69,8 +70,13 @@ async function observe(
     );
     await waitUntil("the fleet is seen", () => view.isTrue, HEAL_MS);
     view.begin();
-    const isRegistered = (): boolean => registrations.every(({ state }) => state === "registered");
-    const figures = await work(() => view.isTrue && isRegistered());
+    const isRegistered = (): boolean =>
+      registrations.every(({ state }, at) => members[at].killedAt !== null || state === "registered");
+    const end = async (member: number): Promise<void> => {
+      members[member].killedAt = performance.now();
+      await registrations[member].close();
+    };
+    const figures = await work(() => view.isTrue && isRegistered(), end);
     view.look();
     const { missed, longestMissingMs, resurrections, goneBack } = view;
     return { ...figures, missed, longestMissingMs, resurrections, goneBack };

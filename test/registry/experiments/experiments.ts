@@ -74,7 +74,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   {
     name: "20-consul-leader-kills",
     tools: ["consul"],
-    run: ([consul], isShort) => killConsulLeaders(consul, isShort ? 1 : 20),
+    run: ([consul], isShort) => killConsulLeaders(consul, isShort ? 2 : 7),
     limits: SOUND,
   },
   {

@@ -197,7 +197,7 @@ export class Server implements AsyncDisposable {
 
   /**
    * Takes the server out of the registry and says NOT_SERVING, until `resume()`; calls that come all the same are served. Resolves when
-   * the registry has been told. Before the start it takes effect then.
+   * it is out of the registry, 200 ms after it has announced there that it drains. Before the start it takes effect then.
    */
   pause(): Promise<void> {
     return this.#presence.pause();
