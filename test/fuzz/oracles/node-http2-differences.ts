@@ -12,6 +12,9 @@ const TABLE_BYTES = 4096;
 const NAME = /^:?[!#$%&'*+.^_`|~0-9a-z-]+$/;
 const VALUE = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
 
+/** SETTINGS_ENABLE_CONNECT_PROTOCOL and SETTINGS_NO_RFC7540_PRIORITIES. */
+const FOREIGN_SETTINGS: ReadonlySet<number> = new Set([8, 9]);
+
 interface Frame {
   readonly type: number;
   readonly flags: number;
@@ -67,6 +70,13 @@ const DIFFERENCES: Readonly<Record<string, (of: Case) => boolean>> = {
   }) => ours.isAlive && frames.some(({ type, flags }) => type === FrameType.PING && (flags & Flag.ACK) !== 0),
   "DATA with too much padding on a closed stream: RFC 9113 §6.1 ends the connection, nghttp2 does not look": (of) =>
     isOurRefusal(of, ErrorCode.PROTOCOL_ERROR) && of.frames.some(isOverPadded),
+  "padded DATA without a length of its padding, on a closed stream: RFC 9113 §6.1 and §4.2 end the connection, nghttp2 does not look":
+    (of) => isOurRefusal(of, ErrorCode.FRAME_SIZE_ERROR) && of.frames.some(isPaddedWithoutLength),
+  "settings of RFC 8441 and RFC 9218, which our connection does not have: nghttp2 allows 0 and 1 only": (of) =>
+    isTheirRefusal(of, ErrorCode.PROTOCOL_ERROR) && of.frames.some(hasForeignSetting),
+  "SETTINGS acknowledged too often: nghttp2 ends the connection, RFC 9113 §6.5.3 says nothing of it; we count them": (
+    of,
+  ) => isTheirRefusal(of, ErrorCode.PROTOCOL_ERROR) && of.frames.filter(isSettingsAck).length > 1,
   "a PRIORITY that depends on itself, on an idle stream: an error since RFC 7540 §5.3.1, nghttp2 reads none any more": (
     of,
   ) => isOurRefusal(of, ErrorCode.PROTOCOL_ERROR) && of.frames.some(isOfItself),
@@ -145,6 +155,22 @@ function blocksOf(frames: readonly Frame[]): Buffer[] {
 
 function isOverPadded({ type, flags, payload }: Frame): boolean {
   return type === FrameType.DATA && (flags & Flag.PADDED) !== 0 && payload.length > 0 && payload[0] >= payload.length;
+}
+
+function isPaddedWithoutLength({ type, flags, payload }: Frame): boolean {
+  return type === FrameType.DATA && (flags & Flag.PADDED) !== 0 && payload.length === 0;
+}
+
+function hasForeignSetting({ type, payload }: Frame): boolean {
+  if (type !== FrameType.SETTINGS) return false;
+  for (let at = 0; at + SETTING_BYTES <= payload.length; at += SETTING_BYTES) {
+    if (FOREIGN_SETTINGS.has(payload.readUInt16BE(at))) return true;
+  }
+  return false;
+}
+
+function isSettingsAck({ type, flags }: Frame): boolean {
+  return type === FrameType.SETTINGS && (flags & Flag.ACK) !== 0;
 }
 
 function hasTwice({ payload }: Frame): boolean {

@@ -19,6 +19,7 @@ const request = encodeLiterals([
   [":path", "/a"],
   [":authority", "a"],
 ]);
+const settingsAck = rawFrame("SETTINGS", 1, 0, Buffer.alloc(0));
 const malformed = encodeLiterals([[":method", "PO T"]]);
 
 describe("node:http2 and our connection", () => {
@@ -53,6 +54,12 @@ describe("node:http2 and our connection", () => {
       "DATA with too much padding on a closed stream",
       [rawHeaders(1, malformed), rawFrame("DATA", 8, 1, Buffer.of(9, 0, 0))],
     ],
+    [
+      "padded DATA without a length of its padding",
+      [rawHeaders(1, malformed), rawFrame("DATA", 8, 1, Buffer.alloc(0))],
+    ],
+    ["settings of RFC 8441 and RFC 9218", [rawSettings([[9, 2]])]],
+    ["SETTINGS acknowledged too often", [settingsAck, settingsAck]],
     ["size updates that RFC 7541", [rawHeaders(1, Buffer.concat([Buffer.from("212121", "hex"), request]))]],
     ["HEADERS that depend on themselves", [rawHeaders(1, request, { priority: { dependsOn: 1, exclusive: true } })]],
     ["a window of a stream past 2^31-1", [rawHeaders(1, request), rawWindowUpdate(1, 0x7fffffff)]],

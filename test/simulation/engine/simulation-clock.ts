@@ -6,7 +6,7 @@ interface Armed {
   order: number;
   /** 0 for a timer that fires once. */
   readonly periodMs: number;
-  readonly callback: () => void;
+  callback: () => void;
   isOver: boolean;
 }
 
@@ -92,11 +92,12 @@ export class SimulationClock implements Clock {
       next !== null && next.dueAt <= this.#time && next.order <= last;
       next = this.#next()
     ) {
+      const { callback } = next;
       this.#pop();
       this.fired++;
       if (next.periodMs > 0) this.#push(next, next.dueAt + next.periodMs);
       else this.#finish(next);
-      next.callback();
+      callback();
     }
   }
 
@@ -110,6 +111,8 @@ export class SimulationClock implements Clock {
   #finish(armed: Armed): void {
     if (armed.isOver) return;
     armed.isOver = true;
+    // It stays in the heap until its time; what it would have called must not.
+    armed.callback = nothing;
     this.#pending--;
   }
 
@@ -152,3 +155,5 @@ export class SimulationClock implements Clock {
 function isBefore(one: Armed, other: Armed): boolean {
   return one.dueAt === other.dueAt ? one.order < other.order : one.dueAt < other.dueAt;
 }
+
+function nothing(): void {}
