@@ -47,7 +47,7 @@ const suites = [...files.keys()].sort();
 
 const USAGE = `usage: npm run registries [-- NAME... [--build PROGRAM,PROGRAM] [--json]]
        npm run registries -- experiments [--only NAME,NAME] [--short] [--json]
-  NAME    a suite, or its beginning: etcd stands for etcd-cluster too; without one, all of
+  NAME    a suite, or the beginning of some: etcd is one, etcd- stands for etcd-cluster and etcd-faults; without one, all of
           ${suites.join(", ")}
   --build the only programs that may be installed now; others are used if they are there (default: all may)
   --json  the result as one line of JSON before the last line
@@ -123,12 +123,14 @@ async function main(argv: readonly string[]): Promise<number> {
   const builds = buildAt < 0 ? undefined : argv[buildAt + 1];
   if (builds !== undefined) process.env[BUILDS_VARIABLE] = builds;
   const names = argv.filter((each, at) => each !== "--json" && (buildAt < 0 || (at !== buildAt && at !== buildAt + 1)));
-  const isKnown = (name: string): boolean => suites.some((suite) => suite.startsWith(name));
+  const isMeant = (suite: string, name: string): boolean =>
+    suites.includes(name) ? suite === name : suite.startsWith(name);
+  const isKnown = (name: string): boolean => suites.some((suite) => isMeant(suite, name));
   if (names.some((name) => name.startsWith("-") || !isKnown(name))) {
     process.stderr.write(USAGE);
     return names.every((name) => name === "--help" || name === "-h") ? 0 : 2;
   }
-  const chosen = names.length === 0 ? suites : suites.filter((suite) => names.some((name) => suite.startsWith(name)));
+  const chosen = names.length === 0 ? suites : suites.filter((suite) => names.some((name) => isMeant(suite, name)));
   const results: SuiteCounts[] = [];
   for (const suite of chosen) {
     const counts = await runSuite(suite);

@@ -37,7 +37,7 @@ const WIDE_COLUMNS = 100;
 /** The table leaves room for so many events. */
 const MIN_EVENTS = 2;
 
-const KEYS = "↑↓ select  k kill  f freeze/thaw  s start one more  r restart  c cut registry  + - load  q quit";
+const KEYS = "↑↓ select  k kill  f freeze  s start  r restart  c registry  +- load  q quit";
 
 /** The screen as lines, none wider than it. */
 export function linesOf(view: View, paint: Paint): string[] {
