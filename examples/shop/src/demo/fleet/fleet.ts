@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ClientOptions } from "bowline";
+import { type ClientOptions, silentLogger } from "bowline";
 import { openRegistry } from "../../instance/registry.ts";
 import { FleetInstance, type InstanceState, SERVICES, type ServiceName } from "./fleet-instance.ts";
 import { makeRunFolders, type RunFolders, removeRunFolders } from "./run-folder.ts";
@@ -42,7 +42,8 @@ export class Fleet {
   /** How a client finds the shop. */
   async clientOptions(): Promise<ClientOptions> {
     const registry = await openRegistry(this.registry.name, this.folders.namespace);
-    return { registry, snapshotFolder: join(this.folders.data, "snapshots") };
+    // The screen is the demo's; what a logger would say of the registry the table shows.
+    return { registry, snapshotFolder: join(this.folders.data, "snapshots"), logger: silentLogger };
   }
 
   /** Starts the registry, if it is a process; before all else. Rejects with what to do when there is none to be had. */

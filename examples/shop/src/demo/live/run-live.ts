@@ -39,6 +39,7 @@ export async function runLive({ input, output, rate, registry, hasColours }: Liv
     await fleet.close(false);
     return 1;
   }
+  fleet.onEvent = () => {};
   const traffic = new Traffic(await fleet.clientOptions(), rate);
   const log = new EventLog();
   const say = (text: string): void => log.add(text);
