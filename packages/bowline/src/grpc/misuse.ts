@@ -10,8 +10,8 @@ export interface MisuseListener {
 /** What the end of a connection says of the peer, as a kind; null when it only went away or could not be reached. */
 export function connectionMisuse(error: Error): string | null {
   const { limit, byPeer, code } = error as { limit?: string; byPeer?: boolean; code?: number | string };
-  // Errors of the system have a code that is a text: a peer that goes away is no news.
-  if (byPeer === true || typeof code === "string") return null;
+  // Errors of the system have a code that is a text: a peer that goes away, or can't be reached, is no news.
+  if (byPeer === true || typeof code === "string" || error.name === "DialError") return null;
   return limit ?? (error instanceof Http2Error ? errorCodeName(error.code) : error.name);
 }
 
