@@ -18,6 +18,8 @@ const PORT = 7000;
 const SOON = { timeout: 20_000 };
 
 const missing = networksMissing({ installs: process.env.CI === "true" });
+/** Namespaces need root and two programs: what is skipped without them says so in its name. */
+const why = missing === undefined ? "" : ` (skipped: ${missing})`;
 if (missing !== undefined) console.warn(`test/chaos/network is skipped: ${missing}`);
 
 /** A program that tells who calls it, and asks others the same. */
@@ -63,7 +65,7 @@ describe("a subnet", () => {
   });
 });
 
-describe.skipIf(missing !== undefined)("a network of namespaces", { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)(`a network of namespaces${why}`, { timeout: 60_000 }, () => {
   let network: Network;
   beforeEach(() => {
     network = createNetwork();
@@ -182,7 +184,7 @@ describe.skipIf(missing !== undefined)("a network of namespaces", { timeout: 60_
   });
 });
 
-describe.skipIf(missing !== undefined)("the end of a process that has a network", { timeout: 60_000 }, () => {
+describe.skipIf(missing !== undefined)(`the end of a process that has a network${why}`, { timeout: 60_000 }, () => {
   it.each(["SIGINT", "SIGTERM", "exception"] as const)("removes it: %s", async (way) => {
     const { pid } = await leave(way);
     expect(namespacesOf(pid)).toEqual([]);
