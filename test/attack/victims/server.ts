@@ -12,7 +12,7 @@ import { MisdeedLog } from "./misdeed-log.ts";
 const { values } = parseArgs({ options: { options: { type: "string", default: "{}" } } });
 
 /** What happened since the counters were cleared. `running` goes on. */
-const counts = { started: 0, running: 0, mostRunning: 0, cancelled: 0, producedBytes: 0, mostPerTurn: 0 };
+const counts = { started: 0, running: 0, mostRunning: 0, cancelled: 0, producedBytes: 0, mostPerTurn: 0, metadata: 0 };
 const log = new MisdeedLog();
 let unhandled = 0;
 let startedInTurn = 0;
@@ -45,6 +45,7 @@ const handlers: EchoHandlers = {
     return { serverId: "victim" };
   },
   serverStream: async function* (request, context) {
+    counts.metadata += [...context.metadata].length;
     for await (const answer of echo.serverStream(request, context) as AsyncIterable<{ payload: Uint8Array }>) {
       counts.producedBytes += answer.payload.length;
       yield answer;

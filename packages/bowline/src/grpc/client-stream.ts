@@ -20,7 +20,7 @@ import {
   PREFIX_BYTES,
   wholeMessageLength,
 } from "./wire/message-framing.ts";
-import { metadataFromFields } from "./wire/metadata-headers.ts";
+import { metadataFromFields, type ReceivedFields } from "./wire/metadata-headers.ts";
 import type { RequestHeaders } from "./wire/method-headers.ts";
 import { statusError } from "./wire/status.ts";
 
@@ -75,7 +75,7 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   // --- what the layer above hears ---
 
   /** The server's metadata; `fields` are names and values by turns, or null. */
-  protected abstract answerBegins(fields: string[] | null): void;
+  protected abstract answerBegins(fields: ReceivedFields | null): void;
   /** Data of the answer; a unary call hands them to `takeMessage`. */
   protected abstract answerData(chunk: Buffer, start: number, to: number): void;
   /** A message that `takeMessage` found, `bytes[start, end)`; it is overwritten after the call. */
@@ -90,7 +90,7 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
    * The attempt is over and the stream closed. `error` is null for OK; `trailers` are names and values by turns, or null.
    * `wasProcessed` is false when it is certain that the server's handler never saw the request.
    */
-  protected abstract answerEnds(error: RpcError | null, trailers: string[] | null, wasProcessed: boolean): void;
+  protected abstract answerEnds(error: RpcError | null, trailers: ReceivedFields | null, wasProcessed: boolean): void;
 
   /** Prepares for another attempt. */
   protected rewind(): void {
@@ -262,7 +262,7 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   }
 
   /** The attempt is over. The server may have ended before us: then it is told that nothing more comes. */
-  #over(error: RpcError | null, trailers: string[] | null): void {
+  #over(error: RpcError | null, trailers: ReceivedFields | null): void {
     this.#assembler?.stop();
     this.releaseRoom();
     if (this.id !== 0) {

@@ -23,6 +23,7 @@ import {
   wholeMessageLength,
   writePrefix,
 } from "./wire/message-framing.ts";
+import type { ReceivedFields } from "./wire/metadata-headers.ts";
 import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./wire/method-headers.ts";
 import { statusFields } from "./wire/status.ts";
 
@@ -60,7 +61,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
   tracestate: string | undefined = undefined;
   authority = "";
   /** Names and values by turns as they came, or null. */
-  metadataFields: string[] | null = null;
+  metadataFields: ReceivedFields | null = null;
   /** `grpc-accept-encoding` as it came. */
   acceptEncoding = "";
   /** How often the caller has tried before. */

@@ -26,6 +26,14 @@ export function isReservedKey(key: string): boolean {
   return key.startsWith("grpc-") || key.startsWith(":") || RESERVED.has(key);
 }
 
+/** Entries that a peer sent, read where they lie; given by the transport, which has checked what a peer may send. */
+export interface ReceivedEntries {
+  /** The values of a key, in order; bytes are made anew by each call. */
+  values(key: string): (string | Uint8Array)[];
+  /** Keys and values by turns. */
+  flat(): (string | Uint8Array)[];
+}
+
 /**
  * Metadata of a call: an ordered multi-map of lower-case keys.
  *
@@ -33,8 +41,10 @@ export function isReservedKey(key: string): boolean {
  * Setting a bad key or value, or a name that belongs to gRPC, throws a TypeError that names it.
  */
 export class Metadata {
-  /** Keys and values by turns. */
-  readonly #entries: (string | Uint8Array)[] = [];
+  /** Keys and values by turns; of received metadata only once it was changed. */
+  #entries: (string | Uint8Array)[] = [];
+  /** What came, as long as it is unchanged: a reference of one octet must not become two strings and their places here. */
+  #received: ReceivedEntries | null = null;
 
   constructor(init?: MetadataInit) {
     if (init === undefined) return;
@@ -44,7 +54,7 @@ export class Metadata {
       );
     }
     if (init instanceof Metadata) {
-      this.#entries.push(...init.#entries);
+      this.#entries = init.#flat().slice();
     } else if (Symbol.iterator in init) {
       for (const pair of init as Iterable<readonly [string, string | Uint8Array]>) {
         if (!Array.isArray(pair)) throw new TypeError(`metadata: ${typeof pair} is no pair of key and value`);
@@ -58,33 +68,34 @@ export class Metadata {
     }
   }
 
-  /** Takes entries that were checked already, keys and values by turns; for the transport. */
-  static fromWire(entries: readonly (string | Uint8Array)[]): Metadata {
+  /** Shows what a peer sent; for the transport. */
+  static received(entries: ReceivedEntries): Metadata {
     const metadata = new Metadata();
-    metadata.#entries.push(...entries);
+    metadata.#received = entries;
     return metadata;
   }
 
   /** Number of entries, duplicates counted. */
   get size(): number {
-    return this.#entries.length / 2;
+    return this.#flat().length / 2;
   }
 
   /** The first value of an ASCII key. */
   get(key: string): string | undefined {
-    const value = this.#first(key);
+    const value = this.getAll(key)[0];
     return typeof value === "string" ? value : undefined;
   }
 
   /** The first value of a `-bin` key. */
   getBinary(key: string): Uint8Array | undefined {
-    const value = this.#first(key);
+    const value = this.getAll(key)[0];
     return typeof value === "string" ? undefined : value;
   }
 
   /** All values of a key, in order. */
   getAll(key: string): (string | Uint8Array)[] {
     const name = nameOf(key);
+    if (this.#received !== null) return this.#received.values(name);
     const values: (string | Uint8Array)[] = [];
     for (let i = 0; i < this.#entries.length; i += 2) {
       if (this.#entries[i] === name) values.push(this.#entries[i + 1]);
@@ -93,14 +104,14 @@ export class Metadata {
   }
 
   has(key: string): boolean {
-    return this.#first(key) !== undefined;
+    return this.getAll(key).length > 0;
   }
 
   /** Adds a value behind those that the key has. */
   append(key: string, value: string | Uint8Array): this {
     const name = nameOf(key);
     checkEntry(name, value);
-    this.#entries.push(name, value);
+    this.#own().push(name, value);
     return this;
   }
 
@@ -114,15 +125,17 @@ export class Metadata {
   /** Removes all values of the key. */
   delete(key: string): this {
     const name = nameOf(key);
-    for (let i = this.#entries.length - 2; i >= 0; i -= 2) {
-      if (this.#entries[i] === name) this.#entries.splice(i, 2);
+    const entries = this.#own();
+    for (let i = entries.length - 2; i >= 0; i -= 2) {
+      if (entries[i] === name) entries.splice(i, 2);
     }
     return this;
   }
 
   *[Symbol.iterator](): IterableIterator<[string, string | Uint8Array]> {
-    for (let i = 0; i < this.#entries.length; i += 2) {
-      yield [this.#entries[i] as string, this.#entries[i + 1]];
+    const entries = this.#flat();
+    for (let i = 0; i < entries.length; i += 2) {
+      yield [entries[i] as string, entries[i + 1]];
     }
   }
 
@@ -136,12 +149,15 @@ export class Metadata {
     return out;
   }
 
-  #first(key: string): string | Uint8Array | undefined {
-    const name = nameOf(key);
-    for (let i = 0; i < this.#entries.length; i += 2) {
-      if (this.#entries[i] === name) return this.#entries[i + 1];
-    }
-    return undefined;
+  #flat(): (string | Uint8Array)[] {
+    return this.#received?.flat() ?? this.#entries;
+  }
+
+  /** The entries, to be changed. */
+  #own(): (string | Uint8Array)[] {
+    this.#entries = this.#flat();
+    this.#received = null;
+    return this.#entries;
   }
 }
 

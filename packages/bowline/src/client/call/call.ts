@@ -1,7 +1,7 @@
 import type { AttemptResult } from "../../balancer/balancer.ts";
 import { findCompression, identity, unknownCompression } from "../../codec/compression.ts";
 import { ClientStream } from "../../grpc/client-stream.ts";
-import { metadataFromFields } from "../../grpc/wire/metadata-headers.ts";
+import { metadataFromFields, type ReceivedFields } from "../../grpc/wire/metadata-headers.ts";
 import { ErrorCode } from "../../http2/frames.ts";
 import { type CallContext, type ChildCall, callStorage } from "../../rpc/call-context.ts";
 import type { Timer } from "../../rpc/clock.ts";
@@ -233,7 +233,7 @@ export abstract class Call extends ClientStream implements ChildCall {
 
   // --- the answer ---
 
-  protected override answerBegins(fields: string[] | null): void {
+  protected override answerBegins(fields: ReceivedFields | null): void {
     this.#source?.commit();
     const { options } = this;
     if (options?.onHeader !== undefined) this.#report(() => options.onHeader?.(metadataFromFields(fields)));
@@ -244,7 +244,7 @@ export abstract class Call extends ClientStream implements ChildCall {
     if (!this.#isReported && this.#isSent) this.#tell("ok");
   }
 
-  protected override answerEnds(error: RpcError | null, trailers: string[] | null, wasProcessed: boolean): void {
+  protected override answerEnds(error: RpcError | null, trailers: ReceivedFields | null, wasProcessed: boolean): void {
     if (this.isOver) return;
     this.#leaveEndpoint(resultOf(error), wasProcessed);
     if (error !== null) {

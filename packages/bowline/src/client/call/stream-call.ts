@@ -1,4 +1,5 @@
 import { MessageReader } from "../../grpc/message-reader.ts";
+import type { ReceivedFields } from "../../grpc/wire/metadata-headers.ts";
 import { Code } from "../../rpc/code.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import type { CallOptions } from "../call-options.ts";
@@ -79,7 +80,7 @@ export class StreamCall extends Call implements AnswerSource {
     });
   }
 
-  protected override answerBegins(fields: string[] | null): void {
+  protected override answerBegins(fields: ReceivedFields | null): void {
     if (this.responseCompression !== null) this.#reader.use(this.responseCompression);
     super.answerBegins(fields);
   }

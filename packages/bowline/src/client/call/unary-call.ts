@@ -1,6 +1,7 @@
 import { decode } from "../../codec/codec.ts";
 import { asBuffer } from "../../grpc/message-encoding.ts";
 import { undecodable, unnamedEncoding } from "../../grpc/wire/framing-errors.ts";
+import type { ReceivedFields } from "../../grpc/wire/metadata-headers.ts";
 import { Code } from "../../rpc/code.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import type { CallOptions } from "../call-options.ts";
@@ -17,7 +18,7 @@ export class UnaryCall extends Call {
   #message: unknown = NO_MESSAGE;
   /** An inflation is under way; the end waits for it. */
   #isInflating = false;
-  #heldTrailers: { readonly trailers: string[] | null } | null = null;
+  #heldTrailers: { readonly trailers: ReceivedFields | null } | null = null;
 
   constructor(
     channel: Channel,
@@ -120,7 +121,7 @@ export class UnaryCall extends Call {
     }
   }
 
-  protected override answerEnds(error: RpcError | null, trailers: string[] | null, wasProcessed: boolean): void {
+  protected override answerEnds(error: RpcError | null, trailers: ReceivedFields | null, wasProcessed: boolean): void {
     if (error !== null) return super.answerEnds(error, trailers, wasProcessed);
     if (this.#isInflating) {
       this.#heldTrailers = { trailers };

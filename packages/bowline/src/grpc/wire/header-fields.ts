@@ -1,6 +1,7 @@
 import type { HeaderBlock, HeaderEntry } from "../../http2/hpack/decoder.ts";
 import { parseTraceparent, parseTraceparentText, type TraceContext } from "../../rpc/trace-context.ts";
 import { parseContentType } from "./http-status.ts";
+import type { IndexedField, ReceivedFields } from "./metadata-headers.ts";
 import { parseTimeout, parseTimeoutText } from "./timeout.ts";
 
 /** Numbers of the header fields that gRPC reads; all others are metadata. */
@@ -75,6 +76,10 @@ export const Seen = {
 
 /** Codes below 0x21, DEL and upper-case letters can't be in names; `:` only in front. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** Items that an array has room for from its first one on (V8). */
+const FEW_ITEMS = 17;
+/** Of a list: V8 keeps joined text as a tree, for which a sender pays one octet a branch. W3C lets 32 members be enough. */
+const MAX_LIST_FIELDS = 8;
 /** NUL, CR and LF can't be in values (RFC 9113 §8.2.1). */
 const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
 
@@ -112,13 +117,18 @@ export class HeaderFields {
   previousAttempts = 0;
   /** `grpc-retry-pushback-ms` as it came. */
   pushback: string | undefined = undefined;
-  /** Names and values by turns, as they came; null without any. */
-  metadata: string[] | null = null;
+  /** Fields that gRPC has no word for, as they came; null without any. Those who keep it see no later change. */
+  metadata: ReceivedFields | null = null;
+  /** `metadata` while fields are added to it; null when it is another's. */
+  #growing: (string | IndexedField)[] | null = null;
+  /** Fields that were joined to those before them. */
+  #joins = 0;
 
   /** All fields of a block, in an object that is used again for the next block of the process. */
   static collect(block: HeaderBlock): HeaderFields {
     SCRATCH.copyFrom(block.derived === null ? EMPTY : (block.derived as HeaderFields));
     for (let i = 0; i < block.count; i++) SCRATCH.addField(block, i);
+    SCRATCH.#trim();
     return SCRATCH;
   }
 
@@ -143,14 +153,20 @@ export class HeaderFields {
     this.grpcDetails = other.grpcDetails;
     this.previousAttempts = other.previousAttempts;
     this.pushback = other.pushback;
-    this.metadata = other.metadata === null ? null : other.metadata.slice();
+    this.metadata = other.metadata;
+    this.#growing = null;
+    this.#joins = other.#joins;
   }
 
-  /** Takes one field; pseudo headers must come first, once each (RFC 9113 §8.3). */
-  add(token: number, name: string, value: string): void {
+  /**
+   * Takes one field; pseudo headers must come first, once each (RFC 9113 §8.3). `indexed` is the table's entry with this
+   * name and value, if there is one.
+   */
+  add(token: number, name: string, value: string, indexed: IndexedField | null = null): void {
     if (BAD_VALUE.test(value)) this.seen |= Seen.MALFORMED;
     if (name.charCodeAt(0) === 0x3a) this.#pseudo(token, value);
-    else this.#regular(token, name, value);
+    else if (token !== 0) this.#regular(token, value);
+    else this.#unknown(name, value, indexed);
   }
 
   /** Takes field `i` of a block; what varies in each call is read from its octets. */
@@ -164,7 +180,22 @@ export class HeaderFields {
       const trace = parseTraceparent(block.rawBuffer, start, block.rawLength(i));
       if (trace !== null) return this.#traceparent(trace);
     }
-    this.add(token, block.name(i), block.value(i));
+    this.add(token, block.name(i), block.value(i), block.isIndexed(i) ? block.entry(i) : null);
+  }
+
+  #unknown(name: string, value: string, indexed: IndexedField | null): void {
+    this.seen |= Seen.REGULAR;
+    if (!NAME.test(name)) this.seen |= Seen.MALFORMED;
+    this.#growing ??= this.metadata?.slice() ?? [];
+    this.metadata = this.#growing;
+    if (indexed === null) this.#growing.push(name, value);
+    else this.#growing.push(indexed);
+  }
+
+  /** Drops the room that an array has for more: half of itself, which many streams would keep. */
+  #trim(): void {
+    if (this.#growing !== null && this.#growing.length > FEW_ITEMS) this.metadata = this.#growing.slice();
+    this.#growing = null;
   }
 
   #pseudo(token: number, value: string): void {
@@ -190,14 +221,9 @@ export class HeaderFields {
     }
   }
 
-  #regular(token: number, name: string, value: string): void {
+  #regular(token: number, value: string): void {
     this.seen |= Seen.REGULAR;
     switch (token) {
-      case 0:
-        if (!NAME.test(name)) this.seen |= Seen.MALFORMED;
-        this.metadata ??= [];
-        this.metadata.push(name, value);
-        break;
       case Token.CONTENT_TYPE:
         this.seen |= Seen.CONTENT_TYPE;
         this.contentType = value;
@@ -213,7 +239,7 @@ export class HeaderFields {
         this.trace = parseTraceparentText(value);
         break;
       case Token.TRACESTATE:
-        this.tracestate = this.tracestate === undefined ? value : `${this.tracestate},${value}`;
+        this.tracestate = this.#joined(this.tracestate, value);
         break;
       case Token.GRPC_STATUS:
         this.grpcStatus = value;
@@ -228,7 +254,7 @@ export class HeaderFields {
         this.encoding = value;
         break;
       case Token.ACCEPT_ENCODING:
-        this.acceptEncoding = this.acceptEncoding === "" ? value : `${this.acceptEncoding},${value}`;
+        this.acceptEncoding = this.#joined(this.acceptEncoding || undefined, value);
         break;
       case Token.CONTENT_LENGTH:
         if (!/^[0-9]{1,15}$/.test(value) || (this.contentLength >= 0 && this.contentLength !== Number(value))) {
@@ -252,6 +278,12 @@ export class HeaderFields {
     }
   }
 
+  /** A list that came in several fields (RFC 9110 §5.3); all but the first {@link MAX_LIST_FIELDS} of a block are left out. */
+  #joined(list: string | undefined, value: string): string {
+    if (list === undefined) return value;
+    return ++this.#joins < MAX_LIST_FIELDS ? `${list},${value}` : list;
+  }
+
   #traceparent(trace: TraceContext): void {
     this.seen |= Seen.REGULAR;
     this.trace = trace;
@@ -269,7 +301,7 @@ const SCRATCH = new HeaderFields();
 /** For `StreamOwner.derive`: the fields of a run that will be seen again. */
 export function readFields(entries: readonly HeaderEntry[]): HeaderFields {
   const fields = new HeaderFields();
-  for (const entry of entries) fields.add(entry.token, entry.name, entry.value);
+  for (const entry of entries) fields.add(entry.token, entry.name, entry.value, entry);
   return fields;
 }
 

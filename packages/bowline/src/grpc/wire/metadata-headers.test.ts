@@ -88,6 +88,52 @@ describe("received metadata", () => {
     },
   );
 
+  it("shows indexed fields as it shows others, bytes anew for each who asks", () => {
+    const bytes = { name: "x-bin", value: "AQID,BA" };
+    const hidden = { name: "grpc-timeout", value: "1S" };
+    const metadata = metadataFromFields([{ name: "a", value: "1" }, "b", "2", bytes, hidden, bytes, "a", "3"]);
+    expect([...metadata].map(([name, value]) => [name, value.length])).toEqual([
+      ["a", 1],
+      ["b", 1],
+      ["x-bin", 3],
+      ["x-bin", 1],
+      ["x-bin", 3],
+      ["x-bin", 1],
+      ["a", 1],
+    ]);
+    expect(metadata.size).toBe(7);
+    expect([metadata.get("a"), metadata.getAll("A"), metadata.has("b"), metadata.has("c")]).toEqual([
+      "1",
+      ["1", "3"],
+      true,
+      false,
+    ]);
+    metadata.getBinary("x-bin")?.fill(9);
+    expect(metadata.getBinary("x-bin")).toEqual(Uint8Array.of(1, 2, 3));
+    expect(metadataError([bytes, { name: "x-bin", value: "!" }])?.text).toContain('"x-bin"');
+  });
+
+  it("is changed without a change of what came, and keeps what it is then", () => {
+    const fields = [{ name: "a", value: "1" }, "x-bin", "AQID"];
+    const metadata = metadataFromFields(fields);
+    metadata.append("b", "2").delete("a");
+    metadata.getBinary("x-bin")?.fill(9);
+    expect([...metadata]).toEqual([
+      ["x-bin", Uint8Array.of(9, 9, 9)],
+      ["b", "2"],
+    ]);
+    expect([...metadataFromFields(fields)].length).toBe(2);
+    const copy = new Metadata(metadata).set("b", "3");
+    expect([metadata.get("b"), copy.get("b")]).toEqual(["2", "3"]);
+  });
+
+  it("decodes values of any length", () => {
+    for (const length of [0, 1, 3071, 3072, 3073, 4096, 4097, 10_000]) {
+      const value = Uint8Array.from({ length }, (_, i) => i & 255);
+      expect(decodeBase64(encodeBase64(value))).toEqual(value);
+    }
+  });
+
   it("never throws, whatever a peer sends", () => {
     const text = fc.string({
       unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),

@@ -1,12 +1,11 @@
 import { Code } from "../../rpc/code.ts";
-import { isReservedKey, Metadata } from "../../rpc/metadata.ts";
+import { isReservedKey, Metadata, type ReceivedEntries } from "../../rpc/metadata.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 
 /**
  * Metadata and status text as header fields, and back (gRPC PROTOCOL-HTTP2.md, "Custom-Metadata", "Status-Message").
  *
- * Budget: what a call received stays a flat array of names and values until somebody asks for its metadata; mostly
- * there is none.
+ * Budget: what a call received stays as the fields that came, also when somebody reads its metadata; mostly there is none.
  */
 
 /** Names and values that {@link Metadata} would refuse are not shown either: all that users read they may send on. */
@@ -15,6 +14,8 @@ const VALUE = /^[\x20-\x7e]*$/;
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 const PLAIN = /^(?:[\x21-\x24\x26-\x7e](?:[\x20-\x24\x26-\x7e]*[\x21-\x24\x26-\x7e])?)?$/;
 const PERCENT = 0x25;
+/** Where base64 is decoded: in Node's pool each value would spread the buffers that streams keep over one slab more. */
+const scratch: Buffer = Buffer.allocUnsafeSlow(4096);
 
 /**
  * True for names that users don't see in metadata: pseudo headers, `grpc-*`, and what belongs to HTTP. `user-agent` is
@@ -25,45 +26,85 @@ export function isHiddenKey(name: string): boolean {
 }
 
 /**
- * The metadata of received fields, names and values by turns; empty for null.
+ * Fields that were received and that gRPC has no word for, in order. An indexed field, which costs its sender one octet, is
+ * the entry of the HPACK table; any other is two items, name and value.
+ */
+export type ReceivedFields = readonly (string | IndexedField)[];
+
+/** A field of an HPACK table. */
+export interface IndexedField {
+  readonly name: string;
+  readonly value: string;
+}
+
+/**
+ * The metadata of received fields; empty for null.
  *
  * Left out are hidden names, what is valid in HTTP and not in gRPC, and `-bin` values that are no base64: whoever wants
  * to refuse those asks {@link metadataError} first. Values of `-bin` keys that were joined by commas become several
  * again.
  */
-export function metadataFromFields(fields: readonly string[] | null): Metadata {
-  if (fields === null) return new Metadata();
-  const entries: (string | Uint8Array)[] = [];
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i];
-    const value = fields[i + 1];
-    if (isHiddenKey(name) || !KEY.test(name)) continue;
-    if (name.endsWith("-bin")) {
-      for (const part of parts(value)) {
-        const bytes = decodeBase64(part);
-        if (bytes !== null) entries.push(name, bytes);
-      }
-    } else if (VALUE.test(value)) {
-      entries.push(name, value);
-    }
+export function metadataFromFields(fields: ReceivedFields | null): Metadata {
+  return fields === null ? new Metadata() : Metadata.received(new MetadataOfFields(fields));
+}
+
+/**
+ * Reads the fields anew each time that it is asked. Kept would be what is read of them: two places a field, and the bytes of
+ * each `-bin` value, for one octet on the wire (CVE-2026-49975).
+ */
+class MetadataOfFields implements ReceivedEntries {
+  readonly #fields: ReceivedFields;
+
+  constructor(fields: ReceivedFields) {
+    this.#fields = fields;
   }
-  return Metadata.fromWire(entries);
+
+  values(key: string): (string | Uint8Array)[] {
+    const values: (string | Uint8Array)[] = [];
+    eachField(this.#fields, (name, value) => {
+      if (name === key) for (const each of shown(name, value)) values.push(each);
+    });
+    return values;
+  }
+
+  flat(): (string | Uint8Array)[] {
+    const entries: (string | Uint8Array)[] = [];
+    eachField(this.#fields, (name, value) => {
+      for (const each of shown(name, value)) entries.push(name, each);
+    });
+    return entries;
+  }
+}
+
+function eachField(fields: ReceivedFields, visit: (name: string, value: string) => void): void {
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i];
+    if (typeof field === "string") visit(field, fields[++i] as string);
+    else visit(field.name, field.value);
+  }
+}
+
+/** What users see of a field: no value, one, or several. */
+function shown(name: string, value: string): readonly (string | Uint8Array)[] {
+  if (isHiddenKey(name) || !KEY.test(name)) return [];
+  if (!name.endsWith("-bin")) return VALUE.test(value) ? [value] : [];
+  return parts(value)
+    .map(decodeBase64)
+    .filter((bytes) => bytes !== null);
 }
 
 /**
  * INTERNAL, reason `protocol`, when a `-bin` value among received fields is no base64, else null. Such a call fails;
  * the connection and its other calls live on (CVE-2023-32732). Costs nothing to ask when there are no fields.
  */
-export function metadataError(fields: readonly string[] | null): RpcError | null {
-  if (fields === null) return null;
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i];
-    if (!name.endsWith("-bin") || isHiddenKey(name)) continue;
-    if (!parts(fields[i + 1]).every(isBase64)) {
-      return new RpcError(Code.INTERNAL, `the value of metadata "${name}" is not base64`, { reason: "protocol" });
-    }
-  }
-  return null;
+export function metadataError(fields: ReceivedFields | null): RpcError | null {
+  let error: RpcError | null = null;
+  if (fields === null) return error;
+  eachField(fields, (name, value) => {
+    if (error !== null || !name.endsWith("-bin") || isHiddenKey(name) || parts(value).every(isBase64)) return;
+    error = new RpcError(Code.INTERNAL, `the value of metadata "${name}" is not base64`, { reason: "protocol" });
+  });
+  return error;
 }
 
 /**
@@ -101,7 +142,9 @@ export function encodeBase64(bytes: Uint8Array): string {
  * The bytes of base64 (RFC 4648 §4) with or without padding; null when it is none. They share no memory with others.
  */
 export function decodeBase64(text: string): Uint8Array | null {
-  return isBase64(text) ? new Uint8Array(Buffer.from(text, "base64")) : null;
+  if (!isBase64(text)) return null;
+  if (text.length > scratch.length) return new Uint8Array(Buffer.from(text, "base64"));
+  return new Uint8Array(scratch.subarray(0, scratch.write(text, "base64")));
 }
 
 function isBase64(text: string): boolean {
