@@ -53,7 +53,9 @@ const unfinished: Row = {
 const STREAMS = 1000;
 const REFERENCES = 88;
 /** The lowest reading counts: calls of the honest client come and go meanwhile. */
-const ROUNDS = 5;
+const ROUNDS = 3;
+/** Connections at once, so that what else happens is little beside it. */
+const HOARDERS = 4;
 const NEWEST = 0xbe;
 
 /** What references may be to: metadata, bytes, and lists that are joined. */
@@ -85,20 +87,21 @@ const bomb: Row = {
   title: "HTTP/2 bomb held by shut windows: what references of one octet cost (CVE-2026-49975)",
   required:
     "<= 10 bytes of heap for each reference of one octet, 100 at most in a block; the whole connection <= 16 MiB",
-  attack: async (server, form) => {
-    const streams = STREAMS * form.scale;
+  attack: async (server) => {
     const held = async (name: string, references: number): Promise<{ heap: number; sent: number }> => {
       const { connections } = await server.report();
-      const peer = await server.open([[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
-      const sent = await hoard(peer, streams, name, references);
+      const opening = Array.from({ length: HOARDERS }, () => server.open([[RawSetting.INITIAL_WINDOW_SIZE, 0]]));
+      const peers = await Promise.all(opening);
+      let sent = 0;
+      for (const peer of peers) sent += await hoard(peer, STREAMS, name, references);
       const heap = (await server.memory()).heapBytes;
-      peer.destroy();
+      for (const peer of peers) peer.destroy();
       // Else what is freed late is counted with the next.
       while ((await server.report()).connections > connections);
       return { heap, sent };
     };
     // Code that is compiled on the way is heap, too.
-    for (let round = 0; round < ROUNDS; round++) for (const name of SEEDS) await held(name, REFERENCES);
+    for (const name of SEEDS) await held(name, REFERENCES);
     const seen: string[] = [];
     for (const name of SEEDS) {
       const empty = (await server.memory()).heapBytes;
@@ -113,12 +116,12 @@ const bomb: Row = {
         octets = full.sent - without.sent;
       }
       const ratio = (Math.min(...loaded) - Math.min(...plain)) / octets;
-      const inAll = (Math.min(...loaded) - empty) / MIB;
-      assert.ok(inAll <= 16, `${name}: ${inAll.toFixed(1)} MiB of heap`);
+      const inAll = (Math.min(...loaded) - empty) / HOARDERS / MIB;
+      assert.ok(inAll <= 16, `${name}: ${inAll.toFixed(1)} MiB of heap a connection`);
       assert.ok(ratio <= 10, `${name}: ${ratio.toFixed(1)} bytes of heap for an octet`);
-      seen.push(`${name} ${ratio.toFixed(1)}:1, ${inAll.toFixed(1)} MiB in all`);
+      seen.push(`${name} ${ratio.toFixed(1)}:1, ${inAll.toFixed(1)} MiB a connection`);
     }
-    return `${streams * REFERENCES} octets of references each: ${seen.join("; ")}`;
+    return `${HOARDERS * STREAMS * REFERENCES} octets of references each: ${seen.join("; ")}`;
   },
 };
 
