@@ -14,6 +14,8 @@ const BYTES = 4 << 20;
 const MAX_HEAP_BYTES = 32 << 20;
 /** What an array has room for beyond its elements, and an object's header more than was reckoned. */
 const SLACK = 1.25;
+/** Lists of packed fields are made as large as they have to be. */
+const PACKED_SLACK = 1.01;
 
 /** A process whose heap is too small for a decoder that only notices afterwards what it has made. */
 const NODE_OPTIONS = ["--expose-gc", "--max-old-space-size=96", "--no-warnings"];
@@ -46,7 +48,7 @@ describe("4 MiB of hostile bytes", () => {
       if (cost === undefined) throw new Error(`the process ran out of memory, in this attack or one before`);
       expect(cost.wireBytes).toBeGreaterThan(BYTES * 0.99);
       expect(["read", "limit"]).toContain(cost.outcome);
-      expect(cost.heapBytes).toBeLessThanOrEqual(MAX_HEAP_BYTES * SLACK);
+      expect(cost.heapBytes).toBeLessThanOrEqual(MAX_HEAP_BYTES * (name.startsWith("packed") ? PACKED_SLACK : SLACK));
       // Sixteen times the bytes: linear is 16, quadratic 256. Collecting garbage and cold caches are between.
       expect(cost.growth).toBeLessThan(80);
       // As a merge is read for each of its two parts, a few times; a level more must not be a time more.

@@ -62,6 +62,13 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   "packed numbers of a byte": packed("hostile.Node", 17),
   "packed booleans": packed("hostile.Node", 18),
   "packed values of a closed enum": packed("hostile.Node", 27),
+  "packed numbers in two pieces": pieces("hostile.Node", 17, (bytes) => [bytes >> 1, bytes >> 1]),
+  "packed numbers in two pieces, a large and a small one": pieces("hostile.Node", 17, (bytes) => [
+    bytes - (bytes >> 3),
+    bytes >> 3,
+  ]),
+  "packed numbers in pieces of 2 kB": pieces("hostile.Node", 17, (bytes) => new Array(bytes >> 11).fill(2048)),
+  "packed numbers in pieces of 5 bytes": pieces("hostile.Node", 17, (bytes) => new Array(bytes >> 3).fill(5)),
   "longs that are not packed": repeated("hostile.Node", bytesOf(key(14, 0), varint(1n))),
   "empty texts": repeated("hostile.Node", lengthDelimited(12, Buffer.alloc(0))),
   "texts of a character": repeated("hostile.Node", lengthDelimited(12, Buffer.from("é"))),
@@ -97,6 +104,13 @@ function numbered(type: string, counter: Counter, record: (counter: Buffer) => B
 
 function packed(type: string, number: number): Attack {
   return { type, make: (bytes) => lengthDelimited(number, Buffer.alloc(bytes, 1)) };
+}
+
+/** A packed field that comes in pieces of so many bytes. */
+function pieces(type: string, number: number, sizes: (bytes: number) => readonly number[]): Attack {
+  const make = (bytes: number): Buffer =>
+    Buffer.concat(sizes(bytes).map((size) => lengthDelimited(number, Buffer.alloc(size, 1))));
+  return { type, make };
 }
 
 /** A message of a singular field, with so many equal records in it. */

@@ -962,7 +962,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 170: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) doubles.push(reader.double());
+        let filled = doubles.length;
+        doubles = reader.widened(doubles, last, 8);
+        while (reader.hasMore(last)) doubles[filled++] = reader.double();
         break;
       }
       case 169:
@@ -970,7 +972,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 178: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) floats.push(reader.float());
+        let filled = floats.length;
+        floats = reader.widened(floats, last, 4);
+        while (reader.hasMore(last)) floats[filled++] = reader.float();
         break;
       }
       case 181:
@@ -978,7 +982,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 186: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) int32s.push(reader.int32());
+        let filled = int32s.length;
+        int32s = reader.widened(int32s, last, 0);
+        while (reader.hasMore(last)) int32s[filled++] = reader.int32();
         break;
       }
       case 184:
@@ -986,7 +992,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 194: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) int64s.push(reader.int64());
+        let filled = int64s.length;
+        int64s = reader.widened(int64s, last, 0);
+        while (reader.hasMore(last)) int64s[filled++] = reader.int64();
         break;
       }
       case 192:
@@ -994,7 +1002,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 202: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) uint32s.push(reader.uint32());
+        let filled = uint32s.length;
+        uint32s = reader.widened(uint32s, last, 0);
+        while (reader.hasMore(last)) uint32s[filled++] = reader.uint32();
         break;
       }
       case 200:
@@ -1002,7 +1012,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 210: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) uint64s.push(reader.uint64());
+        let filled = uint64s.length;
+        uint64s = reader.widened(uint64s, last, 0);
+        while (reader.hasMore(last)) uint64s[filled++] = reader.uint64();
         break;
       }
       case 208:
@@ -1010,7 +1022,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 218: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) sint32s.push(reader.sint32());
+        let filled = sint32s.length;
+        sint32s = reader.widened(sint32s, last, 0);
+        while (reader.hasMore(last)) sint32s[filled++] = reader.sint32();
         break;
       }
       case 216:
@@ -1018,7 +1032,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 226: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) sint64s.push(reader.sint64());
+        let filled = sint64s.length;
+        sint64s = reader.widened(sint64s, last, 0);
+        while (reader.hasMore(last)) sint64s[filled++] = reader.sint64();
         break;
       }
       case 224:
@@ -1026,7 +1042,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 234: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) fixed32s.push(reader.fixed32());
+        let filled = fixed32s.length;
+        fixed32s = reader.widened(fixed32s, last, 4);
+        while (reader.hasMore(last)) fixed32s[filled++] = reader.fixed32();
         break;
       }
       case 237:
@@ -1034,7 +1052,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 242: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) fixed64s.push(reader.fixed64());
+        let filled = fixed64s.length;
+        fixed64s = reader.widened(fixed64s, last, 8);
+        while (reader.hasMore(last)) fixed64s[filled++] = reader.fixed64();
         break;
       }
       case 241:
@@ -1042,7 +1062,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 250: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) sfixed32s.push(reader.sfixed32());
+        let filled = sfixed32s.length;
+        sfixed32s = reader.widened(sfixed32s, last, 4);
+        while (reader.hasMore(last)) sfixed32s[filled++] = reader.sfixed32();
         break;
       }
       case 253:
@@ -1050,7 +1072,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 258: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) sfixed64s.push(reader.sfixed64());
+        let filled = sfixed64s.length;
+        sfixed64s = reader.widened(sfixed64s, last, 8);
+        while (reader.hasMore(last)) sfixed64s[filled++] = reader.sfixed64();
         break;
       }
       case 257:
@@ -1058,7 +1082,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 266: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) bools.push(reader.bool());
+        let filled = bools.length;
+        bools = reader.widened(bools, last, 0);
+        while (reader.hasMore(last)) bools[filled++] = reader.bool();
         break;
       }
       case 264:
@@ -1072,7 +1098,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 290: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) colors.push(reader.int32() as AllTypes["colors"][number]);
+        let filled = colors.length;
+        colors = reader.widened(colors, last, 0);
+        while (reader.hasMore(last)) colors[filled++] = reader.int32() as AllTypes["colors"][number];
         break;
       }
       case 288:
@@ -1083,7 +1111,9 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       case 306: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpacked.push(reader.int32());
+        let filled = unpacked.length;
+        unpacked = reader.widened(unpacked, last, 0);
+        while (reader.hasMore(last)) unpacked[filled++] = reader.int32();
         break;
       }
       case 304:

@@ -1696,7 +1696,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 250: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedInt32.push(reader.int32());
+        let filled = message.repeatedInt32.length;
+        message.repeatedInt32 = reader.widened(message.repeatedInt32, last, 0);
+        while (reader.hasMore(last)) message.repeatedInt32[filled++] = reader.int32();
         break;
       }
       case 248:
@@ -1704,7 +1706,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 258: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedInt64.push(reader.int64());
+        let filled = message.repeatedInt64.length;
+        message.repeatedInt64 = reader.widened(message.repeatedInt64, last, 0);
+        while (reader.hasMore(last)) message.repeatedInt64[filled++] = reader.int64();
         break;
       }
       case 256:
@@ -1712,7 +1716,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 266: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedUint32.push(reader.uint32());
+        let filled = message.repeatedUint32.length;
+        message.repeatedUint32 = reader.widened(message.repeatedUint32, last, 0);
+        while (reader.hasMore(last)) message.repeatedUint32[filled++] = reader.uint32();
         break;
       }
       case 264:
@@ -1720,7 +1726,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 274: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedUint64.push(reader.uint64());
+        let filled = message.repeatedUint64.length;
+        message.repeatedUint64 = reader.widened(message.repeatedUint64, last, 0);
+        while (reader.hasMore(last)) message.repeatedUint64[filled++] = reader.uint64();
         break;
       }
       case 272:
@@ -1728,7 +1736,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 282: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedSint32.push(reader.sint32());
+        let filled = message.repeatedSint32.length;
+        message.repeatedSint32 = reader.widened(message.repeatedSint32, last, 0);
+        while (reader.hasMore(last)) message.repeatedSint32[filled++] = reader.sint32();
         break;
       }
       case 280:
@@ -1736,7 +1746,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 290: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedSint64.push(reader.sint64());
+        let filled = message.repeatedSint64.length;
+        message.repeatedSint64 = reader.widened(message.repeatedSint64, last, 0);
+        while (reader.hasMore(last)) message.repeatedSint64[filled++] = reader.sint64();
         break;
       }
       case 288:
@@ -1744,7 +1756,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 298: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedFixed32.push(reader.fixed32());
+        let filled = message.repeatedFixed32.length;
+        message.repeatedFixed32 = reader.widened(message.repeatedFixed32, last, 4);
+        while (reader.hasMore(last)) message.repeatedFixed32[filled++] = reader.fixed32();
         break;
       }
       case 301:
@@ -1752,7 +1766,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 306: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedFixed64.push(reader.fixed64());
+        let filled = message.repeatedFixed64.length;
+        message.repeatedFixed64 = reader.widened(message.repeatedFixed64, last, 8);
+        while (reader.hasMore(last)) message.repeatedFixed64[filled++] = reader.fixed64();
         break;
       }
       case 305:
@@ -1760,7 +1776,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 314: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedSfixed32.push(reader.sfixed32());
+        let filled = message.repeatedSfixed32.length;
+        message.repeatedSfixed32 = reader.widened(message.repeatedSfixed32, last, 4);
+        while (reader.hasMore(last)) message.repeatedSfixed32[filled++] = reader.sfixed32();
         break;
       }
       case 317:
@@ -1768,7 +1786,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 322: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedSfixed64.push(reader.sfixed64());
+        let filled = message.repeatedSfixed64.length;
+        message.repeatedSfixed64 = reader.widened(message.repeatedSfixed64, last, 8);
+        while (reader.hasMore(last)) message.repeatedSfixed64[filled++] = reader.sfixed64();
         break;
       }
       case 321:
@@ -1776,7 +1796,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 330: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedFloat.push(reader.float());
+        let filled = message.repeatedFloat.length;
+        message.repeatedFloat = reader.widened(message.repeatedFloat, last, 4);
+        while (reader.hasMore(last)) message.repeatedFloat[filled++] = reader.float();
         break;
       }
       case 333:
@@ -1784,7 +1806,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 338: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedDouble.push(reader.double());
+        let filled = message.repeatedDouble.length;
+        message.repeatedDouble = reader.widened(message.repeatedDouble, last, 8);
+        while (reader.hasMore(last)) message.repeatedDouble[filled++] = reader.double();
         break;
       }
       case 337:
@@ -1792,7 +1816,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 346: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedBool.push(reader.bool());
+        let filled = message.repeatedBool.length;
+        message.repeatedBool = reader.widened(message.repeatedBool, last, 0);
+        while (reader.hasMore(last)) message.repeatedBool[filled++] = reader.bool();
         break;
       }
       case 344:
@@ -1812,7 +1838,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 410: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedNestedEnum.push(reader.int32() as TestAllTypesProto2["repeatedNestedEnum"][number]);
+        let filled = message.repeatedNestedEnum.length;
+        message.repeatedNestedEnum = reader.widened(message.repeatedNestedEnum, last, 0);
+        while (reader.hasMore(last)) message.repeatedNestedEnum[filled++] = reader.int32() as TestAllTypesProto2["repeatedNestedEnum"][number];
         break;
       }
       case 408:
@@ -1820,7 +1848,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 418: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedForeignEnum.push(reader.int32() as TestAllTypesProto2["repeatedForeignEnum"][number]);
+        let filled = message.repeatedForeignEnum.length;
+        message.repeatedForeignEnum = reader.widened(message.repeatedForeignEnum, last, 0);
+        while (reader.hasMore(last)) message.repeatedForeignEnum[filled++] = reader.int32() as TestAllTypesProto2["repeatedForeignEnum"][number];
         break;
       }
       case 416:
@@ -1834,7 +1864,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 602: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedInt32.push(reader.int32());
+        let filled = message.packedInt32.length;
+        message.packedInt32 = reader.widened(message.packedInt32, last, 0);
+        while (reader.hasMore(last)) message.packedInt32[filled++] = reader.int32();
         break;
       }
       case 600:
@@ -1842,7 +1874,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 610: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedInt64.push(reader.int64());
+        let filled = message.packedInt64.length;
+        message.packedInt64 = reader.widened(message.packedInt64, last, 0);
+        while (reader.hasMore(last)) message.packedInt64[filled++] = reader.int64();
         break;
       }
       case 608:
@@ -1850,7 +1884,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 618: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedUint32.push(reader.uint32());
+        let filled = message.packedUint32.length;
+        message.packedUint32 = reader.widened(message.packedUint32, last, 0);
+        while (reader.hasMore(last)) message.packedUint32[filled++] = reader.uint32();
         break;
       }
       case 616:
@@ -1858,7 +1894,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 626: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedUint64.push(reader.uint64());
+        let filled = message.packedUint64.length;
+        message.packedUint64 = reader.widened(message.packedUint64, last, 0);
+        while (reader.hasMore(last)) message.packedUint64[filled++] = reader.uint64();
         break;
       }
       case 624:
@@ -1866,7 +1904,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 634: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedSint32.push(reader.sint32());
+        let filled = message.packedSint32.length;
+        message.packedSint32 = reader.widened(message.packedSint32, last, 0);
+        while (reader.hasMore(last)) message.packedSint32[filled++] = reader.sint32();
         break;
       }
       case 632:
@@ -1874,7 +1914,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 642: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedSint64.push(reader.sint64());
+        let filled = message.packedSint64.length;
+        message.packedSint64 = reader.widened(message.packedSint64, last, 0);
+        while (reader.hasMore(last)) message.packedSint64[filled++] = reader.sint64();
         break;
       }
       case 640:
@@ -1882,7 +1924,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 650: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedFixed32.push(reader.fixed32());
+        let filled = message.packedFixed32.length;
+        message.packedFixed32 = reader.widened(message.packedFixed32, last, 4);
+        while (reader.hasMore(last)) message.packedFixed32[filled++] = reader.fixed32();
         break;
       }
       case 653:
@@ -1890,7 +1934,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 658: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedFixed64.push(reader.fixed64());
+        let filled = message.packedFixed64.length;
+        message.packedFixed64 = reader.widened(message.packedFixed64, last, 8);
+        while (reader.hasMore(last)) message.packedFixed64[filled++] = reader.fixed64();
         break;
       }
       case 657:
@@ -1898,7 +1944,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 666: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedSfixed32.push(reader.sfixed32());
+        let filled = message.packedSfixed32.length;
+        message.packedSfixed32 = reader.widened(message.packedSfixed32, last, 4);
+        while (reader.hasMore(last)) message.packedSfixed32[filled++] = reader.sfixed32();
         break;
       }
       case 669:
@@ -1906,7 +1954,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 674: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedSfixed64.push(reader.sfixed64());
+        let filled = message.packedSfixed64.length;
+        message.packedSfixed64 = reader.widened(message.packedSfixed64, last, 8);
+        while (reader.hasMore(last)) message.packedSfixed64[filled++] = reader.sfixed64();
         break;
       }
       case 673:
@@ -1914,7 +1964,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 682: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedFloat.push(reader.float());
+        let filled = message.packedFloat.length;
+        message.packedFloat = reader.widened(message.packedFloat, last, 4);
+        while (reader.hasMore(last)) message.packedFloat[filled++] = reader.float();
         break;
       }
       case 685:
@@ -1922,7 +1974,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 690: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedDouble.push(reader.double());
+        let filled = message.packedDouble.length;
+        message.packedDouble = reader.widened(message.packedDouble, last, 8);
+        while (reader.hasMore(last)) message.packedDouble[filled++] = reader.double();
         break;
       }
       case 689:
@@ -1930,7 +1984,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 698: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedBool.push(reader.bool());
+        let filled = message.packedBool.length;
+        message.packedBool = reader.widened(message.packedBool, last, 0);
+        while (reader.hasMore(last)) message.packedBool[filled++] = reader.bool();
         break;
       }
       case 696:
@@ -1938,7 +1994,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 706: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.packedNestedEnum.push(reader.int32() as TestAllTypesProto2["packedNestedEnum"][number]);
+        let filled = message.packedNestedEnum.length;
+        message.packedNestedEnum = reader.widened(message.packedNestedEnum, last, 0);
+        while (reader.hasMore(last)) message.packedNestedEnum[filled++] = reader.int32() as TestAllTypesProto2["packedNestedEnum"][number];
         break;
       }
       case 704:
@@ -1946,7 +2004,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 714: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedInt32.push(reader.int32());
+        let filled = message.unpackedInt32.length;
+        message.unpackedInt32 = reader.widened(message.unpackedInt32, last, 0);
+        while (reader.hasMore(last)) message.unpackedInt32[filled++] = reader.int32();
         break;
       }
       case 712:
@@ -1954,7 +2014,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 722: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedInt64.push(reader.int64());
+        let filled = message.unpackedInt64.length;
+        message.unpackedInt64 = reader.widened(message.unpackedInt64, last, 0);
+        while (reader.hasMore(last)) message.unpackedInt64[filled++] = reader.int64();
         break;
       }
       case 720:
@@ -1962,7 +2024,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 730: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedUint32.push(reader.uint32());
+        let filled = message.unpackedUint32.length;
+        message.unpackedUint32 = reader.widened(message.unpackedUint32, last, 0);
+        while (reader.hasMore(last)) message.unpackedUint32[filled++] = reader.uint32();
         break;
       }
       case 728:
@@ -1970,7 +2034,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 738: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedUint64.push(reader.uint64());
+        let filled = message.unpackedUint64.length;
+        message.unpackedUint64 = reader.widened(message.unpackedUint64, last, 0);
+        while (reader.hasMore(last)) message.unpackedUint64[filled++] = reader.uint64();
         break;
       }
       case 736:
@@ -1978,7 +2044,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 746: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedSint32.push(reader.sint32());
+        let filled = message.unpackedSint32.length;
+        message.unpackedSint32 = reader.widened(message.unpackedSint32, last, 0);
+        while (reader.hasMore(last)) message.unpackedSint32[filled++] = reader.sint32();
         break;
       }
       case 744:
@@ -1986,7 +2054,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 754: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedSint64.push(reader.sint64());
+        let filled = message.unpackedSint64.length;
+        message.unpackedSint64 = reader.widened(message.unpackedSint64, last, 0);
+        while (reader.hasMore(last)) message.unpackedSint64[filled++] = reader.sint64();
         break;
       }
       case 752:
@@ -1994,7 +2064,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 762: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedFixed32.push(reader.fixed32());
+        let filled = message.unpackedFixed32.length;
+        message.unpackedFixed32 = reader.widened(message.unpackedFixed32, last, 4);
+        while (reader.hasMore(last)) message.unpackedFixed32[filled++] = reader.fixed32();
         break;
       }
       case 765:
@@ -2002,7 +2074,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 770: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedFixed64.push(reader.fixed64());
+        let filled = message.unpackedFixed64.length;
+        message.unpackedFixed64 = reader.widened(message.unpackedFixed64, last, 8);
+        while (reader.hasMore(last)) message.unpackedFixed64[filled++] = reader.fixed64();
         break;
       }
       case 769:
@@ -2010,7 +2084,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 778: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedSfixed32.push(reader.sfixed32());
+        let filled = message.unpackedSfixed32.length;
+        message.unpackedSfixed32 = reader.widened(message.unpackedSfixed32, last, 4);
+        while (reader.hasMore(last)) message.unpackedSfixed32[filled++] = reader.sfixed32();
         break;
       }
       case 781:
@@ -2018,7 +2094,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 786: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedSfixed64.push(reader.sfixed64());
+        let filled = message.unpackedSfixed64.length;
+        message.unpackedSfixed64 = reader.widened(message.unpackedSfixed64, last, 8);
+        while (reader.hasMore(last)) message.unpackedSfixed64[filled++] = reader.sfixed64();
         break;
       }
       case 785:
@@ -2026,7 +2104,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 794: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedFloat.push(reader.float());
+        let filled = message.unpackedFloat.length;
+        message.unpackedFloat = reader.widened(message.unpackedFloat, last, 4);
+        while (reader.hasMore(last)) message.unpackedFloat[filled++] = reader.float();
         break;
       }
       case 797:
@@ -2034,7 +2114,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 802: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedDouble.push(reader.double());
+        let filled = message.unpackedDouble.length;
+        message.unpackedDouble = reader.widened(message.unpackedDouble, last, 8);
+        while (reader.hasMore(last)) message.unpackedDouble[filled++] = reader.double();
         break;
       }
       case 801:
@@ -2042,7 +2124,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 810: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedBool.push(reader.bool());
+        let filled = message.unpackedBool.length;
+        message.unpackedBool = reader.widened(message.unpackedBool, last, 0);
+        while (reader.hasMore(last)) message.unpackedBool[filled++] = reader.bool();
         break;
       }
       case 808:
@@ -2050,7 +2134,9 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       case 818: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.unpackedNestedEnum.push(reader.int32() as TestAllTypesProto2["unpackedNestedEnum"][number]);
+        let filled = message.unpackedNestedEnum.length;
+        message.unpackedNestedEnum = reader.widened(message.unpackedNestedEnum, last, 0);
+        while (reader.hasMore(last)) message.unpackedNestedEnum[filled++] = reader.int32() as TestAllTypesProto2["unpackedNestedEnum"][number];
         break;
       }
       case 816:
@@ -2945,7 +3031,9 @@ export function decodeUnknownToTestAllTypes(reader: Reader, end: number, into?: 
         break;
       case 8090: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.repeatedInt32.push(reader.int32());
+        let filled = message.repeatedInt32.length;
+        message.repeatedInt32 = reader.widened(message.repeatedInt32, last, 0);
+        while (reader.hasMore(last)) message.repeatedInt32[filled++] = reader.int32();
         break;
       }
       case 8088:

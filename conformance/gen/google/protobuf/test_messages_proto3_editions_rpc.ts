@@ -1936,7 +1936,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 250: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedInt32.push(reader.int32());
+        let filled = repeatedInt32.length;
+        repeatedInt32 = reader.widened(repeatedInt32, last, 0);
+        while (reader.hasMore(last)) repeatedInt32[filled++] = reader.int32();
         break;
       }
       case 248:
@@ -1944,7 +1946,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 258: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedInt64.push(reader.int64());
+        let filled = repeatedInt64.length;
+        repeatedInt64 = reader.widened(repeatedInt64, last, 0);
+        while (reader.hasMore(last)) repeatedInt64[filled++] = reader.int64();
         break;
       }
       case 256:
@@ -1952,7 +1956,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 266: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedUint32.push(reader.uint32());
+        let filled = repeatedUint32.length;
+        repeatedUint32 = reader.widened(repeatedUint32, last, 0);
+        while (reader.hasMore(last)) repeatedUint32[filled++] = reader.uint32();
         break;
       }
       case 264:
@@ -1960,7 +1966,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 274: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedUint64.push(reader.uint64());
+        let filled = repeatedUint64.length;
+        repeatedUint64 = reader.widened(repeatedUint64, last, 0);
+        while (reader.hasMore(last)) repeatedUint64[filled++] = reader.uint64();
         break;
       }
       case 272:
@@ -1968,7 +1976,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 282: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedSint32.push(reader.sint32());
+        let filled = repeatedSint32.length;
+        repeatedSint32 = reader.widened(repeatedSint32, last, 0);
+        while (reader.hasMore(last)) repeatedSint32[filled++] = reader.sint32();
         break;
       }
       case 280:
@@ -1976,7 +1986,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 290: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedSint64.push(reader.sint64());
+        let filled = repeatedSint64.length;
+        repeatedSint64 = reader.widened(repeatedSint64, last, 0);
+        while (reader.hasMore(last)) repeatedSint64[filled++] = reader.sint64();
         break;
       }
       case 288:
@@ -1984,7 +1996,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 298: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedFixed32.push(reader.fixed32());
+        let filled = repeatedFixed32.length;
+        repeatedFixed32 = reader.widened(repeatedFixed32, last, 4);
+        while (reader.hasMore(last)) repeatedFixed32[filled++] = reader.fixed32();
         break;
       }
       case 301:
@@ -1992,7 +2006,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 306: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedFixed64.push(reader.fixed64());
+        let filled = repeatedFixed64.length;
+        repeatedFixed64 = reader.widened(repeatedFixed64, last, 8);
+        while (reader.hasMore(last)) repeatedFixed64[filled++] = reader.fixed64();
         break;
       }
       case 305:
@@ -2000,7 +2016,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 314: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedSfixed32.push(reader.sfixed32());
+        let filled = repeatedSfixed32.length;
+        repeatedSfixed32 = reader.widened(repeatedSfixed32, last, 4);
+        while (reader.hasMore(last)) repeatedSfixed32[filled++] = reader.sfixed32();
         break;
       }
       case 317:
@@ -2008,7 +2026,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 322: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedSfixed64.push(reader.sfixed64());
+        let filled = repeatedSfixed64.length;
+        repeatedSfixed64 = reader.widened(repeatedSfixed64, last, 8);
+        while (reader.hasMore(last)) repeatedSfixed64[filled++] = reader.sfixed64();
         break;
       }
       case 321:
@@ -2016,7 +2036,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 330: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedFloat.push(reader.float());
+        let filled = repeatedFloat.length;
+        repeatedFloat = reader.widened(repeatedFloat, last, 4);
+        while (reader.hasMore(last)) repeatedFloat[filled++] = reader.float();
         break;
       }
       case 333:
@@ -2024,7 +2046,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 338: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedDouble.push(reader.double());
+        let filled = repeatedDouble.length;
+        repeatedDouble = reader.widened(repeatedDouble, last, 8);
+        while (reader.hasMore(last)) repeatedDouble[filled++] = reader.double();
         break;
       }
       case 337:
@@ -2032,7 +2056,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 346: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedBool.push(reader.bool());
+        let filled = repeatedBool.length;
+        repeatedBool = reader.widened(repeatedBool, last, 0);
+        while (reader.hasMore(last)) repeatedBool[filled++] = reader.bool();
         break;
       }
       case 344:
@@ -2052,7 +2078,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 410: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedNestedEnum.push(reader.int32() as TestAllTypesProto3["repeatedNestedEnum"][number]);
+        let filled = repeatedNestedEnum.length;
+        repeatedNestedEnum = reader.widened(repeatedNestedEnum, last, 0);
+        while (reader.hasMore(last)) repeatedNestedEnum[filled++] = reader.int32() as TestAllTypesProto3["repeatedNestedEnum"][number];
         break;
       }
       case 408:
@@ -2060,7 +2088,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 418: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) repeatedForeignEnum.push(reader.int32() as TestAllTypesProto3["repeatedForeignEnum"][number]);
+        let filled = repeatedForeignEnum.length;
+        repeatedForeignEnum = reader.widened(repeatedForeignEnum, last, 0);
+        while (reader.hasMore(last)) repeatedForeignEnum[filled++] = reader.int32() as TestAllTypesProto3["repeatedForeignEnum"][number];
         break;
       }
       case 416:
@@ -2074,7 +2104,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 602: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedInt32.push(reader.int32());
+        let filled = packedInt32.length;
+        packedInt32 = reader.widened(packedInt32, last, 0);
+        while (reader.hasMore(last)) packedInt32[filled++] = reader.int32();
         break;
       }
       case 600:
@@ -2082,7 +2114,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 610: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedInt64.push(reader.int64());
+        let filled = packedInt64.length;
+        packedInt64 = reader.widened(packedInt64, last, 0);
+        while (reader.hasMore(last)) packedInt64[filled++] = reader.int64();
         break;
       }
       case 608:
@@ -2090,7 +2124,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 618: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedUint32.push(reader.uint32());
+        let filled = packedUint32.length;
+        packedUint32 = reader.widened(packedUint32, last, 0);
+        while (reader.hasMore(last)) packedUint32[filled++] = reader.uint32();
         break;
       }
       case 616:
@@ -2098,7 +2134,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 626: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedUint64.push(reader.uint64());
+        let filled = packedUint64.length;
+        packedUint64 = reader.widened(packedUint64, last, 0);
+        while (reader.hasMore(last)) packedUint64[filled++] = reader.uint64();
         break;
       }
       case 624:
@@ -2106,7 +2144,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 634: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedSint32.push(reader.sint32());
+        let filled = packedSint32.length;
+        packedSint32 = reader.widened(packedSint32, last, 0);
+        while (reader.hasMore(last)) packedSint32[filled++] = reader.sint32();
         break;
       }
       case 632:
@@ -2114,7 +2154,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 642: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedSint64.push(reader.sint64());
+        let filled = packedSint64.length;
+        packedSint64 = reader.widened(packedSint64, last, 0);
+        while (reader.hasMore(last)) packedSint64[filled++] = reader.sint64();
         break;
       }
       case 640:
@@ -2122,7 +2164,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 650: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedFixed32.push(reader.fixed32());
+        let filled = packedFixed32.length;
+        packedFixed32 = reader.widened(packedFixed32, last, 4);
+        while (reader.hasMore(last)) packedFixed32[filled++] = reader.fixed32();
         break;
       }
       case 653:
@@ -2130,7 +2174,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 658: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedFixed64.push(reader.fixed64());
+        let filled = packedFixed64.length;
+        packedFixed64 = reader.widened(packedFixed64, last, 8);
+        while (reader.hasMore(last)) packedFixed64[filled++] = reader.fixed64();
         break;
       }
       case 657:
@@ -2138,7 +2184,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 666: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedSfixed32.push(reader.sfixed32());
+        let filled = packedSfixed32.length;
+        packedSfixed32 = reader.widened(packedSfixed32, last, 4);
+        while (reader.hasMore(last)) packedSfixed32[filled++] = reader.sfixed32();
         break;
       }
       case 669:
@@ -2146,7 +2194,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 674: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedSfixed64.push(reader.sfixed64());
+        let filled = packedSfixed64.length;
+        packedSfixed64 = reader.widened(packedSfixed64, last, 8);
+        while (reader.hasMore(last)) packedSfixed64[filled++] = reader.sfixed64();
         break;
       }
       case 673:
@@ -2154,7 +2204,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 682: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedFloat.push(reader.float());
+        let filled = packedFloat.length;
+        packedFloat = reader.widened(packedFloat, last, 4);
+        while (reader.hasMore(last)) packedFloat[filled++] = reader.float();
         break;
       }
       case 685:
@@ -2162,7 +2214,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 690: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedDouble.push(reader.double());
+        let filled = packedDouble.length;
+        packedDouble = reader.widened(packedDouble, last, 8);
+        while (reader.hasMore(last)) packedDouble[filled++] = reader.double();
         break;
       }
       case 689:
@@ -2170,7 +2224,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 698: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedBool.push(reader.bool());
+        let filled = packedBool.length;
+        packedBool = reader.widened(packedBool, last, 0);
+        while (reader.hasMore(last)) packedBool[filled++] = reader.bool();
         break;
       }
       case 696:
@@ -2178,7 +2234,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 706: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) packedNestedEnum.push(reader.int32() as TestAllTypesProto3["packedNestedEnum"][number]);
+        let filled = packedNestedEnum.length;
+        packedNestedEnum = reader.widened(packedNestedEnum, last, 0);
+        while (reader.hasMore(last)) packedNestedEnum[filled++] = reader.int32() as TestAllTypesProto3["packedNestedEnum"][number];
         break;
       }
       case 704:
@@ -2186,7 +2244,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 714: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedInt32.push(reader.int32());
+        let filled = unpackedInt32.length;
+        unpackedInt32 = reader.widened(unpackedInt32, last, 0);
+        while (reader.hasMore(last)) unpackedInt32[filled++] = reader.int32();
         break;
       }
       case 712:
@@ -2194,7 +2254,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 722: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedInt64.push(reader.int64());
+        let filled = unpackedInt64.length;
+        unpackedInt64 = reader.widened(unpackedInt64, last, 0);
+        while (reader.hasMore(last)) unpackedInt64[filled++] = reader.int64();
         break;
       }
       case 720:
@@ -2202,7 +2264,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 730: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedUint32.push(reader.uint32());
+        let filled = unpackedUint32.length;
+        unpackedUint32 = reader.widened(unpackedUint32, last, 0);
+        while (reader.hasMore(last)) unpackedUint32[filled++] = reader.uint32();
         break;
       }
       case 728:
@@ -2210,7 +2274,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 738: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedUint64.push(reader.uint64());
+        let filled = unpackedUint64.length;
+        unpackedUint64 = reader.widened(unpackedUint64, last, 0);
+        while (reader.hasMore(last)) unpackedUint64[filled++] = reader.uint64();
         break;
       }
       case 736:
@@ -2218,7 +2284,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 746: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedSint32.push(reader.sint32());
+        let filled = unpackedSint32.length;
+        unpackedSint32 = reader.widened(unpackedSint32, last, 0);
+        while (reader.hasMore(last)) unpackedSint32[filled++] = reader.sint32();
         break;
       }
       case 744:
@@ -2226,7 +2294,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 754: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedSint64.push(reader.sint64());
+        let filled = unpackedSint64.length;
+        unpackedSint64 = reader.widened(unpackedSint64, last, 0);
+        while (reader.hasMore(last)) unpackedSint64[filled++] = reader.sint64();
         break;
       }
       case 752:
@@ -2234,7 +2304,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 762: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedFixed32.push(reader.fixed32());
+        let filled = unpackedFixed32.length;
+        unpackedFixed32 = reader.widened(unpackedFixed32, last, 4);
+        while (reader.hasMore(last)) unpackedFixed32[filled++] = reader.fixed32();
         break;
       }
       case 765:
@@ -2242,7 +2314,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 770: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedFixed64.push(reader.fixed64());
+        let filled = unpackedFixed64.length;
+        unpackedFixed64 = reader.widened(unpackedFixed64, last, 8);
+        while (reader.hasMore(last)) unpackedFixed64[filled++] = reader.fixed64();
         break;
       }
       case 769:
@@ -2250,7 +2324,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 778: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedSfixed32.push(reader.sfixed32());
+        let filled = unpackedSfixed32.length;
+        unpackedSfixed32 = reader.widened(unpackedSfixed32, last, 4);
+        while (reader.hasMore(last)) unpackedSfixed32[filled++] = reader.sfixed32();
         break;
       }
       case 781:
@@ -2258,7 +2334,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 786: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedSfixed64.push(reader.sfixed64());
+        let filled = unpackedSfixed64.length;
+        unpackedSfixed64 = reader.widened(unpackedSfixed64, last, 8);
+        while (reader.hasMore(last)) unpackedSfixed64[filled++] = reader.sfixed64();
         break;
       }
       case 785:
@@ -2266,7 +2344,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 794: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedFloat.push(reader.float());
+        let filled = unpackedFloat.length;
+        unpackedFloat = reader.widened(unpackedFloat, last, 4);
+        while (reader.hasMore(last)) unpackedFloat[filled++] = reader.float();
         break;
       }
       case 797:
@@ -2274,7 +2354,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 802: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedDouble.push(reader.double());
+        let filled = unpackedDouble.length;
+        unpackedDouble = reader.widened(unpackedDouble, last, 8);
+        while (reader.hasMore(last)) unpackedDouble[filled++] = reader.double();
         break;
       }
       case 801:
@@ -2282,7 +2364,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 810: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedBool.push(reader.bool());
+        let filled = unpackedBool.length;
+        unpackedBool = reader.widened(unpackedBool, last, 0);
+        while (reader.hasMore(last)) unpackedBool[filled++] = reader.bool();
         break;
       }
       case 808:
@@ -2290,7 +2374,9 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       case 818: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) unpackedNestedEnum.push(reader.int32() as TestAllTypesProto3["unpackedNestedEnum"][number]);
+        let filled = unpackedNestedEnum.length;
+        unpackedNestedEnum = reader.widened(unpackedNestedEnum, last, 0);
+        while (reader.hasMore(last)) unpackedNestedEnum[filled++] = reader.int32() as TestAllTypesProto3["unpackedNestedEnum"][number];
         break;
       }
       case 816:

@@ -61,6 +61,8 @@ export interface ClientOptions extends DiscoverySettings {
   readonly compressFromBytes?: number;
   /** Largest answer message, after inflation, in bytes. Default 4 MiB. */
   readonly maxReceiveBytes?: number;
+  /** Memory that the objects of one answer may take, about, in bytes. Default 32 MiB, or 8 times its size if larger. */
+  readonly maxDecodedBytes?: number;
   /** Connections to one address when the server's stream limit is reached. Default 4. */
   readonly maxConnectionsPerEndpoint?: number;
   /** Calls that may wait for an endpoint; more fail with RESOURCE_EXHAUSTED. Default 10,000. */
@@ -106,6 +108,7 @@ const SPECS: OptionSpecs = {
   compression: { kind: "string" },
   compressFromBytes: { kind: "number", ...BYTES },
   maxReceiveBytes: { kind: "number", ...BYTES },
+  maxDecodedBytes: { kind: "number", ...BYTES },
   maxConnectionsPerEndpoint: { kind: "number", min: 1, max: 1000, isWhole: true, unit: "connections" },
   maxWaitingCalls: { kind: "number", min: 0, max: 10_000_000, isWhole: true, unit: "calls" },
   connectTimeoutMs: { kind: "number", min: 1, max: 600_000, unit: "ms" },

@@ -1,3 +1,4 @@
+import { boundedCodec } from "../codec/codec.ts";
 import { parseTarget } from "../registry/target/target.ts";
 import { systemClock } from "../rpc/clock.ts";
 import { checkService, type Method, type Service } from "../rpc/method.ts";
@@ -43,7 +44,7 @@ export function createClient<C>(service: Service<C, unknown>, target: string, op
   checkService("createClient", service);
   checkClientOptions(options);
   const parsed = parseTarget(target);
-  const methods = Object.values(service.methods).map((method) => methodIn(method, options.codec));
+  const methods = Object.values(service.methods).map((method) => methodIn(method, options));
   const pipeline = clientPipeline({
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
@@ -77,11 +78,14 @@ function retryPolicy(retry: ClientOptions["retry"]): RetryPolicy {
 }
 
 /** The method with the codecs of a client: its own, or the same messages in another form. */
-function methodIn(method: Method, codec: ClientOptions["codec"] = "proto"): Method {
-  if (codec === "proto" || codec === method.input.name) return method;
-  const input = method.input.as?.(codec);
-  const output = method.output.as?.(codec);
-  if (input !== undefined && output !== undefined) return { ...method, input, output };
+function methodIn(method: Method, { codec = "proto", maxDecodedBytes }: ClientOptions): Method {
+  const isAsItIs = codec === "proto" || codec === method.input.name;
+  if (isAsItIs && maxDecodedBytes === undefined) return method;
+  const input = isAsItIs ? method.input : method.input.as?.(codec);
+  const output = isAsItIs ? method.output : method.output.as?.(codec);
+  if (input !== undefined && output !== undefined) {
+    return { ...method, input, output: boundedCodec(output, maxDecodedBytes) };
+  }
   throw new TypeError(
     `createClient options.codec is "${codec}", but the codecs of ${method.path} offer ${method.input.name} only: leave the option out, or give its codecs as("${codec}")`,
   );

@@ -39,6 +39,13 @@ export interface Codec<T> {
   whole?(message: T): Uint8Array;
 
   /**
+   * The same codec for messages whose objects may take at most so many bytes of memory, about: what `maxDecodedBytes` of a client or a
+   * server asks for, once for each method. `read` and `own` of that codec throw an `RpcError` RESOURCE_EXHAUSTED, reason `limit`, for larger
+   * ones. Codecs without it are used as they are.
+   */
+  bounded?(maxDecodedBytes: number): Codec<T>;
+
+  /**
    * The codec of the same messages under another content-subtype, such as `json`; undefined when there is none. The same object
    * each time. Asked with whatever name a peer sends: it must not throw, and keep nothing for names that it does not know.
    */
@@ -72,6 +79,11 @@ export const bytesCodec: Codec<Uint8Array> = {
   own: (bytes) => bytes,
   whole: (message) => message,
 };
+
+/** The codec for messages of up to `maxDecodedBytes` of objects if it has one, and if that is asked for. */
+export function boundedCodec<T>(codec: Codec<T>, maxDecodedBytes: number | undefined): Codec<T> {
+  return maxDecodedBytes === undefined ? codec : (codec.bounded?.(maxDecodedBytes) ?? codec);
+}
 
 /** Smaller ones may lie in a pool with others, and a copy costs little. */
 const OWN_FROM_BYTES = 16_384;

@@ -1,7 +1,7 @@
 import type { DescMessage, MessageInitShape, MessageShape, UnknownField } from "@bufbuild/protobuf";
-import { Code } from "../rpc/code.ts";
-import { RpcError } from "../rpc/rpc-error.ts";
-import { type Codec, OWNS_ARRAYS } from "./codec.ts";
+import type { RpcError } from "../rpc/rpc-error.ts";
+import { decodeBudget, overBudget } from "./budget/decode-budget.ts";
+import { boundedCodec, type Codec, OWNS_ARRAYS } from "./codec.ts";
 import { encodeFault } from "./encode-fault.ts";
 import { protobufJsonCodec } from "./protobuf-json-codec.ts";
 import { decodeError, encodeError } from "./protobuf-message.ts";
@@ -33,7 +33,7 @@ export interface MessageCode<Desc extends DescMessage> {
  * is decoded is a protobuf-es message that owns its bytes: fields of type bytes are copies unless the whole input was gathered for
  * this message (`own`), of which they are views. Faults end in an `RpcError` INTERNAL with reason `codec` that names the message
  * type, and the field's path when encoding. Input that would take more memory than 8 times its size, and more than 32 MiB, is
- * refused with RESOURCE_EXHAUSTED, reason `limit`.
+ * refused with RESOURCE_EXHAUSTED, reason `limit`; `bounded` sets another bound.
  *
  * `as("json")` is the same in ProtoJSON, see `protobufJsonCodec`.
  */
@@ -57,12 +57,16 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
   readonly #bound: MessageCode<Desc>["bound"];
   readonly #encode: MessageCode<Desc>["encode"];
   readonly #decode: MessageCode<Desc>["decode"];
+  readonly #code: MessageCode<Desc>;
+  readonly #maxDecodedBytes: number | undefined;
   #json: Codec<MessageShape<Desc>> | undefined = undefined;
   /** Size of the message encoded last. */
   #lastBytes = 0;
 
-  constructor(schema: Desc, code: MessageCode<Desc>) {
+  constructor(schema: Desc, code: MessageCode<Desc>, maxDecodedBytes?: number) {
     this.#schema = schema;
+    this.#code = code;
+    this.#maxDecodedBytes = maxDecodedBytes;
     this.#bound = code.bound;
     this.#encode = code.encode;
     this.#decode = code.decode;
@@ -71,8 +75,12 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
   as(name: string): Codec<MessageShape<Desc>> | undefined {
     if (name === this.name) return this;
     if (name !== "json") return undefined;
-    this.#json ??= protobufJsonCodec(this.#schema);
+    this.#json ??= boundedCodec(protobufJsonCodec(this.#schema), this.#maxDecodedBytes);
     return this.#json;
+  }
+
+  bounded(maxDecodedBytes: number): Codec<MessageShape<Desc>> {
+    return new GeneratedCodec(this.#schema, this.#code, maxDecodedBytes);
   }
 
   measure(message: MessageShape<Desc>): number {
@@ -118,10 +126,11 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
   }
 
   #read(source: Buffer, start: number, end: number, isShared: boolean): MessageShape<Desc> {
+    const budgetBytes = decodeBudget(this.#maxDecodedBytes, end - start);
     try {
-      return this.#decode(reader, reader.begin(source, start, end, isShared));
+      return this.#decode(reader, reader.begin(source, start, end, isShared, budgetBytes));
     } catch (cause) {
-      if (cause instanceof DecodeBudgetError) throw overBudget(this.#schema, end - start);
+      if (cause instanceof DecodeBudgetError) throw overBudget(this.#schema, "", end - start, this.#maxDecodedBytes);
       throw decodeError(this.#schema, "", end - start, cause);
     } finally {
       reader.finish();
@@ -136,9 +145,4 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function overBudget(schema: DescMessage, bytes: number): RpcError {
-  const text = `can't decode ${schema.typeName} from ${bytes} bytes: its objects would take more than 32 MiB and 8 times that; send it in parts`;
-  return new RpcError(Code.RESOURCE_EXHAUSTED, text, { reason: "limit" });
 }

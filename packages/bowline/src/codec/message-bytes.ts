@@ -46,7 +46,7 @@ function renewSlab(): void {
  *   would take far more memory than the bytes
  */
 export function fromBytes<T>(codec: Codec<T>, bytes: Uint8Array): T {
-  const isTaken = Buffer.isBuffer(bytes) || OWNS_ARRAYS in codec;
+  const isTaken = OWNS_ARRAYS in codec || Buffer.isBuffer(bytes);
   const buffer = isTaken ? (bytes as Buffer) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return codec.own === undefined ? codec.read(buffer, 0, buffer.length) : codec.own(buffer);
 }

@@ -1,9 +1,13 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import type { Codec } from "./codec.ts";
+import { decodeBudget, overBudget } from "./budget/decode-budget.ts";
+import { mostPerByte } from "./budget/object-bytes.ts";
+import { reckonMessage } from "./budget/reckon-message.ts";
+import { boundedCodec, type Codec } from "./codec.ts";
 import { keepEncoded, takeEncoded } from "./kept-message.ts";
 import { protobufJsonCodec } from "./protobuf-json-codec.ts";
 import { decodeError, encodeError, messageOf } from "./protobuf-message.ts";
 import { copyBytes, viewBytes } from "./wire/bytes.ts";
+import { DecodeBudgetError } from "./wire/number-reader.ts";
 
 /** Messages within messages that are decoded before the input is refused; the default of every protobuf implementation. */
 const READ_OPTIONS = { recursionLimit: 100 };
@@ -13,7 +17,9 @@ const READ_OPTIONS = { recursionLimit: 100 };
  *
  * What is encoded may be a message or just an object with some of its fields, nested ones included: `create()` is not needed.
  * What is decoded is a protobuf-es message that owns its bytes; strings that are no UTF-8, fields cut short and more than
- * 100 levels of nesting are refused. Both ways one `RpcError` INTERNAL with reason `codec` names the message type and the fault.
+ * 100 levels of nesting are refused. Both ways one `RpcError` INTERNAL with reason `codec` names the message type and the fault. Input
+ * that would take more memory than 8 times its size, and more than 32 MiB, is refused with RESOURCE_EXHAUSTED, reason `limit`;
+ * `bounded` sets another bound.
  *
  * `as("json")` is the same in ProtoJSON, see `protobufJsonCodec`.
  */
@@ -25,17 +31,23 @@ export function protobufCodec<Desc extends DescMessage>(schema: Desc): Codec<Mes
 class ProtobufCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc>> {
   readonly name: string = "proto";
   readonly #schema: Desc;
+  readonly #maxDecodedBytes: number | undefined;
   #json: Codec<MessageShape<Desc>> | undefined = undefined;
 
-  constructor(schema: Desc) {
+  constructor(schema: Desc, maxDecodedBytes?: number) {
     this.#schema = schema;
+    this.#maxDecodedBytes = maxDecodedBytes;
   }
 
   as(name: string): Codec<MessageShape<Desc>> | undefined {
     if (name === this.name) return this;
     if (name !== "json") return undefined;
-    this.#json ??= protobufJsonCodec(this.#schema);
+    this.#json ??= boundedCodec(protobufJsonCodec(this.#schema), this.#maxDecodedBytes);
     return this.#json;
+  }
+
+  bounded(maxDecodedBytes: number): Codec<MessageShape<Desc>> {
+    return new ProtobufCodec(this.#schema, maxDecodedBytes);
   }
 
   measure(message: MessageShape<Desc>): number {
@@ -56,19 +68,25 @@ class ProtobufCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc
 
   read(source: Buffer, start: number, end: number): MessageShape<Desc> {
     // Fields of type bytes and unknown fields are views of what they were decoded from, and that is the connection's.
-    return decode(this.#schema, copyBytes(source, start, end));
+    return this.#decode(copyBytes(source, start, end));
   }
 
   own(bytes: Buffer): MessageShape<Desc> {
-    return decode(this.#schema, viewBytes(bytes, 0, bytes.length));
+    return this.#decode(viewBytes(bytes, 0, bytes.length));
   }
-}
 
-function decode<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
-  try {
-    return fromBinary(schema, bytes, READ_OPTIONS);
-  } catch (cause) {
-    throw decodeError(schema, "", bytes.length, cause);
+  #decode(bytes: Uint8Array): MessageShape<Desc> {
+    const schema = this.#schema;
+    const { length } = bytes;
+    const budgetBytes = decodeBudget(this.#maxDecodedBytes, length);
+    try {
+      // protobuf-es counts nothing itself: what could be too much is walked over first.
+      if (length * mostPerByte(schema) > budgetBytes) reckonMessage(schema, bytes, budgetBytes);
+      return fromBinary(schema, bytes, READ_OPTIONS);
+    } catch (cause) {
+      if (cause instanceof DecodeBudgetError) throw overBudget(schema, "", length, this.#maxDecodedBytes);
+      throw decodeError(schema, "", length, cause);
+    }
   }
 }
 

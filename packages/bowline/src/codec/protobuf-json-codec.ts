@@ -9,9 +9,13 @@ import {
   type Registry,
   toJsonString,
 } from "@bufbuild/protobuf";
+import { decodeBudget, overBudget } from "./budget/decode-budget.ts";
+import { mostPerByte } from "./budget/object-bytes.ts";
+import { reckonJson, reckonJsonText } from "./budget/reckon-json.ts";
 import type { Codec } from "./codec.ts";
 import { keepEncoded, takeEncoded } from "./kept-message.ts";
 import { decodeError, encodeError, messageOf } from "./protobuf-message.ts";
+import { DecodeBudgetError } from "./wire/number-reader.ts";
 
 /**
  * The codec of one message type in ProtoJSON (protobuf.dev/programming-guides/json), for `application/grpc+json`.
@@ -20,7 +24,8 @@ import { decodeError, encodeError, messageOf } from "./protobuf-message.ts";
  * values, as the binary form and other implementations of gRPC with JSON do, so that a newer peer is understood; text that is no UTF-8 or no
  * JSON, duplicate keys, and more than 100 levels of nesting are refused. Any and extensions hold the types of the .proto file that
  * declares the message and of all it imports. Both ways one `RpcError` INTERNAL with reason `codec` names the message type and the
- * fault.
+ * fault. Input is refused with RESOURCE_EXHAUSTED, reason `limit`, when what JSON.parse makes of it, or the message, would take more memory
+ * than 8 times its size, and more than 32 MiB; `bounded` sets another bound.
  */
 export function protobufJsonCodec<Desc extends DescMessage>(schema: Desc): Codec<MessageShape<Desc>> {
   return new ProtobufJsonCodec(schema);
@@ -31,11 +36,17 @@ const FORMAT = " of JSON";
 class ProtobufJsonCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc>> {
   readonly name: string = "json";
   readonly #schema: Desc;
+  readonly #maxDecodedBytes: number | undefined;
   readonly #options: JsonReadOptions & Pick<JsonWriteOptions, "registry">;
 
-  constructor(schema: Desc) {
+  constructor(schema: Desc, maxDecodedBytes?: number) {
     this.#schema = schema;
+    this.#maxDecodedBytes = maxDecodedBytes;
     this.#options = { registry: typesAround(schema.file), ignoreUnknownFields: true, recursionLimit: 100 };
+  }
+
+  bounded(maxDecodedBytes: number): Codec<MessageShape<Desc>> {
+    return new ProtobufJsonCodec(this.#schema, maxDecodedBytes);
   }
 
   measure(message: MessageShape<Desc>): number {
@@ -55,11 +66,24 @@ class ProtobufJsonCodec<Desc extends DescMessage> implements Codec<MessageShape<
   }
 
   read(source: Buffer, start: number, end: number): MessageShape<Desc> {
+    const bytes = source.subarray(start, end);
     try {
-      return fromJsonString(this.#schema, UTF8.decode(source.subarray(start, end)), this.#options);
+      const text = UTF8.decode(bytes);
+      this.#reckon(bytes, text);
+      return fromJsonString(this.#schema, text, this.#options);
     } catch (cause) {
+      if (cause instanceof DecodeBudgetError)
+        throw overBudget(this.#schema, FORMAT, end - start, this.#maxDecodedBytes);
       throw decodeError(this.#schema, FORMAT, end - start, cause);
     }
+  }
+
+  /** JSON.parse and protobuf-es count nothing themselves: what could be too much is looked at first. */
+  #reckon(bytes: Buffer, text: string): void {
+    const budgetBytes = decodeBudget(this.#maxDecodedBytes, bytes.length);
+    if (bytes.length * mostPerByte(this.#schema) <= budgetBytes) return;
+    reckonJsonText(bytes, budgetBytes);
+    reckonJson(this.#schema, JSON.parse(text), budgetBytes);
   }
 
   #encode(message: MessageShape<Desc>): Uint8Array {

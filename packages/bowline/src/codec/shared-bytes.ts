@@ -11,6 +11,7 @@ export function sharedBytes<T>(codec: Codec<T>): Codec<T> {
   const { own } = codec;
   if (own === undefined) return codec;
   const json = codec.as?.bind(codec);
+  const bounded = codec.bounded?.bind(codec);
   const shared: Codec<T> = {
     name: codec.name,
     measure: (message) => codec.measure(message),
@@ -19,6 +20,7 @@ export function sharedBytes<T>(codec: Codec<T>): Codec<T> {
     read: (source, start, end) => own.call(codec, source.subarray(start, end)),
     own: own.bind(codec),
     whole: codec.whole?.bind(codec),
+    bounded: bounded && ((maxDecodedBytes) => sharedBytes(bounded(maxDecodedBytes))),
     as: (name) => (name === codec.name ? shared : json?.(name)),
   };
   return shared;

@@ -1,4 +1,4 @@
-import type { Codec } from "../codec/codec.ts";
+import { boundedCodec, type Codec } from "../codec/codec.ts";
 import { acceptEncoding } from "../codec/compression.ts";
 import type { HeaderEntry } from "../http2/hpack/decoder.ts";
 import { PreparedBlock } from "../http2/hpack/prepared-block.ts";
@@ -33,8 +33,8 @@ export interface ServerHeaders {
   readonly derive: (fields: readonly HeaderEntry[]) => unknown;
 }
 
-/** Makes the header blocks of a server that finds its routes by `route`. */
-export function serverHeaders(route: (path: string) => ServerRoute | null): ServerHeaders {
+/** Makes the header blocks of a server that finds its routes by `route`, and whose requests may take so much memory, see `ServerOptions`. */
+export function serverHeaders(route: (path: string) => ServerRoute | null, maxDecodedBytes?: number): ServerHeaders {
   const formats: WeakMap<ServerRoute, Map<string, MethodFormat>> = new WeakMap();
   const bySubtype: Map<string, ResponseHeaders> = new Map();
   let slots = 0;
@@ -55,7 +55,7 @@ export function serverHeaders(route: (path: string) => ServerRoute | null): Serv
     if (found !== undefined) return found;
     const codecs = codecsOf(of.method, subtype);
     if (codecs === null) return null;
-    const made = { ...codecs, headers: headersFor(subtype) };
+    const made = { ...codecs, input: boundedCodec(codecs.input, maxDecodedBytes), headers: headersFor(subtype) };
     formats.set(of, known.set(subtype, made));
     return made;
   };

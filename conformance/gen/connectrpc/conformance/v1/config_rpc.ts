@@ -259,7 +259,9 @@ export function decodeFeatures(reader: Reader, end: number, into?: Features): Fe
     switch (tag) {
       case 10: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) versions.push(reader.int32() as Features["versions"][number]);
+        let filled = versions.length;
+        versions = reader.widened(versions, last, 0);
+        while (reader.hasMore(last)) versions[filled++] = reader.int32() as Features["versions"][number];
         break;
       }
       case 8:
@@ -267,7 +269,9 @@ export function decodeFeatures(reader: Reader, end: number, into?: Features): Fe
         break;
       case 18: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) protocols.push(reader.int32() as Features["protocols"][number]);
+        let filled = protocols.length;
+        protocols = reader.widened(protocols, last, 0);
+        while (reader.hasMore(last)) protocols[filled++] = reader.int32() as Features["protocols"][number];
         break;
       }
       case 16:
@@ -275,7 +279,9 @@ export function decodeFeatures(reader: Reader, end: number, into?: Features): Fe
         break;
       case 26: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) codecs.push(reader.int32() as Features["codecs"][number]);
+        let filled = codecs.length;
+        codecs = reader.widened(codecs, last, 0);
+        while (reader.hasMore(last)) codecs[filled++] = reader.int32() as Features["codecs"][number];
         break;
       }
       case 24:
@@ -283,7 +289,9 @@ export function decodeFeatures(reader: Reader, end: number, into?: Features): Fe
         break;
       case 34: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) compressions.push(reader.int32() as Features["compressions"][number]);
+        let filled = compressions.length;
+        compressions = reader.widened(compressions, last, 0);
+        while (reader.hasMore(last)) compressions[filled++] = reader.int32() as Features["compressions"][number];
         break;
       }
       case 32:
@@ -291,7 +299,9 @@ export function decodeFeatures(reader: Reader, end: number, into?: Features): Fe
         break;
       case 42: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) streamTypes.push(reader.int32() as Features["streamTypes"][number]);
+        let filled = streamTypes.length;
+        streamTypes = reader.widened(streamTypes, last, 0);
+        while (reader.hasMore(last)) streamTypes[filled++] = reader.int32() as Features["streamTypes"][number];
         break;
       }
       case 40:

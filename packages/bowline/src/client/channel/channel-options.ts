@@ -36,6 +36,7 @@ const DEFAULT_COMPRESS_FROM_BYTES = 1024;
 /** Options that belong to a client, not to its channel. */
 const CLIENT_ONLY: ReadonlySet<string> = new Set([
   "codec",
+  "maxDecodedBytes",
   "timeoutMs",
   "retry",
   "interceptors",

@@ -15,7 +15,7 @@ const json = fc.dictionary(fc.oneof(fc.string({ unit: "grapheme" }), fc.constant
 
 function decode(bytes: Uint8Array): JsonObject {
   const reader = new Reader();
-  return decodeJsonObject(reader, reader.begin(Buffer.from(bytes), 0, bytes.length, true));
+  return decodeJsonObject(reader, reader.begin(Buffer.from(bytes), 0, bytes.length, true, 1 << 20));
 }
 
 /** The same object as a message, by protobuf-es's own way through JSON. */
@@ -42,7 +42,7 @@ describe("a JSON object as google.protobuf.Struct", () => {
     const reader = new Reader();
     const bytes = toBytes(StructCodec, structOf({ b: 2, c: [1] }));
     const into = { a: 1, b: 1 };
-    expect(decodeJsonObject(reader, reader.begin(Buffer.from(bytes), 0, bytes.length, true), into)).toEqual({
+    expect(decodeJsonObject(reader, reader.begin(Buffer.from(bytes), 0, bytes.length, true, 1 << 20), into)).toEqual({
       a: 1,
       b: 2,
       c: [1],

@@ -1,12 +1,8 @@
 import { double, float, HIGH, LOW, signed, unsigned, words } from "./scratch.ts";
 
-/** What the objects of one message may take in memory; messages of more than 4 MiB on the wire eight times their size. */
-export const MIN_BUDGET_BYTES: number = 32 << 20;
-const BUDGET_PER_BYTE = 8;
-
 /** What a text takes besides its characters, and a bigint, about. */
 export const TEXT_BYTES = 24;
-const BIGINT_BYTES = 24;
+export const BIGINT_BYTES = 24;
 const MAX_VARINT_BYTES = 10;
 
 const NOTHING: Buffer = Buffer.alloc(0);
@@ -14,7 +10,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
 /** Small integers of 64 bits are not made anew each time. */
 const SMALL: readonly bigint[] = Array.from({ length: 256 }, (_, i) => BigInt(i));
 
-/** The message would take more memory than its size on the wire justifies. */
+/** The message would take more memory than it may. */
 export class DecodeBudgetError extends Error {}
 
 /**
@@ -32,12 +28,12 @@ export class NumberReader {
   protected high = 0;
   #budget = 0;
 
-  /** Turns to `source[start, end)`. */
-  protected turnTo(source: Buffer, start: number, end: number): void {
+  /** Turns to `source[start, end)`, whose objects may take so many bytes. */
+  protected turnTo(source: Buffer, start: number, end: number, budgetBytes: number): void {
     this.buffer = source;
     this.position = start;
     this.limit = end;
-    this.#budget = Math.max(MIN_BUDGET_BYTES, BUDGET_PER_BYTE * (end - start));
+    this.#budget = budgetBytes;
   }
 
   /** Lets the bytes go: they may be a piece of much larger memory. */

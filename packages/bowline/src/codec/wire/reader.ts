@@ -8,11 +8,17 @@ import { writeInt32 } from "./write-scalar.ts";
 /** Messages within messages, groups included; the default of every protobuf implementation. */
 export const MAX_DEPTH = 100;
 
-/** What an object takes besides its content, about. */
-const BYTES_BYTES = 112;
-const UNKNOWN_FIELD_BYTES = 168;
+/** What an array of bytes takes besides them, and an unknown field besides its content, about. */
+export const ARRAY_BYTES = 112;
+export const UNKNOWN_FIELD_BYTES = 168;
 /** An entry of a map, without key and value. */
-const ENTRY_BYTES = 48;
+export const ENTRY_BYTES = 48;
+/** Packed fields of more bytes get a list of the right size. */
+const LARGE_PACKED_BYTES = 1024;
+/** Arrays that are made with more elements than V8 takes for fast ones, 2²⁵, become tables. */
+const MAX_MADE_ELEMENTS = 32_000_000;
+/** An element of a list that V8 has made larger than it need be. */
+const GROWN_BYTES = 12;
 
 /** A value on its way to an unknown field. */
 const varint: Buffer = Buffer.alloc(10);
@@ -27,9 +33,12 @@ export class Reader extends NumberReader {
   #depth = 0;
   #isShared = false;
 
-  /** Turns to `source[start, end)` and returns `end`. `isShared` means that the bytes will change: they are copied, not shown. */
-  begin(source: Buffer, start: number, end: number, isShared: boolean): number {
-    this.turnTo(source, start, end);
+  /**
+   * Turns to `source[start, end)` and returns `end`. `isShared` means that the bytes will change: they are copied, not shown. All objects
+   * may take `budgetBytes` of memory.
+   */
+  begin(source: Buffer, start: number, end: number, isShared: boolean, budgetBytes: number): number {
+    this.turnTo(source, start, end, budgetBytes);
     this.#depth = 1;
     this.#isShared = isShared;
     return end;
@@ -82,6 +91,24 @@ export class Reader extends NumberReader {
     return this.#lengthEnd();
   }
 
+  /**
+   * The list with room for the elements of a packed field up to `end`, each of `width` bytes, 0 for varints. They go behind those that it
+   * had. A large list that is pushed to would take up to half as much again as its elements; to make it anew for each of many small
+   * fields would take a time that grows with the square of their number, so that those are pushed and counted.
+   */
+  widened<T>(list: T[], end: number, width: 0 | 4 | 8): T[] {
+    if (end - this.position <= LARGE_PACKED_BYTES && list.length <= LARGE_PACKED_BYTES) return list;
+    const before = list.length;
+    const count = width === 0 ? this.#varintsTo(end) : Math.floor((end - this.position) / width);
+    if (count < before >> 3 || before + count > MAX_MADE_ELEMENTS) {
+      this.spend(GROWN_BYTES * count);
+      return list;
+    }
+    const wide = new Array<T>(before + count);
+    for (let i = 0; i < before; i++) wide[i] = list[i];
+    return wide;
+  }
+
   /** True while there is an element of a packed field left. */
   hasMore(end: number): boolean {
     if (this.position > end) throw new Error("an element of a packed field ends beyond it");
@@ -120,7 +147,7 @@ export class Reader extends NumberReader {
     const end = this.#lengthEnd();
     const start = this.position;
     this.position = end;
-    this.spend(BYTES_BYTES + end - start);
+    this.spend(ARRAY_BYTES + end - start);
     return this.#taken(start, end);
   }
 
@@ -205,6 +232,14 @@ export class Reader extends NumberReader {
     this.varint();
     if (this.position > this.limit) throw cutShort();
     return this.low >>> 0;
+  }
+
+  /** How many varints end before `end`: each has one byte without the upper bit. */
+  #varintsTo(end: number): number {
+    const { buffer } = this;
+    let count = 0;
+    for (let at = this.position; at < end; at++) count += (buffer[at] >> 7) ^ 1;
+    return count;
   }
 
   /** Reads a length and returns the position behind what it is the length of. */

@@ -510,7 +510,9 @@ export function decodeFileDescriptorProto(reader: Reader, end: number, into?: Fi
         break;
       case 82: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.publicDependency.push(reader.int32());
+        let filled = message.publicDependency.length;
+        message.publicDependency = reader.widened(message.publicDependency, last, 0);
+        while (reader.hasMore(last)) message.publicDependency[filled++] = reader.int32();
         break;
       }
       case 80:
@@ -518,7 +520,9 @@ export function decodeFileDescriptorProto(reader: Reader, end: number, into?: Fi
         break;
       case 90: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.weakDependency.push(reader.int32());
+        let filled = message.weakDependency.length;
+        message.weakDependency = reader.widened(message.weakDependency, last, 0);
+        while (reader.hasMore(last)) message.weakDependency[filled++] = reader.int32();
         break;
       }
       case 88:
@@ -2013,7 +2017,9 @@ export function decodeFieldOptions(reader: Reader, end: number, into?: FieldOpti
       }
       case 154: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.targets.push(reader.int32() as FieldOptions["targets"][number]);
+        let filled = message.targets.length;
+        message.targets = reader.widened(message.targets, last, 0);
+        while (reader.hasMore(last)) message.targets[filled++] = reader.int32() as FieldOptions["targets"][number];
         break;
       }
       case 152:
@@ -3095,7 +3101,9 @@ export function decodeSourceCodeInfo_Location(reader: Reader, end: number, into?
     switch (tag) {
       case 10: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.path.push(reader.int32());
+        let filled = message.path.length;
+        message.path = reader.widened(message.path, last, 0);
+        while (reader.hasMore(last)) message.path[filled++] = reader.int32();
         break;
       }
       case 8:
@@ -3103,7 +3111,9 @@ export function decodeSourceCodeInfo_Location(reader: Reader, end: number, into?
         break;
       case 18: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.span.push(reader.int32());
+        let filled = message.span.length;
+        message.span = reader.widened(message.span, last, 0);
+        while (reader.hasMore(last)) message.span[filled++] = reader.int32();
         break;
       }
       case 16:
@@ -3232,7 +3242,9 @@ export function decodeGeneratedCodeInfo_Annotation(reader: Reader, end: number, 
     switch (tag) {
       case 10: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) message.path.push(reader.int32());
+        let filled = message.path.length;
+        message.path = reader.widened(message.path, last, 0);
+        while (reader.hasMore(last)) message.path[filled++] = reader.int32();
         break;
       }
       case 8:

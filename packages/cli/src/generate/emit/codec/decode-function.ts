@@ -18,7 +18,7 @@ import { createOf, readMessage, readScalar } from "./value-code.ts";
 /** Lines of the function that reads a message of the type `shape`, and of what it needs beside it. */
 export function decodeFunction(scope: CodecScope, message: DescMessage, names: CodecNames, shape: string): string[] {
   const locals = new CodeNames(scope.source.names);
-  for (const name of ["reader", "end", "into", "tag", "message", "unknown", "value", "last", "key", "part"])
+  for (const name of ["reader", "end", "into", "tag", "message", "unknown", "value", "last", "key", "part", "filled"])
     locals.take(name);
   const reader = scope.source.type({ name: "Reader", from: RUNTIME });
   const printer = new DecodePrinter(scope, message, locals, shape);
@@ -30,6 +30,9 @@ export function decodeFunction(scope: CodecScope, message: DescMessage, names: C
     "}",
   ];
 }
+
+/** Bytes of an element of a packed field by its wire type; 0: a varint. */
+const WIDTHS = { 0: 0, 1: 8, 5: 4 } as const;
 
 /** A case of the switch over tags: its statements without `break`. */
 interface Case {
@@ -173,10 +176,16 @@ class DecodePrinter {
   #listCases(field: DescField & { fieldKind: "list" }, tag: number): Case[] {
     const place = this.#place(field);
     if (field.listKind === "message") return [{ tag, lines: [`${place}.push(${readMessage(this.#scope, field)});`] }];
-    const push = `${place}.push(${readScalar(field, `${this.#type(field)}[number]`)});`;
-    const single = { tag, lines: [push] };
-    if (scalarCode(field.scalar).wireType === 2) return [single];
-    const packed = ["const last = reader.openPacked();", `while (reader.hasMore(last)) ${push}`];
+    const element = readScalar(field, `${this.#type(field)}[number]`);
+    const single = { tag, lines: [`${place}.push(${element});`] };
+    const { wireType } = scalarCode(field.scalar);
+    if (wireType === 2) return [single];
+    const packed = [
+      "const last = reader.openPacked();",
+      `let filled = ${place}.length;`,
+      `${place} = reader.widened(${place}, last, ${WIDTHS[wireType]});`,
+      `while (reader.hasMore(last)) ${place}[filled++] = ${element};`,
+    ];
     return [{ tag: tagOf(field, 2), lines: packed }, single];
   }
 

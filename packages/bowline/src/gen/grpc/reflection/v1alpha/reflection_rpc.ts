@@ -463,7 +463,9 @@ export function decodeExtensionNumberResponse(reader: Reader, end: number, into?
         break;
       case 18: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) extensionNumber.push(reader.int32());
+        let filled = extensionNumber.length;
+        extensionNumber = reader.widened(extensionNumber, last, 0);
+        while (reader.hasMore(last)) extensionNumber[filled++] = reader.int32();
         break;
       }
       case 16:
