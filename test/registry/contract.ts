@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { instanceAt } from "../../packages/bowline/src/registry/instance/instance.ts";
 import type { Registry } from "../../packages/bowline/src/registry/registry.ts";
 import { badEntryCases } from "./cases/bad-entries.ts";
+import { listingCases } from "./cases/listing.ts";
 import { outageCases } from "./cases/outages.ts";
 import { registeringCases } from "./cases/registering.ts";
 import { watchingCases } from "./cases/watching.ts";
@@ -35,6 +36,7 @@ export function registryContract(name: string, harness: RegistryHarness): void {
     }, timeout);
 
     describe("a watch", () => watchingCases(scene, can));
+    if (can.lists) describe("the list of services", () => listingCases(scene, can, harness));
     if (can.writes) describe("a registration", () => registeringCases(scene, can, harness));
     if (harness.stop !== undefined) describe("an outage", () => outageCases(scene, can, harness));
     if (harness.writeBad !== undefined) describe("bad entries", () => badEntryCases(scene, harness));

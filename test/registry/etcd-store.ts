@@ -12,7 +12,7 @@ export interface StoredChange {
   readonly entry: StoredKey;
 }
 
-/** `[key, end)`, or one key when the end is empty. */
+/** `[key, end)`, or one key when the end is empty; all from the key on when the end is the octet 0. */
 export interface StoredRange {
   readonly key: string;
   readonly end: string;
@@ -112,5 +112,6 @@ export class EtcdStore {
 function isIn({ key, end }: StoredRange, candidate: string): boolean {
   if (end === "") return candidate === key;
   const octets = Buffer.from(candidate);
-  return Buffer.compare(octets, Buffer.from(key)) >= 0 && Buffer.compare(octets, Buffer.from(end)) < 0;
+  const isBefore = end === "\0" || Buffer.compare(octets, Buffer.from(end)) < 0;
+  return isBefore && Buffer.compare(octets, Buffer.from(key)) >= 0;
 }

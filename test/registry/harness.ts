@@ -38,6 +38,12 @@ export interface RegistryCapabilities {
   readonly changesWhileStale: boolean;
   /** What was registered is still there after `stop` and `start`. Default true. */
   readonly keepsData: boolean;
+  /** Has a list of its services. Default true. */
+  readonly lists: boolean;
+  /** What it leaves out of names in that list: a namespace that is asked for. Default nothing. */
+  readonly listsWithout: string;
+  /** A service without entries is not in that list any more, at once. Default true. */
+  readonly forgetsServices: boolean;
   /** Odd names of services that it takes. Default {@link ODD_NAMES}. */
   readonly serviceNames: readonly string[];
   /** Odd ids that it takes. Default {@link ODD_IDS}; none where ids are not kept. */
@@ -91,6 +97,9 @@ export function capabilitiesOf(harness: RegistryHarness): RegistryCapabilities {
     keepsObjects: true,
     changesWhileStale: false,
     keepsData: true,
+    lists: true,
+    listsWithout: "",
+    forgetsServices: true,
     serviceNames: ODD_NAMES,
     instanceIds: keeps.includes("id") ? ODD_IDS : [],
     manyInstances: 1000,

@@ -20,6 +20,7 @@ await realRegistry("a Kubernetes API server", ["kube-apiserver", "etcd-3.6"], ([
     capabilities: {
       writes: false,
       keeps: ["id", "zone", "tags", "state"],
+      listsWithout: "default/",
       serviceNames: ["default/user", "default/user-rpc"],
       instanceIds: [],
     },

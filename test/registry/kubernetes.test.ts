@@ -31,6 +31,7 @@ registryContract("kubernetes, spoken to by a fake cluster", {
   capabilities: {
     writes: false,
     keeps: ["id", "zone", "tags", "state"],
+    listsWithout: "default/",
     serviceNames: ["default/user", "default/user-rpc"],
     instanceIds: [],
   },

@@ -22,6 +22,12 @@ export class NacosStore {
     for (const listener of [...this.#listeners]) listener(service);
   }
 
+  /** Names of services, also of those that have become empty: a server forgets them later. */
+  page({ pageNo, pageSize }: Json): readonly string[] {
+    const [number, size] = [Number(pageNo), Number(pageSize)];
+    return [...this.services.keys()].slice((number - 1) * size, number * size);
+  }
+
   hosts(service: string): readonly Json[] {
     return [...(this.services.get(service)?.values() ?? [])].flat();
   }
@@ -164,6 +170,8 @@ export class NacosDouble {
         return { serviceInfo: this.#info(service) };
       case "ServiceQueryRequest":
         return { serviceInfo: this.#info(service) };
+      case "ServiceListRequest":
+        return { count: this.store.services.size, serviceNames: this.store.page(body) };
       default:
         return { resultCode: 500, errorCode: 302, message: "Request not found" };
     }

@@ -85,6 +85,7 @@ export class NacosHttpDouble {
     const name = `${request.method} ${path}`;
     this.counts[name] = (this.counts[name] ?? 0) + 1;
     if (path === (this.isV3 ? "/v3/auth/user/login" : "/v1/auth/users/login")) return this.#login(fields);
+    if (path === (this.isV3 ? "/v3/admin/ns/service/list" : "/v1/ns/service/list")) return this.#services(fields);
     if (!path.startsWith(this.isV3 ? "/v3/client/ns/instance" : "/v1/ns/instance")) return { status: 404, body: {} };
     const token = String(request.headers.accesstoken ?? "");
     if (this.credentials !== null && !this.tokens.has(token)) return { status: 403, body: "token invalid!" };
@@ -110,6 +111,14 @@ export class NacosHttpDouble {
     if (name.startsWith("DELETE")) this.store.set(service, OWNER, others);
     else this.store.set(service, OWNER, [...others, instanceOf(fields)]);
     return { status: 200, body: this.isV3 ? { code: 0, message: "success", data: "ok" } : "ok" };
+  }
+
+  #services({ pageNo, pageSize, groupNameParam }: Fields): Answer {
+    const names = this.store.page({ pageNo, pageSize });
+    const count = this.store.services.size;
+    if (!this.isV3) return { status: 200, body: { count, doms: names } };
+    const pageItems = names.map((name) => ({ name, groupName: name.startsWith("other-") ? "OTHER" : groupNameParam }));
+    return { status: 200, body: { code: 0, message: "success", data: { totalCount: count, pageItems } } };
   }
 
   #list(service: string): Answer {

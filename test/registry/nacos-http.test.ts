@@ -52,6 +52,14 @@ describe.each([
     return seen;
   };
 
+  it("lists services, those of many pages too", async () => {
+    const http = await server();
+    const names = Array.from({ length: 1100 }, (_, at) => `service-${String(at).padStart(4, "0")}`);
+    for (const name of names) store.set(name, "somebody", [{ ip: "10.0.0.1", port: 80 }]);
+    if (isV3) store.set("other-service", "somebody", [{ ip: "10.0.0.1", port: 80 }]);
+    expect(await registry(http, { requestTimeoutMs: 4897 }).services?.()).toEqual(names);
+  });
+
   it("registers, changes, shows and takes out, where nothing answers gRPC", async () => {
     const http = await server();
     const made = registry(http);
@@ -76,10 +84,12 @@ describe.each([
 
   it("puts back with its next beat what the server has lost", async () => {
     const http = await server();
-    await registry(http, { protocol: "http" }).register(SERVICE, instance(1));
+    const registration = await registry(http, { protocol: "http" }).register(SERVICE, instance(1));
+    expect(registration.losses).toBe(0);
     store.set(SERVICE, "http", []);
     await http.until(() => store.hosts(SERVICE).length === 1);
     expect(store.hosts(SERVICE)).toMatchObject([{ ip: "10.0.0.1" }]);
+    await expect.poll(() => registration.losses, WAIT).toBe(1);
   });
 
   it("goes over to gRPC when that is there, and takes out behind it what HTTP had", async () => {

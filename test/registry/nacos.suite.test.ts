@@ -12,6 +12,7 @@ await realRegistry("nacos", ["nacos"], ([program]) => {
         manyInstances: protocol === "grpc" ? 300 : 50,
         // Ephemeral instances live in the server's memory.
         keepsData: false,
+        forgetsServices: false,
       },
       // A JVM has to start again in it.
       patienceMs: 90_000,

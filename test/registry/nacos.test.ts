@@ -23,7 +23,7 @@ function harness(saysSetup: boolean): RegistryHarness {
   server.saysSetup = saysSetup;
   return {
     clock,
-    capabilities: { manyInstances: 300, keepsData: false },
+    capabilities: { manyInstances: 300, forgetsServices: false, keepsData: false },
     patienceMs: 60_000,
     open: () => server.start(),
     close: () => server.stop(),

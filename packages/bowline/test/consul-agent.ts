@@ -92,6 +92,7 @@ export class ConsulAgent {
       path.startsWith(prefix) ? path.slice(prefix.length) : undefined;
     const service = after("/v1/health/service/");
     if (service !== undefined) return this.#health(service, request);
+    if (path === "/v1/catalog/services") return answerJson(response, this.#catalog());
     if (path === "/v1/status/leader") return answerJson(response, "127.0.0.1:8300");
     if (path === "/v1/agent/self") return answerJson(response, { Member: { Addr: "10.1.2.3" } });
     if (path === "/v1/agent/service/register") {
@@ -113,6 +114,14 @@ export class ConsulAgent {
     if (!this.entries.has(id)) return answerText(response, 404, `Unknown service ID ${JSON.stringify(id)}`);
     action();
     answerText(response, 200);
+  }
+
+  #catalog(): Record<string, string[]> {
+    const tags = new Map<string, string[]>([["consul", []]]);
+    for (const { Name, Tags } of this.entries.values()) {
+      tags.set(Name, [...(tags.get(Name) ?? []), ...((Tags as string[] | undefined) ?? [])]);
+    }
+    return Object.fromEntries(tags);
   }
 
   #health(service: string, { query, response }: PeerRequest): void {

@@ -137,8 +137,9 @@ export class FakeCluster {
     this.requests.push(`${request.method} ${url.pathname}${url.search}`);
     const isWatch = url.searchParams.get("watch") === "true";
     const namespace = /^\/apis\/discovery\.k8s\.io\/v1\/namespaces\/([^/]+)\/endpointslices$/.exec(url.pathname)?.[1];
-    const label = /^kubernetes\.io\/service-name=(.+)$/.exec(url.searchParams.get("labelSelector") ?? "")?.[1];
-    if (namespace === undefined || label === undefined)
+    const selector = url.searchParams.get("labelSelector") ?? "";
+    const [isKnown, label = ""] = /^kubernetes\.io\/service-name(?:=(.+))?$/.exec(selector) ?? [];
+    if (namespace === undefined || isKnown === undefined)
       return refuse(answer, 404, "the server could not find the resource");
     if (request.headers.authorization !== `Bearer ${this.accepted}`) return refuse(answer, 401, "Unauthorized");
     if (!this.isAllowed(isWatch ? "watch" : "list")) return refuse(answer, 403, "endpointslices is forbidden");
@@ -150,7 +151,8 @@ export class FakeCluster {
   #list(service: string, rest: string | null, answer: ServerResponse): void {
     const [version, from] = rest === null ? [this.#version, 0] : rest.split("-").map(Number);
     if (version < this.#forgottenTo) return refuse(answer, 410, "the provided continue parameter is too old");
-    const all = [...this.#slices.values()].filter(({ slice }) => slice.service === service);
+    const isMeant = (each: string): boolean => (service.endsWith("/") ? each.startsWith(service) : each === service);
+    const all = [...this.#slices.values()].filter(({ slice }) => isMeant(slice.service));
     const to = from + this.pageItems;
     const items = all.slice(from, to).map((each) => objectOf(each.slice, each.version));
     const metadata = { resourceVersion: String(version), ...(to < all.length ? { continue: `${version}-${to}` } : {}) };

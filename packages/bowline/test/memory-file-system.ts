@@ -1,4 +1,4 @@
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import type { FileFacts, FileSystem } from "../src/registry/local/file-system.ts";
 import type { ProcessIdentity, ProcessTable } from "../src/registry/local/process-table.ts";
 
@@ -26,9 +26,15 @@ export class MemoryFileSystem implements FileSystem {
   tellsEvents: boolean = true;
   /** Reads since the start, by path. */
   readonly reads: string[] = [];
+  /** How often directories were listed. */
+  lists = 0;
   faults: Fault[] = [];
   readonly #now: () => number;
-  readonly #watches = new Set<{ readonly path: string; readonly born: number; readonly changed: () => void }>();
+  readonly #watches = new Set<{
+    readonly path: string;
+    readonly born: number;
+    readonly changed: (name: string | null) => void;
+  }>();
   #births = 0;
 
   constructor(now: () => number) {
@@ -52,6 +58,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   async list(path: string): Promise<readonly string[]> {
+    this.lists++;
     this.#check("list", path);
     if (this.#node(path).kind !== "directory") throw failure("ENOTDIR", path);
     return [...this.nodes.keys()].filter((each) => dirname(each) === path).map((each) => each.slice(path.length + 1));
@@ -85,7 +92,7 @@ export class MemoryFileSystem implements FileSystem {
     this.delete(path);
   }
 
-  watch(path: string, changed: () => void): { close(): void } | null {
+  watch(path: string, changed: (name: string | null) => void): { close(): void } | null {
     if (this.faults.some(({ operation }) => operation === "watch")) return null;
     const watch = { path, born: this.#node(path).born, changed };
     this.#watches.add(watch);
@@ -102,22 +109,22 @@ export class MemoryFileSystem implements FileSystem {
   delete(path: string): void {
     const removed = [...this.nodes.keys()].filter((each) => each === path || each.startsWith(`${path}/`));
     for (const each of removed) this.nodes.delete(each);
-    for (const each of removed) this.#tell(each);
-    this.#tell(dirname(path));
+    for (const each of removed) this.#tell(each, null);
+    this.#tell(dirname(path), basename(path));
   }
 
   #add(path: string, kind: FileFacts["kind"], text: string, permissions: number): void {
     const born = ++this.#births;
     this.nodes.set(path, { kind, text, born, modifiedMs: this.wallTimeMs(), ownerId: this.userId, permissions });
-    this.#tell(dirname(path));
+    this.#tell(dirname(path), basename(path));
   }
 
-  #tell(path: string): void {
+  #tell(path: string, name: string | null): void {
     if (!this.tellsEvents) return;
     // Like inotify: a watch belongs to a directory, not to another one that takes its name.
     for (const watch of [...this.#watches]) {
       const born = this.nodes.get(watch.path)?.born ?? watch.born;
-      if (watch.path === path && watch.born === born) watch.changed();
+      if (watch.path === path && watch.born === born) watch.changed(name);
     }
   }
 

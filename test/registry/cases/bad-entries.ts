@@ -17,6 +17,8 @@ export function badEntryCases(scene: () => ContractScene, harness: RegistryHarne
     await scene().until(seen, good.slice(0, 1));
     const messages = (): string[] => [...seen.messages, ...scene().reports.map(({ message }) => message)];
     await scene().eventually("the bad entries are told", () => messages().length > 0);
+    expect(seen.watcher.skipped).toBeGreaterThan(0);
+    expect(seen.watcher.skipped).toBeLessThanOrEqual(written);
     seen.watcher.refresh();
     await scene().set(service, good);
     await scene().until(seen, good);

@@ -192,5 +192,6 @@ export function registeringCases(
     const { instances } = await scene().until(seen, [first, second]);
     scene().expectSame(instances, [{ ...first, weight }, second]);
     await scene().eventually("it is registered again", () => registration.state === "registered");
+    await scene().eventually("it is counted", () => (registration.losses ?? 0) > 0);
   });
 }

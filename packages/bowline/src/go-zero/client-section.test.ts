@@ -137,7 +137,7 @@ describe("etcd", () => {
 
   it("without hosts leaves a server unregistered", async () => {
     const config = await fromGoZero({ Name: "a", ListenOn: ":80", Etcd: { Hosts: [], Key: "a" } });
-    expect(config.server()).toEqual({ name: "a", listen: ":80" });
+    expect(config.server()).toEqual({ name: "a", listen: ":80", timeoutMs: 2000 });
     expect(config.notes).toEqual(["Etcd.Hosts: is empty: etcd is not used"]);
   });
 

@@ -27,12 +27,12 @@ async function refusal(config: string | object, read: "server" | string, options
 describe("the text of a configuration", () => {
   it("is YAML as go-zero reads it: on and yes are true", async () => {
     const config = await fromGoZero("name: a\nlistenon: :80\nhealth: off\nstrictcontrol: yes\n");
-    expect(config.server()).toEqual({ name: "a", listen: ":80", health: false });
+    expect(config.server()).toEqual({ name: "a", listen: ":80", timeoutMs: 2000, health: false });
   });
 
   it("may be a parsed object instead", async () => {
     const config = await fromGoZero({ Name: "a", ListenOn: ":80" });
-    expect(config.server()).toEqual({ name: "a", listen: ":80" });
+    expect(config.server()).toEqual({ name: "a", listen: ":80", timeoutMs: 2000 });
     expect(config.notes).toEqual([]);
   });
 
@@ -49,7 +49,7 @@ describe("the text of a configuration", () => {
   it("gets variables of the environment where that is asked for; what is not set is empty, and noted", async () => {
     const text = `Name: \${APP}-$TIER\nListenOn: \${LISTEN}:80\n`;
     const config = await fromGoZero(text, { environment: { APP: "user", TIER: "rpc" } });
-    expect(config.server()).toEqual({ name: "user-rpc", listen: ":80" });
+    expect(config.server()).toEqual({ name: "user-rpc", listen: ":80", timeoutMs: 2000 });
     expect(config.notes).toEqual([`\${LISTEN}: is not in the environment, and empty therefore`]);
     expect((await fromGoZero({ Name: "$APP", ListenOn: ":80" }, { environment: { APP: "x" } })).server().name).toBe(
       "x",
@@ -85,6 +85,7 @@ describe("a server", () => {
     expect(config.server()).toEqual({
       name: "a",
       listen: ":80",
+      timeoutMs: 2000,
       health: false,
       drainAcceptMs: 2000,
       drainTimeoutMs: 60_000,
@@ -121,6 +122,28 @@ describe("a server", () => {
     expect(config.notes).toEqual(["Redis: is not used: Auth is off"]);
   });
 
+  it.each([
+    [{}, { timeoutMs: 2000 }, 0],
+    [{ Timeout: 500 }, { timeoutMs: 500 }, 0],
+    [{ Timeout: 0 }, {}, 0],
+    [{ Timeout: -1, MethodTimeouts: [{ FullMethod: "/a.A/B", Timeout: "1s" }] }, {}, 1],
+    [
+      {
+        MethodTimeouts: [
+          { FullMethod: "/a.A/B", Timeout: "1s" },
+          { fullMethod: "/a.A/C", timeout: "2m" },
+        ],
+      },
+      { timeoutMs: 2000, methodTimeoutsMs: { "/a.A/B": 1000, "/a.A/C": 120_000 } },
+      0,
+    ],
+  ])("ends unary calls as go-zero does: %j", async (fields, expected, notes) => {
+    const config = await fromGoZero({ Name: "a", ListenOn: ":80", ...fields });
+    const { timeoutMs, methodTimeoutsMs } = config.server();
+    expect({ timeoutMs, methodTimeoutsMs }).toEqual({ timeoutMs: undefined, methodTimeoutsMs: undefined, ...expected });
+    expect(config.notes).toHaveLength(notes);
+  });
+
   it("notes what changes nothing here, each once, and what is unknown with its nearest name", async () => {
     const config = await fromGoZero({
       Name: "a",
@@ -152,9 +175,7 @@ describe("a server", () => {
       "Middlewares.Breaker: there is no breaker yet",
       "Middlewares.StatConf: calls are not logged",
       "Mode: there are no modes: nothing is turned off",
-      "Timeout: handlers have until their caller's deadline; a server has no limit of its own yet",
       "CpuThreshold: no calls are shed yet",
-      "MethodTimeouts: handlers have until their caller's deadline; methods have no limits of their own yet",
       "Log.Levl: is no field of LogConf; did you mean Level?",
       "Log: log lines go to `logger`, as JSON on standard error without one",
       "MetricsUrl: no statistics are pushed",

@@ -6,6 +6,8 @@ import { leaveOut, leaveOutRedis } from "./left-out.ts";
 import type { Section } from "./section.ts";
 
 const TIMEOUT = { min: -0x7fff_ffff, max: 0x7fff_ffff, unit: "ms" };
+/** go-zero's default. */
+const DEFAULT_TIMEOUT_MS = 2000;
 const CPU = { min: 0, max: 999, unit: "thousandths" };
 const MODES = ["dev", "test", "rt", "pre", "pro"];
 /** Of `Shutdown`, where it is set without one of its fields (core/proc/shutdown.go). */
@@ -26,11 +28,13 @@ export function readServer(section: Section, tokens: AppTokenOptions["tokens"] |
   const without = readMiddlewares(section.section("Middlewares"));
   const health = section.flag("Health");
   noteGovernance(section);
+  const limits = readTimeouts(section);
   const options: ServerOptions = {
     ...readRegistration(section, name),
     listen,
     ...readAuth(section, tokens),
     ...readShutdown(section.section("Shutdown")),
+    ...limits,
     ...(health === false ? { health } : {}),
     ...(without.length === 0 ? {} : { without }),
   };
@@ -81,20 +85,26 @@ function readShutdown(section: Section | undefined): Pick<ServerOptions, "drainA
 function noteGovernance(section: Section): void {
   const mode = section.text("Mode", MODES) ?? "pro";
   if (mode !== "pro") section.note("Mode", "there are no modes: nothing is turned off");
-  if (section.number("Timeout", TIMEOUT) !== undefined) {
-    section.note("Timeout", "handlers have until their caller's deadline; a server has no limit of its own yet");
-  }
   if (section.number("CpuThreshold", CPU) !== undefined) section.note("CpuThreshold", "no calls are shed yet");
+}
+
+/** The time that unary calls may take. Without `Timeout` go-zero looks at none of `MethodTimeouts`. */
+function readTimeouts(section: Section): Pick<ServerOptions, "timeoutMs" | "methodTimeoutsMs"> {
+  const timeoutMs = section.number("Timeout", TIMEOUT) ?? DEFAULT_TIMEOUT_MS;
+  const methods: [string, number][] = [];
   for (const each of section.sections("MethodTimeouts") ?? []) {
-    if (each.text("FullMethod") === undefined)
-      throw each.fault("FullMethod", undefined, "give /package.Service/Method");
-    if (each.duration("Timeout") === undefined) throw each.fault("Timeout", undefined, "give a duration");
+    const method = each.text("FullMethod") ?? "";
+    if (!/^\/[^/]+\/[^/]+$/.test(method))
+      throw each.fault("FullMethod", method || undefined, "give /package.Service/Method");
+    const limitMs = each.duration("Timeout");
+    if (limitMs === undefined || limitMs < 1) throw each.fault("Timeout", limitMs, "give a duration of 1ms or more");
     each.noteUnknown("MethodTimeoutConf");
-    section.note(
-      "MethodTimeouts",
-      "handlers have until their caller's deadline; methods have no limits of their own yet",
-    );
+    methods.push([method, limitMs]);
   }
+  if (timeoutMs > 0)
+    return methods.length === 0 ? { timeoutMs } : { timeoutMs, methodTimeoutsMs: Object.fromEntries(methods) };
+  if (methods.length > 0) section.note("MethodTimeouts", "count for nothing while Timeout is 0, as in go-zero");
+  return {};
 }
 
 /** Names of layers to leave out. */

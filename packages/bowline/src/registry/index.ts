@@ -9,4 +9,5 @@ export type {
   WatchHandler,
 } from "./registry.ts";
 export type { RegistryConfig, RegistryContext } from "./registry-config.ts";
+export { type ListServicesOptions, listServices } from "./target/list-services.ts";
 export { type TargetWatch, type WatchTargetOptions, watchTarget } from "./target/watch-target.ts";

@@ -31,10 +31,13 @@ function open(registry: RegistryConfig | Registry, context: RegistryContext): Pa
 class MergedRegistry implements Registry {
   readonly name: string = "merged";
   readonly isMachineOnly: boolean;
+  readonly services?: () => Promise<readonly string[]>;
   readonly #parts: readonly Part[];
 
   constructor(parts: readonly Part[]) {
     this.#parts = parts;
+    const lists = parts.flatMap(({ registry }) => (registry.services === undefined ? [] : [registry]));
+    if (lists.length > 0) this.services = () => servicesOf(lists);
     this.isMachineOnly = parts.every(({ registry }) => registry.isMachineOnly === true);
   }
 
@@ -64,6 +67,9 @@ class MergedRegistry implements Registry {
       }),
     );
     return {
+      get skipped() {
+        return watchers.reduce((sum, { skipped = 0 }) => sum + skipped, 0);
+      },
       refresh() {
         for (const watcher of watchers) watcher.refresh();
       },
@@ -78,6 +84,15 @@ class MergedRegistry implements Registry {
   }
 }
 
+/** Of all that answer; rejects with the first error if none does. */
+async function servicesOf(registries: readonly Registry[]): Promise<readonly string[]> {
+  const asked = await Promise.allSettled(registries.map(async (registry) => (await registry.services?.()) ?? []));
+  const answers = asked.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  const failed = asked.find((each) => each.status === "rejected");
+  if (answers.length === 0 && failed !== undefined) throw failed.reason;
+  return [...new Set(answers.flat())].sort();
+}
+
 class MergedRegistration implements Registration {
   readonly #parts: readonly Registration[];
 
@@ -89,6 +104,10 @@ class MergedRegistration implements Registration {
   get state(): Registration["state"] {
     if (this.#parts.every(({ state }) => state === "registered")) return "registered";
     return this.#parts.some(({ state }) => state === "closed") ? "closed" : "pending";
+  }
+
+  get losses(): number {
+    return this.#parts.reduce((sum, { losses = 0 }) => sum + losses, 0);
   }
 
   update(change: Parameters<Registration["update"]>[0]): Promise<void> {

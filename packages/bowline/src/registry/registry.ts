@@ -40,6 +40,8 @@ export interface WatchHandler {
 
 /** A running watch. */
 export interface Watcher {
+  /** Entries that the last read had to leave out because they can't be used. Missing where there can be none. */
+  readonly skipped?: number;
   /** Asks for a fresh look now, because connections to known instances failed; may be ignored. */
   refresh(): void;
   close(): void;
@@ -48,6 +50,8 @@ export interface Watcher {
 /** A state that is kept true until it is closed: put again after any loss. */
 export interface Registration {
   readonly state: "pending" | "registered" | "closed";
+  /** How often the entry was found to be gone, or changed by others, and was put again. Missing where that is not known. */
+  readonly losses?: number;
   /** Changes what others see: `draining` before a stop, another weight. */
   update(change: Partial<Pick<Instance, "weight" | "state" | "tags">>): Promise<void>;
   /** Takes the instance out, at once for all who watch. */
@@ -69,6 +73,11 @@ export interface Registry {
    */
   register(service: string, instance: Instance): Promise<Registration>;
   watch(service: string, handler: WatchHandler): Watcher;
+  /**
+   * Names of the services that have entries, sorted, as `watch` takes them. Rejects while the registry can't be reached, and where the list
+   * may not be read. A product that remembers services may name some that have no entries any more. Missing where nobody has such a list.
+   */
+  services?(): Promise<readonly string[]>;
   /** True: only processes of this machine see it, so that loopback is an address for all of them. Default false. */
   readonly isMachineOnly?: boolean;
   /**

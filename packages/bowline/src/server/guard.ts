@@ -6,6 +6,7 @@ import { Metadata } from "../rpc/metadata.ts";
 import type { Method, Service } from "../rpc/method.ts";
 import { checkOptions, nearestName, type OptionSpecs } from "../rpc/options.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
+import { TimerNode, TimerWheel } from "../rpc/timer-wheel.ts";
 
 /** Identities that a rule may be about. `authenticated`: whoever it is; a function decides by itself, and false refuses. */
 export type AllowRule =
@@ -105,6 +106,7 @@ export class Guard {
   readonly #options: AuthenticationOptions;
   readonly #by: readonly Authenticator[];
   readonly #environment: GuardEnvironment;
+  readonly #wheel: TimerWheel;
   readonly #missing: string;
   readonly #challenge: string;
   #quietUntil = Number.NEGATIVE_INFINITY;
@@ -113,6 +115,7 @@ export class Guard {
     this.#options = options;
     this.#by = authenticatorsOf(options);
     this.#environment = environment;
+    this.#wheel = new TimerWheel(environment.clock);
     this.#missing = this.#by.map(({ required }) => required).join(", or ");
     this.#challenge = this.#by.flatMap(({ challenge }) => challenge ?? []).join(", ");
   }
@@ -187,11 +190,9 @@ export class Guard {
   #inTime(found: Promise<Identity | null>): Promise<Identity | null> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
     return new Promise((resolve, reject) => {
-      const timer = this.#environment.clock.setTimeout(() => {
-        const text = `the credentials could not be checked within ${timeoutMs} ms`;
-        reject(new RpcError(Code.UNAVAILABLE, text, { reason: "credentials" }));
-      }, timeoutMs);
-      found.then(resolve, reject).finally(() => timer.cancel());
+      const patience = new Patience(timeoutMs, reject);
+      this.#wheel.add(patience, this.#environment.clock.now() + timeoutMs);
+      found.then(resolve, reject).finally(() => this.#wheel.remove(patience));
     });
   }
 
@@ -226,6 +227,23 @@ export class Guard {
     const isChallenged = code === Code.UNAUTHENTICATED && this.#challenge !== "";
     const metadata = isChallenged ? new Metadata({ "www-authenticate": this.#challenge }) : undefined;
     return new RpcError(code, text, { reason: "credentials", metadata });
+  }
+}
+
+/** What an authenticator that takes its time has of it: a place in a wheel, since every call may need one. */
+class Patience extends TimerNode {
+  readonly #timeoutMs: number;
+  readonly #reject: (error: RpcError) => void;
+
+  constructor(timeoutMs: number, reject: (error: RpcError) => void) {
+    super();
+    this.#timeoutMs = timeoutMs;
+    this.#reject = reject;
+  }
+
+  override onDue(): void {
+    const text = `the credentials could not be checked within ${this.#timeoutMs} ms`;
+    this.#reject(new RpcError(Code.UNAVAILABLE, text, { reason: "credentials" }));
   }
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Load } from "../../test/server/load.ts";
 import { failure, gate, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
+import type { Http2Limits } from "../http2/limits.ts";
 import { Code } from "../rpc/code.ts";
 import { grpcMessage, grpcRequestFields } from "../testing/raw-frames.ts";
 import type { RawPeer } from "../testing/raw-peer.ts";
@@ -19,12 +20,16 @@ interface Kept {
 }
 
 /** A server with these options and a raw client that has shaken hands; `say` answers when `finish` is called. */
-async function keep(keepalive: ServerKeepaliveOptions, acknowledges = false): Promise<Kept & { finish: () => void }> {
+async function keep(
+  keepalive: ServerKeepaliveOptions,
+  acknowledges = false,
+  limits: Partial<Http2Limits> = {},
+): Promise<Kept & { finish: () => void }> {
   const clock = new VirtualClock();
   const finish = gate();
   const scene = await scenes.start(
     { say: (text) => finish.opened.then(() => text) },
-    { clock, keepalive, random: () => 0.5 },
+    { clock, keepalive, limits, random: () => 0.5 },
   );
   const peer = await scene.rawPeer(acknowledges);
   await peer.handshake();
@@ -78,6 +83,13 @@ describe("a client that pings", () => {
   it("too often gets GOAWAY too_many_pings with the fourth", async () => {
     const kept = await keep({ minPingMs: 10_000, pingWithoutCalls: true });
     for (let i = 0; i < 3; i++) await kept.peer.roundTrip();
+    kept.peer.ping();
+    await isRefused(kept);
+  });
+
+  it("too often is told so after as many as maxPingStrikes says", async () => {
+    const kept = await keep({ minPingMs: 10_000, pingWithoutCalls: true }, false, { maxPingStrikes: 7 });
+    for (let i = 0; i < 8; i++) await kept.peer.roundTrip();
     kept.peer.ping();
     await isRefused(kept);
   });

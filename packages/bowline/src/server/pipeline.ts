@@ -41,11 +41,18 @@ export interface ServerPipeline {
   describe(): string;
 }
 
+/** The longest time that unary calls may take, in ms, of all methods and of some by their path; see `ServerOptions`. */
+export interface TimeLimits {
+  readonly timeoutMs?: number;
+  readonly methodTimeoutsMs?: Readonly<Record<string, number>>;
+}
+
 /** What the layers of a server are made with. */
 export interface ServerPipelineOptions {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly interceptors: readonly ServerInterceptor[];
+  readonly timeLimits?: TimeLimits;
   /** Callers must say who they are; the guard of each method sees to it. */
   readonly isGuarded?: boolean;
   /** Names of built-in layers to leave out: for measurements. */
@@ -107,15 +114,18 @@ function metricsLayer(clock: Clock): ServerLayer {
   };
 }
 
-function deadlineLayer({ wheel }: ServerPipelineOptions): ServerLayer {
+function deadlineLayer({ wheel, timeLimits = {} }: ServerPipelineOptions): ServerLayer {
+  const limitOf = timeLimitOf(timeLimits);
   return {
     name: "deadline",
     why: "before the body is decoded: nobody waits for the answer to a call that is late already",
     begin(call) {
       const { stream } = call;
-      if (stream.timeoutMs < 0) return null;
-      if (stream.timeoutMs === 0) return deadlineExceeded();
-      call.deadlineAt = stream.startedAt + stream.timeoutMs;
+      const limitMs = limitOf(call.server.method);
+      const timeoutMs = stream.timeoutMs < 0 ? limitMs : Math.min(stream.timeoutMs, limitMs);
+      if (timeoutMs === Number.POSITIVE_INFINITY) return null;
+      if (timeoutMs === 0) return deadlineExceeded();
+      call.deadlineAt = stream.startedAt + timeoutMs;
       wheel.add(stream, call.deadlineAt);
       return null;
     },
@@ -123,6 +133,15 @@ function deadlineLayer({ wheel }: ServerPipelineOptions): ServerLayer {
       wheel.remove(call.stream);
     },
   };
+}
+
+/** Infinity for what has no limit: streams live as long as they are of use. */
+function timeLimitOf({ timeoutMs = 0, methodTimeoutsMs = {} }: TimeLimits): (method: Method) => number {
+  const common = timeoutMs === 0 ? Number.POSITIVE_INFINITY : timeoutMs;
+  const own = new Map(Object.entries(methodTimeoutsMs));
+  const longest = Number.POSITIVE_INFINITY;
+  if (own.size === 0) return ({ kind }) => (kind === "unary" ? common : longest);
+  return ({ kind, path }) => (kind === "unary" ? (own.get(path) ?? common) : longest);
 }
 
 /** The status of a call whose time is over. */

@@ -80,6 +80,10 @@ export interface ServerOptions {
   readonly authenticate?: AuthenticationOptions;
   /** Around each handler, first = outermost. */
   readonly interceptors?: readonly ServerInterceptor[];
+  /** Longest time for a unary call, in ms, if its caller does not allow less; 0: none. Streams have none. Default 0. */
+  readonly timeoutMs?: number;
+  /** The same for single methods, in place of `timeoutMs`: `{ "/stock.v1.Stock/Count": 500 }`. Default none. */
+  readonly methodTimeoutsMs?: Readonly<Record<string, number>>;
   /** Keys of metadata that travel on to the calls that handlers make. Trace headers always do. */
   readonly propagate?: readonly string[];
   /** Answers are compressed by this (`gzip`, `deflate`, `br`, `zstd`) for clients that take it. Default: not. */
@@ -88,6 +92,8 @@ export interface ServerOptions {
   readonly compressFromBytes?: number;
   /** Largest request message, after inflation, in bytes. Default 4 MiB. */
   readonly maxReceiveBytes?: number;
+  /** Memory that the objects of one request may take, about, in bytes. Default 32 MiB, or 8 times its size if larger. */
+  readonly maxDecodedBytes?: number;
   /** Open connections. Default 10,000. */
   readonly maxConnections?: number;
   /** After the announcement of a stop, new calls are still taken for this long, in ms. Default 2000. */
@@ -144,10 +150,13 @@ const SPECS: OptionSpecs = {
   ready: { kind: "function" },
   authenticate: { kind: "object" },
   interceptors: { kind: "array" },
+  timeoutMs: MS,
+  methodTimeoutsMs: { kind: "object" },
   propagate: { kind: "array" },
   compression: { kind: "string" },
   compressFromBytes: BYTES,
   maxReceiveBytes: BYTES,
+  maxDecodedBytes: BYTES,
   maxConnections: { kind: "number", min: 1, max: 1_000_000, isWhole: true, unit: "connections" },
   drainAcceptMs: MS,
   drainTimeoutMs: MS,
@@ -201,7 +210,19 @@ export function checkServerOptions(options: ServerOptions): void {
   checkEach("interceptors", options.interceptors, (each) => typeof each === "function", "a function");
   checkEach("propagate", options.propagate, isPropagatable, "the key of metadata");
   for (const layer of options.without ?? []) checkLayer(layer);
+  checkMethodTimeouts(options.methodTimeoutsMs);
   checkWorkers(options);
+}
+
+function checkMethodTimeouts(timeouts: ServerOptions["methodTimeoutsMs"] = {}): void {
+  const field = "createServer options.methodTimeoutsMs";
+  for (const [path, timeoutMs] of Object.entries(timeouts)) {
+    if (!/^\/[^/]+\/[^/]+$/.test(path)) {
+      throw new TypeError(`${field}: ${JSON.stringify(path)} is no method; write it as "/stock.v1.Stock/Count"`);
+    }
+    if (typeof timeoutMs === "number" && timeoutMs >= 1 && timeoutMs <= MS.max) continue;
+    throw new RangeError(`${field}[${JSON.stringify(path)}] is ${String(timeoutMs)}: give 1 to ${MS.max} ms`);
+  }
 }
 
 /** What a registry tells of the instance. */

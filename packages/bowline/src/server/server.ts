@@ -97,6 +97,7 @@ export class Server implements AsyncDisposable {
       interceptors: options.interceptors ?? [],
       isGuarded: options.authenticate !== undefined,
       without: options.without ?? [],
+      timeLimits: options,
     });
     this.#misbehaviour = new Misbehaviour(this.#clock, this.#logger);
     this.#connections = this.#makeConnections();
@@ -322,7 +323,7 @@ export class Server implements AsyncDisposable {
   }
 
   #makeConnections(): Connections {
-    const { limits, maxReceiveBytes = DEFAULT_RECEIVE_BYTES, keepalive } = this.#options;
+    const { limits, maxReceiveBytes = DEFAULT_RECEIVE_BYTES, maxDecodedBytes, keepalive } = this.#options;
     const route = (path: string) => this.#router.route(path);
     const options = {
       clock: this.#clock,
@@ -332,7 +333,7 @@ export class Server implements AsyncDisposable {
       maxReceiveBytes,
       route,
       unknown: (path: string) => this.#router.unknown(path),
-      headers: serverHeaders(route),
+      headers: serverHeaders(route, maxDecodedBytes),
       explain: explainFirstBytes,
     };
     return new Connections(options, this.#misbehaviour);

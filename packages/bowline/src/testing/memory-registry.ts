@@ -68,6 +68,12 @@ class RegistryPlace implements MemoryRegistry {
     return this.#outage;
   }
 
+  /** Of services of which something is shown. Throws in an outage. */
+  services(): readonly string[] {
+    if (this.#outage !== null) throw this.#outage.error;
+    return [...this.#services.keys()].filter((service) => this.#shown(service).length > 0).sort();
+  }
+
   instances(service: string): readonly Instance[] {
     return [...(this.#services.get(service)?.values() ?? [])];
   }
@@ -199,6 +205,11 @@ class RegistryView implements Registry {
     const watcher = this.#place.watch(service, handler);
     this.#watchers.add(watcher);
     return watcher;
+  }
+
+  async services(): Promise<readonly string[]> {
+    this.#checkOpen();
+    return this.#place.services();
   }
 
   async close(): Promise<void> {

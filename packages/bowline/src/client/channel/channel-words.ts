@@ -75,11 +75,12 @@ export function channelDescription(
   endpoints: readonly Endpoint[],
   nowMs: number,
 ): string {
-  const { freshness, revision, frozen, suspects, skipped } = discovery;
+  const { freshness, revision, frozen, suspects, skipped, unreadable } = discovery;
   const from = endpoints.length > 0 ? origin(discovery) : because(discovery);
   const parts = [`${endpoints.length} endpoints`];
   if (suspects > 0) parts.push(`${suspects} suspect`);
   if (skipped > 0) parts.push(`${skipped} instances skipped`);
+  if (unreadable > 0) parts.push(`${unreadable} entries that can't be read`);
   if (frozen) parts.push("frozen: most vanished at once");
   const rank = (endpoint: Endpoint): number => (endpoint.suspicion !== null ? 0 : endpoint.isUnreachable ? 1 : 2);
   const lines = [...endpoints].sort((a, b) => rank(a) - rank(b)).slice(0, MAX_LINES);

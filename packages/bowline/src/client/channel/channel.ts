@@ -141,10 +141,10 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
 
   /** What is known of the target, and how sure that is. */
   get discovery(): DiscoveryState {
-    const { freshness, revision, ageMs, error } = this.#discovery;
+    const { freshness, revision, ageMs, error, unreadable } = this.#discovery;
     const { membership, skipped } = this.#endpoints;
     const { isFrozen: frozen, suspects } = membership;
-    return { freshness, revision, ageMs, error, frozen, suspects: suspects.size, skipped: skipped.size };
+    return { freshness, revision, ageMs, error, frozen, suspects: suspects.size, skipped: skipped.size, unreadable };
   }
 
   /** Target, discovery and endpoints as text for people, a line each. */

@@ -56,6 +56,30 @@ describe("a channel that starts while the registry is out of reach", () => {
     );
   });
 
+  it("counts the entries that the registry can't read, and says so", async () => {
+    let skipped = 3;
+    const scene = new ChannelScene({
+      watch: (handler) => {
+        queueMicrotask(() => handler.snapshot({ instances: [instanceAt(A)], revision: 1, freshness: "live" }));
+        return {
+          get skipped() {
+            return skipped;
+          },
+          refresh() {},
+          close() {},
+        };
+      },
+    });
+    expect(scene.channel.discovery.unreadable).toBe(0);
+    void scene.call("say", "x").catch(() => {});
+    await settle();
+    expect(scene.channel.discovery.unreadable).toBe(3);
+    expect(scene.channel.describe()).toContain("1 endpoints, 3 entries that can't be read\n");
+    skipped = 0;
+    expect(scene.channel.discovery.unreadable).toBe(0);
+    await scene.channel.close();
+  });
+
   it("uses it after half a second when the registry says nothing at all", async () => {
     const scene = await started([A]);
     void scene.call("say", "x");

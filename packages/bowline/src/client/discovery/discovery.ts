@@ -18,6 +18,8 @@ export interface DiscoveryState {
   readonly suspects: number;
   /** Instances that are listed and have no address that can be reached from here. */
   readonly skipped: number;
+  /** Entries of the registry that can't be used and are left out: no address, a port out of range, no JSON where some is due. */
+  readonly unreadable: number;
 }
 
 /** What a discovery is made with. */
@@ -75,6 +77,11 @@ export class Discovery implements WatchHandler {
   get ageMs(): number | null {
     if (this.freshness === "none") return null;
     return this.freshness === "live" ? 0 : this.#options.clock.now() - this.#trueAt;
+  }
+
+  /** Entries that the registry's last read had to leave out. */
+  get unreadable(): number {
+    return this.#watcher?.skipped ?? 0;
   }
 
   /** Begins to watch. */

@@ -113,16 +113,24 @@ export class ConsulClient {
         tag,
         filter,
         passing: health === "passing" ? "1" : undefined,
-        stale: consistency === "stale" ? "" : undefined,
-        consistent: consistency === "consistent" ? "" : undefined,
+        ...consistencyQuery(consistency),
         ...(isHeld ? { index, wait: `${waitMs}ms` } : {}),
       },
       // A server adds up to a sixteenth, so that not all who ask are answered together.
       timeoutMs: requestTimeoutMs + (isHeld ? waitMs * (1 + 1 / 16) : 0),
       signal,
     });
-    if (!Array.isArray(value)) throw notEntries(service, answer);
+    if (!Array.isArray(value)) throw notConsul(JSON.stringify(service), answer);
     return { entries: value, ...stateOf(answer, this.#options) };
+  }
+
+  /** All services of the catalog, and the tags that instances of each have. */
+  async services(): Promise<ReadonlyMap<string, readonly unknown[]>> {
+    const { datacenter, consistency } = this.#options;
+    const query = { ...this.#scope(), dc: datacenter, ...consistencyQuery(consistency) };
+    const { value, answer } = await this.#http.json({ method: "GET", path: "/v1/catalog/services", query });
+    if (typeof value !== "object" || value === null || Array.isArray(value)) throw notConsul("the catalog", answer);
+    return new Map(Object.entries(value).map(([name, tags]) => [name, Array.isArray(tags) ? tags : []]));
   }
 
   /** Whether the servers have a leader, as far as the one that answers knows. */
@@ -190,27 +198,37 @@ export class ConsulClient {
   }
 }
 
-/** What to change when an agent refuses. */
+/** What to change when an agent refuses with this status, null for any, and this text; the first that fits. */
+const ADVICE: readonly (readonly [status: number | null, text: RegExp, advice: string])[] = [
+  [
+    403,
+    /ACL not found|token does not exist/i,
+    "this cluster does not know the token; set consul(…).token to one that it has",
+  ],
+  [
+    403,
+    /(?:)/,
+    "the token may not do this; give it service:write for what it registers, service:read and node:read for what it watches, or set consul(…).token",
+  ],
+  [401, /(?:)/, "set consul(…).token"],
+  [
+    429,
+    /(?:)/,
+    "the agent is asked too often or on too many connections; raise http_max_conns_per_client there or lower consul(…).maxConnections",
+  ],
+  [400, /HTTP request to an HTTPS server/, "set consul(…).tls, or write https:// before the host"],
+  [null, /No path to datacenter/i, "set consul(…).datacenter to one that this agent can reach"],
+  [null, /No cluster leader/i, "its servers have no leader at present; it goes on by itself when they have"],
+  [null, /Permission denied/i, "set consul(…).token to one that may do this"],
+  [
+    null,
+    /invalid query parameter.*(ns|namespace|partition)/i,
+    "this Consul has no namespaces or partitions; leave the option out",
+  ],
+];
+
 function advice(status: number, text: string): string | undefined {
-  if (status === 403 && /ACL not found|token does not exist/i.test(text)) {
-    return "this cluster does not know the token; set consul(…).token to one that it has";
-  }
-  if (status === 403) {
-    return "the token may not do this; give it service:write for what it registers, service:read and node:read for what it watches, or set consul(…).token";
-  }
-  if (status === 401) return "set consul(…).token";
-  if (status === 429)
-    return "the agent is asked too often or on too many connections; raise http_max_conns_per_client there or lower consul(…).maxConnections";
-  if (status === 400 && /HTTP request to an HTTPS server/.test(text))
-    return "set consul(…).tls, or write https:// before the host";
-  if (/No path to datacenter/i.test(text)) return "set consul(…).datacenter to one that this agent can reach";
-  if (/No cluster leader/i.test(text))
-    return "its servers have no leader at present; it goes on by itself when they have";
-  if (/rpc error making call: Permission denied|Permission denied/i.test(text))
-    return "set consul(…).token to one that may do this";
-  if (/[Ii]nvalid query parameter.*(ns|namespace|partition)/.test(text))
-    return "this Consul has no namespaces or partitions; leave the option out";
-  return undefined;
+  return ADVICE.find(([each, pattern]) => (each === null || each === status) && pattern.test(text))?.[2];
 }
 
 function stateOf({ headers }: HttpAnswer, options: CheckedConsulOptions): Omit<HealthAnswer, "entries"> {
@@ -231,7 +249,11 @@ function stateOf({ headers }: HttpAnswer, options: CheckedConsulOptions): Omit<H
   };
 }
 
-function notEntries(service: string, { host }: HttpAnswer): HttpError {
-  const why = `${host} answered for ${JSON.stringify(service)} with JSON that is no list; check that consul(…).hosts is Consul's API`;
+function consistencyQuery(consistency: ConsulConsistency): Record<string, string> {
+  return consistency === "default" ? {} : { [consistency]: "" };
+}
+
+function notConsul(what: string, { host }: HttpAnswer): HttpError {
+  const why = `${host} answered for ${what} with JSON that is no list; check that consul(…).hosts is Consul's API`;
   return new HttpError("malformed", `${OWNER}: ${why}`, { host });
 }

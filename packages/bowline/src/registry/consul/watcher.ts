@@ -1,3 +1,4 @@
+import { retryBackoffMs } from "../../resilience/backoff.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
 import { inNextTurn } from "../../rpc/turn.ts";
@@ -13,8 +14,9 @@ import type { CheckedConsulOptions } from "./options.ts";
 const MIN_INTERVAL_MS = 100;
 /** `refresh` asks at most this often. */
 const MIN_REFRESH_MS = 1000;
-const FIRST_RETRY_MS = 500;
-const MAX_RETRY_MS = 15_000;
+const RETRY = { baseMs: 500, maxMs: 15_000 };
+/** What settings are to blame for is mended by people. */
+const SLOW_RETRY = { baseMs: RETRY.maxMs, maxMs: RETRY.maxMs };
 /** Entries that are read before others get their turn: about 2 ms. */
 const SLICE = 250;
 
@@ -66,7 +68,11 @@ export class ConsulWatch {
   /** One more who watches. */
   add(handler: WatchHandler): Watcher {
     const listener = this.#feed.add(handler);
+    const feed = this.#feed;
     return {
+      get skipped() {
+        return feed.skipped;
+      },
       refresh: () => this.#refresh(),
       close: () => {
         listener.close();
@@ -191,12 +197,10 @@ export class ConsulWatch {
   #failed(error: Error): void {
     this.#index = "0";
     const isFinal = error instanceof HttpError && !error.isTransient;
-    const ceilingMs = isFinal
-      ? MAX_RETRY_MS
-      : Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10));
-    this.#failures++;
     // Full jitter: what lost its registry together does not come back together.
-    this.#askIn(Math.max(MIN_INTERVAL_MS, this.#context.random() * ceilingMs));
+    const delayMs = retryBackoffMs(this.#failures, this.#context.random, isFinal ? SLOW_RETRY : RETRY);
+    this.#failures++;
+    this.#askIn(Math.max(MIN_INTERVAL_MS, delayMs));
     this.#feed.failed(error);
   }
 }

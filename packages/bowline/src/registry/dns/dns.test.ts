@@ -17,7 +17,7 @@ let contractHosts: Map<string, readonly string[]> | null = new Map();
 const contractZone = contractHosts;
 const hostOf = (service: string): string => service.slice(0, service.lastIndexOf(":"));
 registryContract("dns", {
-  capabilities: { writes: false, keeps: ["id"], unknownService: "failure" },
+  capabilities: { writes: false, lists: false, keeps: ["id"], unknownService: "failure" },
   patienceMs: 10 * MINUTE,
   clock: new ManualClock(),
   create: (context) => {

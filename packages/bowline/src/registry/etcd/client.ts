@@ -22,19 +22,25 @@ import {
   Watch,
   type WatchClient,
 } from "../../gen/etcd/etcdserverpb_rpc.ts";
-import { type Network, socketNetwork } from "../../net/network.ts";
+import { socketNetwork } from "../../net/network.ts";
 import { silentLogger } from "../../observe/logger.ts";
 import type { Clock } from "../../rpc/clock.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import type { RegistryContext } from "../registry-config.ts";
+import { memberClientOptions } from "../remote/member-client.ts";
 import { EtcdError, explainEtcdError, isStaleToken, isWithoutAuth } from "./etcd-error.ts";
-import { type CheckedEtcdOptions, type EtcdTlsSettings, etcdCredentials } from "./options.ts";
+import { rangeEnd } from "./format.ts";
+import { type CheckedEtcdOptions, etcdCredentials } from "./options.ts";
 
 /** A step of a transaction. */
 export type EtcdOperation = MessageInit<typeof RequestOpSchema>;
 
 /** Silence on the connection after which it is asked for a sign of life: etcd takes no more than one in 5 s. */
 const KEEPALIVE_MS = 10_000;
+/** Keys that are listed together, and all that are listed: an etcd with more is mostly something else's. */
+const KEYS_A_PAGE = 1000;
+const MAX_KEYS = 200_000;
+const ZERO = new Uint8Array(1);
 /** What etcd's own limit of a request, 1.5 MiB, can become in a stream of events. */
 const MAX_RECEIVE_BYTES = 4_194_304;
 
@@ -122,7 +128,11 @@ export class EtcdClient {
     this.#credentials = etcdCredentials(options, context.environment);
     // Not all processes of a fleet shall lean on the first member.
     this.#hostIndex = Math.floor(context.random() * options.hosts.length);
-    this.#clientOptions = clientOptions(options, context);
+    this.#clientOptions = {
+      ...memberClientOptions(options, context, socketNetwork),
+      maxReceiveBytes: MAX_RECEIVE_BYTES,
+      keepalive: { timeMs: KEEPALIVE_MS, timeoutMs: options.requestTimeoutMs },
+    };
     // Files that can't be read are a mistake of the options, not of the network.
     this.#open();
   }
@@ -135,6 +145,26 @@ export class EtcdClient {
   /** Reads keys in one range, as of the newest state unless `revision` is set. */
   range(request: MessageInit<typeof RangeRequestSchema>, what: string): Promise<RangeResponse> {
     return this.#call(what, (line, call) => line.kv.range(request, call));
+  }
+
+  /** Tells all keys that begin with `prefix`, without their values, page by page. Rejects when there are more than {@link MAX_KEYS}. */
+  async keys(prefix: string, tell: (key: Uint8Array) => void): Promise<void> {
+    const what = `listing the keys under ${JSON.stringify(prefix)}`;
+    let key: Uint8Array = prefix === "" ? ZERO : Buffer.from(prefix);
+    // As an end the octet 0 stands for none.
+    const end = prefix === "" ? ZERO : rangeEnd(key);
+    let revision = 0n;
+    for (let count = 0; ; ) {
+      const request = { key, rangeEnd: end, limit: BigInt(KEYS_A_PAGE), revision, keysOnly: true };
+      const { kvs, more, header } = await this.range(request, what);
+      revision ||= header?.revision ?? 0n;
+      for (const each of kvs) tell(each.key);
+      if (!more || kvs.length === 0) return;
+      count += kvs.length;
+      if (count >= MAX_KEYS)
+        throw new EtcdError("refused", `${what}: there are more than ${MAX_KEYS}; set the option prefix`);
+      key = Buffer.concat([kvs[kvs.length - 1].key, ZERO]);
+    }
   }
 
   /** All operations at one revision, or none. */
@@ -292,68 +322,6 @@ export class EtcdClient {
   }
 }
 
-/** What is sent on a stream: whoever has something to say puts it in. */
-export class RequestQueue<T> implements AsyncIterableIterator<T> {
-  readonly #items: T[] = [];
-  #wake: (() => void) | null = null;
-  #isEnded = false;
-
-  put(item: T): void {
-    this.#items.push(item);
-    this.#wake?.();
-  }
-
-  end(): void {
-    this.#isEnded = true;
-    this.#wake?.();
-  }
-
-  async next(): Promise<IteratorResult<T>> {
-    while (this.#items.length === 0 && !this.#isEnded) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    const value = this.#items.shift();
-    return value === undefined ? { done: true, value: undefined } : { done: false, value };
-  }
-
-  async return(): Promise<IteratorResult<T>> {
-    this.end();
-    return { done: true, value: undefined };
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-}
-
 function metadataOf(token: string): Record<string, string> {
   return token === "" ? {} : { token };
-}
-
-function clientOptions(options: CheckedEtcdOptions, { clock, random }: RegistryContext): ClientOptions {
-  const { tls, network } = options;
-  const { serverName, dangerouslySkipVerification, ...files }: EtcdTlsSettings = typeof tls === "object" ? tls : {};
-  const dialled = dangerouslySkipVerification === true ? believing(network ?? socketNetwork) : network;
-  return {
-    clock,
-    random,
-    tls: typeof tls === "object" ? files : tls,
-    ...(serverName === undefined ? {} : { authority: serverName }),
-    ...(dialled === undefined ? {} : { network: dialled }),
-    // Failures are answered by another member, not by another try at this one.
-    retry: false,
-    maxReceiveBytes: MAX_RECEIVE_BYTES,
-    connectTimeoutMs: options.connectTimeoutMs,
-    keepalive: { timeMs: KEEPALIVE_MS, timeoutMs: options.requestTimeoutMs },
-  };
-}
-
-/** A network whose certificates nobody looks at. */
-function believing(network: Network): Network {
-  return {
-    listen: (target, options) => network.listen(target, options),
-    dial: (address, options) => network.dial(address, { ...options, dangerouslySkipVerification: true }),
-  };
 }

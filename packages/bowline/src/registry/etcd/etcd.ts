@@ -6,6 +6,7 @@ import type { RegistryConfig, RegistryContext } from "../registry-config.ts";
 import { localAddressTowards } from "../remote/local-address.ts";
 import { type Share, SharedByKey } from "../remote/shared-by-key.ts";
 import { EtcdClient } from "./client.ts";
+import { serviceOfKey } from "./format.ts";
 import {
   type CheckedEtcdOptions,
   checkEtcdOptions,
@@ -100,6 +101,18 @@ class EtcdRegistry implements Registry {
       this.#watchers.add(watcher);
       return watcher;
     });
+  }
+
+  async services(): Promise<readonly string[]> {
+    this.#checkOpen();
+    const { prefix } = this.#options;
+    const found = new Set<string>();
+    const look = (key: Uint8Array): void => {
+      const service = serviceOfKey(key, prefix);
+      if (service !== undefined) found.add(service);
+    };
+    await callStorage.exit(() => this.#session.value.client.keys(prefix, look));
+    return [...found].sort();
   }
 
   /** The channel keeps its sockets to itself: the routing table knows the same. */

@@ -8,6 +8,7 @@ import {
   readDetails,
   readValue,
   serviceKeys,
+  serviceOfKey,
   writeDetails,
   writeValue,
 } from "./format.ts";
@@ -155,6 +156,36 @@ describe("an instance in etcd", () => {
         }
       }),
     );
+  });
+});
+
+describe("the service of a key", () => {
+  it.each([
+    ["user.rpc/7587883301129417221", "", "user.rpc"],
+    ["user.rpc/7587883301129417221-2", "", "user.rpc"],
+    ["shop/user/12", "", "shop/user"],
+    ["staging/user.rpc/12", "staging/", "user.rpc"],
+    ["user.rpc/10.0.0.7:8080", "", "user.rpc"],
+    ["user.rpc/[fd00::7]:8080", "", "user.rpc"],
+  ])("%s under the prefix %j is %s", (key, prefix, service) => {
+    expect(serviceOfKey(bytes(key), prefix)).toBe(service);
+  });
+
+  it.each([
+    "user.rpc",
+    "user.rpc/",
+    "user.rpc/config",
+    "/12",
+    "12",
+    "bowline/instances/user.rpc/12",
+    "staging/bowline/instances/a/1",
+  ])("is none for %s", (key) => {
+    expect(serviceOfKey(bytes(key), "")).toBeUndefined();
+  });
+
+  it("is none for octets that are no text, and for names that are no service's", () => {
+    expect(serviceOfKey(Uint8Array.of(255, 0x2f, 0x31), "")).toBeUndefined();
+    expect(serviceOfKey(bytes(`${"x".repeat(5000)}/12`), "")).toBeUndefined();
   });
 });
 

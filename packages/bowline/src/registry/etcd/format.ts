@@ -45,6 +45,18 @@ export function serviceKeys(prefix: string, service: string): ServiceKeys {
   return { values: `${prefix}${service}/`, details: `${prefix}${DETAILS_ROOT}${service}/` };
 }
 
+/**
+ * The service whose instance stands under a key; undefined for a key of anything else. What follows the last slash is a lease id, as
+ * {@link keySuffix} writes it, or in etcd's own gRPC naming the address.
+ */
+export function serviceOfKey(key: Uint8Array, prefix: string): string | undefined {
+  const text = textOf(key, MAX_VALUE_BYTES)?.slice(prefix.length);
+  const [, service, suffix] = /^(.+)\/([^/]+)$/s.exec(text ?? "") ?? [];
+  if (service === undefined || service.length > MAX_NAME_LENGTH || `/${text}`.includes(`/${DETAILS_ROOT}`))
+    return undefined;
+  return /^[0-9]+(-[0-9]+)?$/.test(suffix) || typeof addressOf(suffix) === "string" ? service : undefined;
+}
+
 /** The end of the range of all keys that begin with `prefix`, which is not empty: its last octet plus one. */
 export function rangeEnd(prefix: Uint8Array): Uint8Array {
   const end = Uint8Array.from(prefix);

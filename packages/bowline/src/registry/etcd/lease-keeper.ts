@@ -3,7 +3,8 @@ import type { LeaseKeepAliveRequestSchema } from "../../gen/etcd/etcdserverpb_pb
 import { retryBackoffMs } from "../../resilience/backoff.ts";
 import type { Timer } from "../../rpc/clock.ts";
 import type { RegistryContext } from "../registry-config.ts";
-import { type EtcdClient, type EtcdLine, RequestQueue } from "./client.ts";
+import { RequestQueue } from "../remote/request-queue.ts";
+import type { EtcdClient, EtcdLine } from "./client.ts";
 import { EtcdError, explainEtcdError } from "./etcd-error.ts";
 import type { CheckedEtcdOptions } from "./options.ts";
 

@@ -51,6 +51,7 @@ export class EtcdRegistration implements Registration, RangeHandler {
   readonly #host: RegistrationHost;
   #instance: Instance;
   #isDirty = true;
+  #losses = 0;
   /** The last put that was sent; null if nothing of it can be there. */
   #put: Put | null = null;
   #watch: RangeWatch | null = null;
@@ -82,6 +83,10 @@ export class EtcdRegistration implements Registration, RangeHandler {
     if (this.#closing !== null) return "closed";
     const isThere = !this.#isDirty && this.#put !== null && this.#put.revision > 0n;
     return isThere && !this.#host.isInDoubt ? "registered" : "pending";
+  }
+
+  get losses(): number {
+    return this.#losses;
   }
 
   /** It is to be put. */
@@ -161,6 +166,7 @@ export class EtcdRegistration implements Registration, RangeHandler {
 
   /** The lease is gone, and the keys with it. */
   lost(): void {
+    this.#countLoss();
     this.#put = null;
     this.#isDirty = true;
     this.#stopWatching();
@@ -184,16 +190,16 @@ export class EtcdRegistration implements Registration, RangeHandler {
   }
 
   listed(): void {
-    if (this.#found < (this.#options.metadata ? 2 : 1)) this.#becomeDirty();
+    if (this.#found < (this.#options.metadata ? 2 : 1)) this.#missed();
   }
 
   put(range: number, entry: KeyValue): void {
     // What stood there before the last put is of no interest, and neither is that put itself.
-    if (this.#isNews(entry) && !this.#isAsWanted(range, entry)) this.#becomeDirty();
+    if (this.#isNews(entry) && !this.#isAsWanted(range, entry)) this.#missed();
   }
 
   removed(_range: number, entry: KeyValue): void {
-    if (this.#isNews(entry)) this.#becomeDirty();
+    if (this.#isNews(entry)) this.#missed();
   }
 
   changed(): void {
@@ -214,6 +220,16 @@ export class EtcdRegistration implements Registration, RangeHandler {
   #isAsWanted(range: number, entry: KeyValue): boolean {
     const put = this.#put;
     return put !== null && entry.lease === put.lease && Buffer.from(entry.value).equals(Buffer.from(put.texts[range]));
+  }
+
+  #missed(): void {
+    this.#countLoss();
+    this.#becomeDirty();
+  }
+
+  /** Both keys may go, and the lease with them: that is one loss. */
+  #countLoss(): void {
+    if (!this.#isDirty && this.#closing === null) this.#losses++;
   }
 
   #becomeDirty(): void {

@@ -58,7 +58,7 @@ export class EtcdWatcher implements Watcher, RangeHandler {
   }
 
   /** Entries that are skipped because they can't be used. */
-  get badEntries(): number {
+  get skipped(): number {
     return this.#bad.size;
   }
 

@@ -39,7 +39,7 @@ export class EurekaClient {
   }
 
   /** All applications. */
-  async all(signal: AbortSignal): Promise<Applications> {
+  async all(signal: AbortSignal = this.#closing.signal): Promise<Applications> {
     return this.#applications("/apps", signal);
   }
 

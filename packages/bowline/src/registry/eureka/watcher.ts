@@ -1,3 +1,4 @@
+import { retryBackoffMs } from "../../resilience/backoff.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
 import { inNextTurn } from "../../rpc/turn.ts";
@@ -10,8 +11,9 @@ import type { CheckedEurekaOptions } from "./options.ts";
 
 /** `refresh` asks at most this often. */
 const MIN_REFRESH_MS = 1000;
-const FIRST_RETRY_MS = 500;
-const MAX_RETRY_MS = 15_000;
+const RETRY = { baseMs: 500, maxMs: 15_000 };
+/** What settings are to blame for is mended by people. */
+const SLOW_RETRY = { baseMs: RETRY.maxMs, maxMs: RETRY.maxMs };
 /** Many that started together shall not ask together. */
 const REFRESH_JITTER = 0.2;
 /** A server forgets changes after three minutes: whoever was away for longer than this has missed some. */
@@ -71,6 +73,9 @@ export class EurekaDirectory {
     const [own, listener] = [feed, feed.add(handler)];
     if (this.#timer === null && this.#asking === null) this.#askIn(0);
     return {
+      get skipped() {
+        return own.skipped;
+      },
       refresh: () => this.#refresh(),
       close: () => {
         listener.close();
@@ -247,12 +252,10 @@ export class EurekaDirectory {
     this.#isCurrent = false;
     this.#failure = error;
     const isFinal = error instanceof HttpError && !error.isTransient;
-    const ceilingMs = isFinal
-      ? MAX_RETRY_MS
-      : Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10));
-    this.#failures++;
     // Full jitter: what lost its registry together does not come back together.
-    this.#askIn(Math.max(100, this.#context.random() * ceilingMs));
+    const delayMs = retryBackoffMs(this.#failures, this.#context.random, isFinal ? SLOW_RETRY : RETRY);
+    this.#failures++;
+    this.#askIn(Math.max(100, delayMs));
     for (const feed of [...this.#feeds.values()]) feed.failed(error);
   }
 }

@@ -64,6 +64,11 @@ export class HttpError extends Error {
   }
 }
 
+/** True for what trying again can't mend. Certificates may be renewed, and who gave up has a reason. */
+export function isFinalFailure(error: Error): boolean {
+  return !(error instanceof HttpError) || !(error.isTransient || error.kind === "tls" || error.kind === "cancelled");
+}
+
 /** True for statuses that say "not now": RFC 9110 §15.5.9 and §15.6, RFC 6585 §4, RFC 8470 §5.2. */
 export function isTransientStatus(status: number): boolean {
   if (status >= 500) return status !== 501 && status !== 505;

@@ -23,6 +23,8 @@ const MIN_WATCH_SECONDS = 300;
 /** A watch with bookmarks hears something each minute; one that hears nothing for longer is dead. */
 const WATCH_IDLE_MS = 150_000;
 const LIST_ATTEMPTS = 3;
+/** The label that ties slices to their Service ("EndpointSlices: Ownership"). */
+const SERVICE_LABEL = "kubernetes.io/service-name";
 
 /** What is needed of the API of a cluster: EndpointSlices, listed and watched (discovery.k8s.io/v1). */
 export class ClusterClient {
@@ -50,14 +52,20 @@ export class ClusterClient {
 
   /** All slices of a service, as the cluster has them now (not as a cache of some server had them). Rejects with what failed. */
   async list(service: ServiceName): Promise<SliceList> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#listOnce(service);
-      } catch (error) {
-        // The version that the pages belong to has been forgotten between two of them.
-        if (!isGone(error) || attempt === LIST_ATTEMPTS) throw error;
-      }
-    }
+    return untilWhole(() => this.#listOnce(service));
+  }
+
+  /** Names of the services of a namespace that have endpoints, ready or not, sorted. Rejects with what failed. */
+  services(namespace: string): Promise<readonly string[]> {
+    return untilWhole(async () => {
+      const names = new Set<string>();
+      await this.#readPages(namespace, SERVICE_LABEL, (item) => {
+        const { metadata, endpoints } = item as { metadata?: ItemMetadata; endpoints?: unknown };
+        const name = metadata?.labels?.[SERVICE_LABEL];
+        if (typeof name === "string" && Array.isArray(endpoints) && endpoints.length > 0) names.add(name);
+      });
+      return [...names].sort();
+    });
   }
 
   /** What changes after `resourceVersion`: lines of JSON, `{type, object}`. Rejects with what failed, with status 410 for a version that is too old. */
@@ -66,7 +74,7 @@ export class ClusterClient {
     return this.#withToken(() =>
       http.stream({
         method: "GET",
-        path: pathOf(service),
+        path: pathOf(service.namespace),
         query: {
           labelSelector: selectorOf(service),
           watch: "true",
@@ -85,29 +93,32 @@ export class ClusterClient {
   }
 
   async #listOnce(service: ServiceName): Promise<SliceList> {
-    const http = await this.#client();
     const slices: Slice[] = [];
     let strangers = 0;
-    let resourceVersion = "";
+    const resourceVersion = await this.#readPages(service.namespace, selectorOf(service), (item) => {
+      const slice = readSlice(item);
+      if (slice === undefined) strangers++;
+      else slices.push(slice);
+    });
+    return { slices, resourceVersion, strangers };
+  }
+
+  /** Tells each item of a list; `selector` is one of labels. Gives the version of the list. */
+  async #readPages(namespace: string, selector: string, tell: (item: unknown) => void): Promise<string> {
+    const http = await this.#client();
+    const path = pathOf(namespace);
     let rest: string | undefined;
-    do {
-      const query = { labelSelector: selectorOf(service), limit: String(PAGE_ITEMS), continue: rest };
-      const { value } = await this.#withToken(() => http.json({ method: "GET", path: pathOf(service), query }));
+    for (;;) {
+      const query = { labelSelector: selector, limit: String(PAGE_ITEMS), continue: rest };
+      const { value } = await this.#withToken(() => http.json({ method: "GET", path, query }));
       const { metadata, items } = value as { metadata?: ListMetadata; items?: unknown };
       if (!Array.isArray(items) || typeof metadata?.resourceVersion !== "string") {
-        throw new Error(
-          `${OWNER}: the answer to GET ${pathOf(service)} is no list of EndpointSlices; check the server`,
-        );
+        throw new Error(`${OWNER}: the answer to GET ${path} is no list of EndpointSlices; check the server`);
       }
-      for (const item of items) {
-        const slice = readSlice(item);
-        if (slice === undefined) strangers++;
-        else slices.push(slice);
-      }
-      resourceVersion = metadata.resourceVersion;
-      rest = metadata.continue === "" ? undefined : metadata.continue;
-    } while (rest !== undefined);
-    return { slices, resourceVersion, strangers };
+      for (const item of items) tell(item);
+      rest = metadata.continue || undefined;
+      if (rest === undefined) return metadata.resourceVersion;
+    }
   }
 
   /** A token may have been renewed while it was on its way: a refused one is read again, once. */
@@ -169,18 +180,32 @@ interface ListMetadata {
   readonly continue?: string;
 }
 
+interface ItemMetadata {
+  readonly labels?: Readonly<Record<string, unknown>>;
+}
+
+/** The version that the pages of a list belong to may be forgotten between two of them. */
+async function untilWhole<T>(list: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await list();
+    } catch (error) {
+      if (!isGone(error) || attempt === LIST_ATTEMPTS) throw error;
+    }
+  }
+}
+
 /** True for "410 Gone": the version that was asked for is forgotten. */
 export function isGone(error: unknown): boolean {
   return (error as { status?: unknown }).status === 410;
 }
 
-function pathOf({ namespace }: ServiceName): string {
+function pathOf(namespace: string): string {
   return `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
 }
 
-/** The label that ties slices to their Service ("EndpointSlices: Ownership"). */
 function selectorOf({ name }: ServiceName): string {
-  return `kubernetes.io/service-name=${name}`;
+  return `${SERVICE_LABEL}=${name}`;
 }
 
 function advice(status: number, { source, namespace }: ClusterAccess): string | undefined {

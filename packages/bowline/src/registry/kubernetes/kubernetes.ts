@@ -53,7 +53,7 @@ class KubernetesRegistry implements Registry {
   }
 
   watch(service: string, handler: WatchHandler): Watcher {
-    if (this.#isClosed) throw new Error(`${OWNER}: closed`);
+    this.#checkOpen();
     const read = (ownNamespace: string): ReturnType<typeof readServiceName> =>
       readServiceName(service, this.#options, ownNamespace);
     read("default");
@@ -63,9 +63,20 @@ class KubernetesRegistry implements Registry {
     return watcher;
   }
 
+  /** Services of one namespace that have endpoints: of the option, else of the own one. */
+  async services(): Promise<readonly string[]> {
+    this.#checkOpen();
+    const client = this.#client.value;
+    return client.services(this.#options.namespace ?? (await client.ownNamespace()));
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const watcher of [...this.#watchers]) watcher.close();
     this.#client.release();
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new Error(`${OWNER}: closed; make another one`);
   }
 }

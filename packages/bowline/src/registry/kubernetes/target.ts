@@ -19,5 +19,9 @@ export function fromTarget(target: RemoteTarget): { readonly config: RegistryCon
   }
   const service = hosts.length === 0 ? path : `${hosts[0]}/${path}`;
   readServiceName(service, {}, "default");
-  return { config: kubernetes(query.context === undefined ? {} : { context: query.context }), service };
+  const options = {
+    ...(query.context === undefined ? {} : { context: query.context }),
+    ...(hosts.length === 0 ? {} : { namespace: hosts[0] }),
+  };
+  return { config: kubernetes(options), service };
 }

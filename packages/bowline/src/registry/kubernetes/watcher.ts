@@ -57,6 +57,11 @@ export class SliceWatcher implements Watcher {
     void this.#run();
   }
 
+  /** Endpoints, and slices without the port that is wanted. */
+  get skipped(): number {
+    return this.#slices.faults.length;
+  }
+
   refresh(): void {
     if (this.#isClosed || this.#context.clock.fresh() - this.#listedAt < MIN_REFRESH_MS) return;
     this.#listedAt = this.#context.clock.fresh();

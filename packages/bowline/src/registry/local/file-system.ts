@@ -33,8 +33,11 @@ export interface FileSystem {
   /** Sets `modifiedMs` to now. */
   touch(path: string): Promise<void>;
   remove(path: string): Promise<void>;
-  /** Calls `changed` after files came and went, maybe more often, maybe never; null where watching is impossible. */
-  watch(path: string, changed: () => void): { close(): void } | null;
+  /**
+   * Calls `changed` with the name of a file that came or went, null where the system does not say it; maybe more often, maybe never. Null
+   * where watching is impossible.
+   */
+  watch(path: string, changed: (name: string | null) => void): { close(): void } | null;
 }
 
 /** The machine's file system. */
@@ -94,10 +97,10 @@ async function writeAtomically(path: string, temporaryPath: string, text: string
   }
 }
 
-function watchNames(path: string, changed: () => void): { close(): void } | null {
+function watchNames(path: string, changed: (name: string | null) => void): { close(): void } | null {
   try {
     // "rename" is coming and going, "change" mostly others' heartbeats. An error ends the events, not the polling.
-    const watcher = watch(path, { persistent: false }, (event) => event === "rename" && changed());
+    const watcher = watch(path, { persistent: false }, (event, name) => event === "rename" && changed(name));
     watcher.on("error", () => watcher.close());
     return watcher;
   } catch {

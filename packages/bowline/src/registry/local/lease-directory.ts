@@ -66,6 +66,24 @@ export class LeaseDirectory {
     return join(this.pathOf(service), leaseFileName(instanceId));
   }
 
+  /** Services that leases name, dead or alive; the name of a directory does not always say whose it is. */
+  async services(): Promise<ReadonlySet<string>> {
+    const list = (path: string): Promise<readonly string[]> =>
+      this.#explained("read", path, async () => (await this.#files.list(path).catch(undefinedIfMissing)) ?? []);
+    await this.#explained("use", this.#root, () => this.#trust());
+    const found = new Set<string>();
+    for (const directory of (await list(this.#namespace)).slice(0, MAX_FILES)) {
+      const path = join(this.#namespace, directory);
+      const names = await list(path).catch(() => []);
+      for (const name of names.filter((each) => fileRole(each) === "lease").slice(0, MAX_FILES)) {
+        const facts = await this.#files.facts(join(path, name)).catch(() => undefined);
+        const decoded = facts === undefined ? undefined : await this.#read(join(path, name), facts);
+        if (decoded !== undefined && "lease" in decoded) found.add(decoded.lease.service);
+      }
+    }
+    return found;
+  }
+
   /** Makes sure that a service's directory is there and ours. Resolves to its identity, which changes if it is lost. */
   async prepare(service: string): Promise<string> {
     const path = this.pathOf(service);

@@ -23,6 +23,8 @@ interface Entry {
   identity: string;
   /** Null if the file holds no lease of this service. */
   lease: Lease | null;
+  /** It is no lease at all. */
+  isBad: boolean;
   modifiedMs: number;
   /** How long it has been the same, counting only time in which this process was awake to see it. */
   unchangedMs: number;
@@ -44,6 +46,8 @@ export interface ScanResult {
   readonly instances: readonly Instance[];
   /** False while instances are kept whose files were lost with the directory. */
   readonly isComplete: boolean;
+  /** Files that are no leases. */
+  readonly skipped: number;
   readonly rubbish: readonly Rubbish[];
 }
 
@@ -104,9 +108,11 @@ export class LeaseSet {
     const known = this.#entries.get(name);
     const entry = this.#newEntry(facts, null);
     this.#entries.set(name, entry);
+    entry.isBad = true;
     if ("problem" in decoded) return decoded.problem;
     const { lease } = decoded;
     if (leaseFileName(lease.instance.id) !== name) return `it is the lease of another instance, ${lease.instance.id}`;
+    entry.isBad = false;
     // Where file names ignore case two services share a directory: not ours, and nothing is wrong.
     if (lease.service !== this.service) return undefined;
     const isSame = known?.lease != null && JSON.stringify(known.lease) === JSON.stringify(lease);
@@ -126,6 +132,7 @@ export class LeaseSet {
     const instances: Instance[] = [];
     const rubbish: Rubbish[] = [];
     let isComplete = true;
+    let skipped = 0;
     for (const [name, entry] of this.#entries) {
       const isSeen = entry.seenIn === this.#scan;
       const verdict = isSeen || this.#isRecovering() ? this.#judge(entry) : "gone";
@@ -134,11 +141,12 @@ export class LeaseSet {
         isComplete &&= isSeen;
       } else if (isSeen && verdict === "rubbish") rubbish.push({ name, identity: entry.identity });
       else if (!isSeen) this.#entries.delete(name);
+      if (isSeen && entry.isBad) skipped++;
       entry.isNew = false;
     }
     this.#endTemporaries(rubbish);
     instances.sort((a, b) => (a.id < b.id ? -1 : 1));
-    return { instances, isComplete, rubbish };
+    return { instances, isComplete, skipped, rubbish };
   }
 
   #judge(entry: Entry): "alive" | "out" | "rubbish" {
@@ -169,6 +177,6 @@ export class LeaseSet {
 
   #newEntry(facts: FileFacts, lease: Lease | null): Entry {
     const { identity, modifiedMs } = facts;
-    return { identity, lease, modifiedMs, unchangedMs: 0, isNew: true, seenIn: this.#scan };
+    return { identity, lease, isBad: false, modifiedMs, unchangedMs: 0, isNew: true, seenIn: this.#scan };
   }
 }

@@ -3,7 +3,7 @@ import type { Instance, Registration, Registry, Watcher, WatchHandler } from "..
 import type { RegistryConfig, RegistryContext } from "../registry-config.ts";
 import { type FileSystem, nodeFileSystem } from "./file-system.ts";
 import { LeaseDirectory } from "./lease-directory.ts";
-import { LeaseSet } from "./lease-set.ts";
+import { LeaseSet, type ScanResult } from "./lease-set.ts";
 import { checkLocalOptions, DEFAULT_NAMESPACE, type LocalOptions, rootDirectory } from "./options.ts";
 import { type ProcessTable, systemProcessTable } from "./process-table.ts";
 import { LocalRegistration } from "./registrar.ts";
@@ -100,6 +100,17 @@ class LocalRegistry implements Registry {
     return watcher;
   }
 
+  /** Those that have a living instance. */
+  async services(): Promise<readonly string[]> {
+    this.#checkOpen();
+    const living: string[] = [];
+    for (const service of await this.#directory.services()) {
+      const { instances } = await this.#scan(new LeaseSet(service, this.#host.processes));
+      if (instances.length > 0) living.push(service);
+    }
+    return living.sort();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const watcher of this.#watchers) watcher.close();
@@ -119,11 +130,16 @@ class LocalRegistry implements Registry {
   /** Two living processes under one id would take each other's file; and a look around removes what the dead left. */
   async #checkFree(service: string, instanceId: string): Promise<void> {
     const leases = new LeaseSet(service, this.#host.processes);
-    const identity = await this.#directory.prepare(service);
-    await this.#directory.scan(leases, identity, this.#context.clock.fresh(), () => {});
+    await this.#scan(leases);
     const holder = leases.leaseOf(instanceId)?.process;
     if (holder === undefined || this.#host.processes.state(holder, true) !== "running") return;
     throw takenError(instanceId, service, `process ${holder.pid}`);
+  }
+
+  /** One look around, without a word on files that are no leases. */
+  async #scan(leases: LeaseSet): Promise<ScanResult> {
+    const identity = await this.#directory.prepare(leases.service);
+    return this.#directory.scan(leases, identity, this.#context.clock.fresh(), () => {});
   }
 
   #checkOpen(): void {

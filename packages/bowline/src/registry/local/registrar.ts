@@ -34,6 +34,7 @@ export class LocalRegistration implements Registration {
   /** Ends when all passes asked for so far are done; never rejects. */
   #passes: Promise<void> = Promise.resolve();
   #waitingPasses = 0;
+  #losses = 0;
   #lastReport = "";
   #closing: Promise<void> | null = null;
 
@@ -47,6 +48,10 @@ export class LocalRegistration implements Registration {
 
   get state(): "pending" | "registered" | "closed" {
     return this.#state;
+  }
+
+  get losses(): number {
+    return this.#losses;
   }
 
   /** Writes the file for the first time and begins the heartbeats. Rejects if it can't be written; that is all then. */
@@ -118,6 +123,7 @@ export class LocalRegistration implements Registration {
 
   async #renew(): Promise<void> {
     if (await this.#context.directory.touch(this.#service, this.#instance.id)) return;
+    this.#losses++;
     this.#written = null;
     this.#state = "pending";
     await this.#put();

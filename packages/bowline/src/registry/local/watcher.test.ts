@@ -26,6 +26,19 @@ describe("a local watch", () => {
     expect(seen.ids).toEqual([]);
   });
 
+  it("waits for nothing after a quiet time, and not for files that are being written", async () => {
+    const seen = watch();
+    await machine.clock.advance(100);
+    await machine.registry(OTHER).register("user.rpc", instance("a"));
+    await machine.clock.advance(0);
+    expect(seen.ids).toEqual(["a"]);
+    await machine.clock.advance(100);
+    const looks = machine.files.lists;
+    machine.files.write(`${machine.path}/.half.tmp`, "{");
+    await machine.clock.advance(20);
+    expect(machine.files.lists).toBe(looks);
+  });
+
   it.each(["loses its events", "can't be watched"])(
     "hears of changes within 500 ms where the file system %s",
     async (how) => {

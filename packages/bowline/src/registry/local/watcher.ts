@@ -1,11 +1,12 @@
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Instance, Watcher, WatchHandler } from "../registry.ts";
 import type { LeaseDirectory } from "./lease-directory.ts";
+import { fileRole } from "./lease-file.ts";
 import { HEARTBEAT_MS, LeaseSet, type ScanResult } from "./lease-set.ts";
 import type { LocalHost } from "./local.ts";
 
-/** Events come in swarms: one look serves all that happened within this time. */
-const EVENT_DELAY_MS = 10;
+/** Events come in swarms, as when a fleet starts, and a look costs as much as there are files: they bring about one in this time. */
+const EVENT_PERIOD_MS = 10;
 
 /**
  * Watches one service: looks each 500 ms, and at once when the file system tells of a change.
@@ -21,8 +22,10 @@ export class LocalWatcher implements Watcher {
   readonly #onClose: () => void;
   readonly #leases: LeaseSet;
   readonly #poll: Timer;
-  /** Armed between an event and the look that it asks for. */
+  #skipped = 0;
+  /** Armed while a look is due that would come too soon after the last one. */
   #soon: Timer | null = null;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #events: { close(): void } | null = null;
   /** The directory that `#events` belongs to; its successor needs new ones. */
   #eventsOf = "";
@@ -54,13 +57,19 @@ export class LocalWatcher implements Watcher {
     void this.#lookAround();
   }
 
+  /** Files of the last look that are no leases. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
   refresh(): void {
     if (this.#isClosed || this.#soon !== null) return;
+    const waitMs = this.#lookedAt + EVENT_PERIOD_MS - this.#clock.fresh();
+    if (waitMs <= 0) return this.#lookNow();
     this.#soon = this.#clock.setTimeout(() => {
       this.#soon = null;
-      this.#isStale = true;
-      void this.#lookAround();
-    }, EVENT_DELAY_MS);
+      this.#lookNow();
+    }, waitMs);
   }
 
   close(): void {
@@ -70,6 +79,11 @@ export class LocalWatcher implements Watcher {
     this.#soon?.cancel();
     this.#events?.close();
     this.#onClose();
+  }
+
+  #lookNow(): void {
+    this.#isStale = true;
+    void this.#lookAround();
   }
 
   /** One look at a time; what happens meanwhile is for another look right behind it. */
@@ -87,6 +101,7 @@ export class LocalWatcher implements Watcher {
   }
 
   async #look(): Promise<void> {
+    this.#lookedAt = this.#clock.fresh();
     const skipped: Error[] = [];
     const result = await this.#scan(skipped).catch((error: Error) => error);
     if (this.#isClosed) return;
@@ -104,12 +119,16 @@ export class LocalWatcher implements Watcher {
 
   #listen(identity: string): void {
     this.#events?.close();
-    this.#events = this.#host.files.watch(this.#directory.pathOf(this.#service), () => this.refresh());
+    this.#events = this.#host.files.watch(this.#directory.pathOf(this.#service), (name) => {
+      // A lease is written under another name first: its own name is the event that counts.
+      if (name === null || fileRole(name) !== "temporary") this.refresh();
+    });
     this.#eventsOf = identity;
   }
 
   #found(result: ScanResult): void {
     this.#lastFailure = "";
+    this.#skipped = result.skipped;
     const freshness = result.isComplete ? "live" : "stale";
     const isSame = isSameList(result.instances, this.#instances);
     this.#instances = result.instances;

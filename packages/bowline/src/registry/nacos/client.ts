@@ -1,19 +1,19 @@
 import type { CallOptions } from "../../client/call-options.ts";
-import type { ClientOptions } from "../../client/client-options.ts";
 import { type Client, createClient } from "../../client/create-client.ts";
 import type { Payload } from "../../gen/nacos/nacos_pb.ts";
 import { BiRequestStream, type BiRequestStreamClient, Request, type RequestClient } from "../../gen/nacos/nacos_rpc.ts";
-import { type Network, socketNetwork } from "../../net/network.ts";
+import { socketNetwork } from "../../net/network.ts";
 import { silentLogger } from "../../observe/logger.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { HttpHost } from "../http/http-host.ts";
-import type { HttpTlsSettings } from "../http/http-tls.ts";
 import { parseJsonInSlices } from "../http/json-slices.ts";
 import type { RegistryContext } from "../registry-config.ts";
 import { objectOf, textOf } from "../remote/instance-details.ts";
 import { localAddressTowards } from "../remote/local-address.ts";
+import { memberClientOptions } from "../remote/member-client.ts";
+import { RequestQueue } from "../remote/request-queue.ts";
 import type { NacosCredentials } from "./credentials.ts";
-import { infoOf, type NacosInstance, type ServiceInfo, writtenService } from "./format.ts";
+import { allPages, infoOf, listOf, type NacosInstance, type ServiceInfo, writtenService } from "./format.ts";
 import { explainRpc, isStaleToken, NacosError, refusal } from "./nacos-error.ts";
 import { type CheckedNacosOptions, grpcAddress } from "./options.ts";
 
@@ -30,6 +30,8 @@ export interface NacosLink {
   unsubscribe(service: string): Promise<void>;
   /** Reads a service, in other clusters than those of the options if they are given. */
   query(service: string, clusters?: readonly string[]): Promise<ServiceInfo>;
+  /** Names of the services in the group of the options, as Nacos knows them. */
+  services(): Promise<readonly string[]>;
   /** What it has published is gone after that, at once or when the server misses it. */
   close(): void;
 }
@@ -41,6 +43,8 @@ export interface LinkContext {
   readonly credentials: NacosCredentials;
   /** The server says that a service has changed. */
   readonly onPush: (link: NacosLink, service: string, info: ServiceInfo) => void;
+  /** The server did not know a published instance any more; it does again. */
+  readonly onPutBack: (instance: NacosInstance) => void;
 }
 
 /** As often as Nacos's own clients do; a server gives a silent connection up after 20 s. */
@@ -62,7 +66,7 @@ export class GrpcLink implements NacosLink {
   readonly #clock: Clock;
   readonly #requests: Client<RequestClient>;
   readonly #streams: Client<BiRequestStreamClient>;
-  readonly #outgoing: Outgoing<ReturnType<typeof payload>> = new Outgoing();
+  readonly #outgoing: RequestQueue<ReturnType<typeof payload>> = new RequestQueue();
   readonly #closing = new AbortController();
   readonly #end: (error: NacosError) => void;
   /** By service: one of the instances that the server may hold of this process. */
@@ -87,7 +91,11 @@ export class GrpcLink implements NacosLink {
       resolve(error);
     };
     // Both clients share one connection, which is what Nacos knows a client by; the logger makes it this link's own.
-    const own = { ...clientOptions(options, context), logger: { ...silentLogger } };
+    const own = {
+      ...memberClientOptions(options, context, socketNetwork),
+      maxReceiveBytes: MAX_RECEIVE_BYTES,
+      logger: { ...silentLogger },
+    };
     const target = `static:///${this.host.replaceAll("%", "%25")}`;
     this.#requests = createClient(Request, target, own);
     this.#streams = createClient(BiRequestStream, target, own);
@@ -143,6 +151,15 @@ export class GrpcLink implements NacosLink {
   query(service: string, clusters: readonly string[] = this.#link.options.clusters): Promise<ServiceInfo> {
     const more = { cluster: clusters.join(","), healthyOnly: false, udpPort: 0 };
     return this.#read("ServiceQueryRequest", writtenService(service), service, more);
+  }
+
+  services(): Promise<readonly string[]> {
+    return allPages(async (pageNo, pageSize) => {
+      const { namespace, group: groupName } = this.#link.options;
+      const body = { namespace, serviceName: "", groupName, module: "naming", pageNo, pageSize, selector: "" };
+      const { serviceNames } = await this.#ask("ServiceListRequest", body, "listing the services");
+      return listOf(serviceNames);
+    });
   }
 
   close(): void {
@@ -319,42 +336,6 @@ export class GrpcLink implements NacosLink {
   }
 }
 
-/** What is sent on a stream: whoever has something to say puts it in. */
-class Outgoing<T> implements AsyncIterableIterator<T> {
-  readonly #items: T[] = [];
-  #wake: (() => void) | null = null;
-  #isEnded = false;
-
-  put(item: T): void {
-    this.#items.push(item);
-    this.#wake?.();
-  }
-
-  end(): void {
-    this.#isEnded = true;
-    this.#wake?.();
-  }
-
-  async next(): Promise<IteratorResult<T>> {
-    while (this.#items.length === 0 && !this.#isEnded) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    const value = this.#items.shift();
-    return value === undefined ? { done: true, value: undefined } : { done: false, value };
-  }
-
-  async return(): Promise<IteratorResult<T>> {
-    this.end();
-    return { done: true, value: undefined };
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-}
-
 function payload(type: string, body: Json, headers: Record<string, string>, clientIp: string) {
   return {
     metadata: { type, headers, clientIp },
@@ -366,29 +347,4 @@ async function bodyOf(message: Payload): Promise<Partial<Record<string, unknown>
   const bytes = message.body?.value ?? new Uint8Array();
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return objectOf(text.length === 0 ? {} : await parseJsonInSlices(text));
-}
-
-function clientOptions(options: CheckedNacosOptions, { clock, random }: RegistryContext): ClientOptions {
-  const { tls, network } = options;
-  const { serverName, dangerouslySkipVerification, ...files }: HttpTlsSettings = typeof tls === "object" ? tls : {};
-  const dialled = dangerouslySkipVerification === true ? believing(network ?? socketNetwork) : network;
-  return {
-    clock,
-    random,
-    tls: typeof tls === "object" ? files : tls,
-    ...(serverName === undefined ? {} : { authority: serverName }),
-    ...(dialled === undefined ? {} : { network: dialled }),
-    // Failures are answered by another link, not by another try on this one.
-    retry: false,
-    maxReceiveBytes: MAX_RECEIVE_BYTES,
-    connectTimeoutMs: options.connectTimeoutMs,
-  };
-}
-
-/** A network whose certificates nobody looks at. */
-function believing(network: Network): Network {
-  return {
-    listen: (target, options) => network.listen(target, options),
-    dial: (address, options) => network.dial(address, { ...options, dangerouslySkipVerification: true }),
-  };
 }

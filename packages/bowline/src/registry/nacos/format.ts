@@ -110,6 +110,28 @@ export function infoOf(json: unknown): ServiceInfo | undefined {
   return { hosts: hosts ?? [], time: typeof lastRefTime === "number" ? lastRefTime : 0 };
 }
 
+/** Names of one page, from page 1 on; what is no text is none. */
+export type ServicePage = (pageNo: number, pageSize: number) => Promise<readonly unknown[]>;
+
+const PAGE_SIZE = 500;
+const MAX_PAGES = 200;
+
+/** All names of a list that a server gives page by page, in the form that others know them by. Rejects where a page does. */
+export async function allPages(page: ServicePage): Promise<readonly string[]> {
+  const names = new Set<string>();
+  for (let number = 1; number <= MAX_PAGES; number++) {
+    const read = await page(number, PAGE_SIZE);
+    for (const name of read) if (typeof name === "string") names.add(readService(name));
+    if (read.length < PAGE_SIZE) break;
+  }
+  return [...names];
+}
+
+/** The value if it is a list, else an empty one. */
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
 /** What tells an entry from the others of its service, in what is written and in what is read. */
 export function keyOfEntry(entry: unknown): string {
   const { ip, port, clusterName, metadata } = objectOf(entry);
@@ -128,6 +150,16 @@ export function writtenService(service: string): string {
   throw new TypeError(
     `nacos registry: service: ${show(service)} takes ${name.length} characters in Nacos, which has room for ${MAX_SERVICE_LENGTH}`,
   );
+}
+
+/** What {@link writtenService} wrote, without a group before it; a name of others that is no encoding is itself. */
+function readService(written: string): string {
+  const name = written.slice(written.indexOf("@@") < 0 ? 0 : written.indexOf("@@") + 2);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 function writtenWeight(weight: number): number {

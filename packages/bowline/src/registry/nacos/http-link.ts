@@ -5,7 +5,7 @@ import type { HttpRequest } from "../http/http-request.ts";
 import { parseJsonInSlices } from "../http/json-slices.ts";
 import { objectOf, textOf } from "../remote/instance-details.ts";
 import type { LinkContext, NacosLink } from "./client.ts";
-import { infoOf, type NacosInstance, type ServiceInfo, writtenService } from "./format.ts";
+import { allPages, infoOf, listOf, type NacosInstance, type ServiceInfo, writtenService } from "./format.ts";
 import { explainHttp, isStaleToken, NacosError, refusal } from "./nacos-error.ts";
 
 type Query = Readonly<Record<string, string>>;
@@ -102,6 +102,20 @@ export class HttpLink implements NacosLink {
     return info;
   }
 
+  /** Version 3 has a list for those only who administer it. */
+  services(): Promise<readonly string[]> {
+    const { namespace: namespaceId, group } = this.#link.options;
+    const path = this.#isV3 ? "/v3/admin/ns/service/list" : "/v1/ns/service/list";
+    const more: Query = this.#isV3 ? { groupNameParam: group, ignoreEmptyService: "true" } : { groupName: group };
+    return allPages(async (pageNo, pageSize) => {
+      const query = { namespaceId, pageNo: String(pageNo), pageSize: String(pageSize), ...more };
+      const { doms, pageItems } = objectOf(await this.#ask("GET", path, query, "listing the services", ""));
+      if (!this.#isV3) return listOf(doms);
+      // The group is looked for as a part of names.
+      return listOf(pageItems).map((each) => (objectOf(each).groupName === group ? objectOf(each).name : undefined));
+    });
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -180,7 +194,9 @@ export class HttpLink implements NacosLink {
       const query = { namespaceId, groupName, serviceName, ip, port: String(port), clusterName, ephemeral: "true" };
       code = await this.#code("PUT", `${this.#base}/beat`, query, name);
     }
-    if (typeof code === "number" && NOT_FOUND.has(code) && !this.#isClosed) await this.#register(name, instance);
+    if (typeof code !== "number" || !NOT_FOUND.has(code) || this.#isClosed) return;
+    await this.#register(name, instance);
+    this.#link.onPutBack(instance);
   }
 
   #lookIn(): void {

@@ -9,7 +9,10 @@ import type { CheckedNacosOptions } from "./options.ts";
 import type { NacosSession } from "./session.ts";
 
 /** Whose instance it is: an entry of this process. */
-type Owner = object;
+interface Owner {
+  /** The server had lost it; it has it again. */
+  putBack(): void;
+}
 
 /** A change that has not been published yet. */
 interface Change {
@@ -51,6 +54,9 @@ export class NacosPublication {
       up: () => this.#run(),
       down: () => {},
       pushed: () => {},
+      putBack: (instance) => {
+        for (const [owner, each] of this.#entries) if (each === instance) owner.putBack();
+      },
     });
   }
 
@@ -159,9 +165,18 @@ export class NacosEntry implements RemoteEntry {
   readonly #context: NacosEntryContext;
   #written: NacosInstance | undefined;
   #lookedAt = 0;
+  #losses = 0;
 
   constructor(context: NacosEntryContext) {
     this.#context = context;
+  }
+
+  get losses(): number {
+    return this.#losses;
+  }
+
+  putBack(): void {
+    this.#losses++;
   }
 
   async put(instance: Instance): Promise<void> {

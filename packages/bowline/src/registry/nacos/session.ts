@@ -3,7 +3,7 @@ import { HttpClient } from "../http/http-client.ts";
 import type { RegistryContext } from "../registry-config.ts";
 import { GrpcLink, type LinkContext, type NacosLink } from "./client.ts";
 import { NacosCredentials } from "./credentials.ts";
-import type { ServiceInfo } from "./format.ts";
+import type { NacosInstance, ServiceInfo } from "./format.ts";
 import { HttpLink } from "./http-link.ts";
 import { NacosError } from "./nacos-error.ts";
 import type { CheckedNacosOptions } from "./options.ts";
@@ -16,6 +16,8 @@ export interface LinkObserver {
   down(error: NacosError): void;
   /** A service has changed. */
   pushed(service: string, info: ServiceInfo): void;
+  /** A published instance was lost, and put back. */
+  putBack?(instance: NacosInstance): void;
 }
 
 const FIRST_RETRY_MS = 500;
@@ -158,7 +160,10 @@ export class NacosSession {
       if (link !== this.#link) return;
       for (const observer of [...this.#observers]) observer.pushed(service, info);
     };
-    return { options: this.#options, context: this.#context, credentials: this.#credentials, onPush };
+    const onPutBack = (instance: NacosInstance): void => {
+      for (const observer of [...this.#observers]) observer.putBack?.(instance);
+    };
+    return { options: this.#options, context: this.#context, credentials: this.#credentials, onPush, onPutBack };
   }
 
   #opened(link: NacosLink): void {

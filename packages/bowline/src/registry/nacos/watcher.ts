@@ -1,3 +1,4 @@
+import { retryBackoffMs } from "../../resilience/backoff.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
 import { inNextTurn } from "../../rpc/turn.ts";
@@ -14,8 +15,9 @@ const RESYNC_MS = 60_000;
 const MIN_REFRESH_MS = 1000;
 /** What is older by more than this was not overtaken: the server's clock was set back. */
 const MAX_REORDER_MS = 10_000;
-const FIRST_RETRY_MS = 500;
-const MAX_RETRY_MS = 15_000;
+const RETRY = { baseMs: 500, maxMs: 15_000 };
+/** What settings are to blame for is mended by people. */
+const SLOW_RETRY = { baseMs: RETRY.maxMs, maxMs: RETRY.maxMs };
 /** Entries that are read before others get their turn: about 2 ms. */
 const SLICE = 250;
 
@@ -65,7 +67,11 @@ export class NacosWatch {
   /** One more who watches. */
   add(handler: WatchHandler): Watcher {
     const listener = this.#feed.add(handler);
+    const feed = this.#feed;
     return {
+      get skipped() {
+        return feed.skipped;
+      },
       refresh: () => this.#refresh(),
       close: () => {
         listener.close();
@@ -132,10 +138,8 @@ export class NacosWatch {
 
   #failed(error: Error): void {
     const isFinal = error instanceof NacosError && error.isPermanent;
-    const ceilingMs = isFinal ? MAX_RETRY_MS : FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10);
-    this.#failures++;
     // Full jitter: what failed together does not ask again together.
-    this.#readIn(this.#context.random() * Math.min(MAX_RETRY_MS, ceilingMs));
+    this.#readIn(retryBackoffMs(this.#failures++, this.#context.random, isFinal ? SLOW_RETRY : RETRY));
     this.#feed.failed(error);
   }
 

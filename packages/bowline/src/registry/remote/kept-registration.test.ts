@@ -78,7 +78,7 @@ describe("a kept registration", () => {
     product.entry = null;
     await product.clock.advance(3000);
     expect(product.entry).toMatchObject({ weight: 5, state: "draining" });
-    expect(registration.state).toBe("registered");
+    expect([registration.state, registration.losses]).toEqual(["registered", 1]);
     expect(product.reports).toEqual([]);
   });
 
@@ -100,6 +100,8 @@ describe("a kept registration", () => {
     await product.clock.advance(3000);
     expect(registration.state).toBe("pending");
     expect(product.reports).toEqual(["away", "away"]);
+    // It may be there all the time.
+    expect(registration.losses).toBe(0);
   });
 
   it("spreads the attempts of many that were cut off together", async () => {

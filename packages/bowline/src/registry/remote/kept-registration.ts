@@ -1,3 +1,4 @@
+import { retryBackoffMs } from "../../resilience/backoff.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
 import { checkChange } from "../instance/instance.ts";
@@ -5,6 +6,8 @@ import type { Instance, Registration } from "../registry.ts";
 
 /** One instance's entry in a registry's product, by its protocol. Calls never overlap. */
 export interface RemoteEntry {
+  /** How often it was found to be gone, and put again, by itself. Missing where only `renew` finds that out. */
+  readonly losses?: number;
   /** Writes it, in place of what is there. */
   put(instance: Instance): Promise<void>;
   /** Keeps it alive. False: the product does not know it any more. */
@@ -30,8 +33,7 @@ export interface KeptRegistrationOptions {
   readonly onClose: () => void;
 }
 
-const FIRST_RETRY_MS = 500;
-const MAX_RETRY_MS = 15_000;
+const RETRY = { baseMs: 500, maxMs: 15_000 };
 /** Many that started together shall not renew together. */
 const RENEW_JITTER = 0.1;
 
@@ -52,6 +54,7 @@ export class KeptRegistration implements Registration {
   #passes: Promise<void> = Promise.resolve();
   #waitingPasses = 0;
   #failures = 0;
+  #losses = 0;
   #lastReport = "";
   #closing: Promise<void> | null = null;
   /** A late attempt to take the entry out. */
@@ -66,6 +69,10 @@ export class KeptRegistration implements Registration {
 
   get state(): "pending" | "registered" | "closed" {
     return this.#state;
+  }
+
+  get losses(): number {
+    return this.#losses + (this.#entry.losses ?? 0);
   }
 
   /** The first attempt. Rejects if it failed for good; that is all then. */
@@ -149,6 +156,7 @@ export class KeptRegistration implements Registration {
     if (this.#closing !== null) return;
     if (this.#written !== null && this.#written === this.#wanted) {
       if (await this.#entry.renew()) return;
+      this.#losses++;
       this.#written = null;
       if (this.#closing !== null) return;
       this.#state = "pending";
@@ -186,9 +194,9 @@ export class KeptRegistration implements Registration {
     }, delayMs);
   }
 
-  /** Full jitter: what lost its registry together does not come back together. AWS Architecture Blog, "Exponential Backoff And Jitter". */
+  /** Full jitter: what lost its registry together does not come back together. */
   #retryDelay(): number {
-    return this.#options.random() * Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10));
+    return retryBackoffMs(this.#failures, this.#options.random, RETRY);
   }
 
   #report(error: Error): void {

@@ -33,6 +33,13 @@ export class LazyRegistry implements Registry {
     return watcher;
   }
 
+  async services(): Promise<readonly string[]> {
+    this.#opening ??= this.#open();
+    const { registry } = await this.#opening;
+    if (registry.services !== undefined) return registry.services();
+    throw new TypeError(`${this.name} has no list of its services`);
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     const opened = await this.#opening?.catch(() => undefined);
@@ -59,6 +66,10 @@ class LazyWatcher implements Watcher {
 
   open(watch: () => Watcher): void {
     if (!this.#isClosed) this.#watcher = watch();
+  }
+
+  get skipped(): number {
+    return this.#watcher?.skipped ?? 0;
   }
 
   refresh(): void {

@@ -14,6 +14,8 @@ export interface WatchTargetOptions {
 
 /** A target that is watched. */
 export interface TargetWatch {
+  /** Entries that the last read had to leave out because they can't be used; `failed` has told why. 0 where there can be none. */
+  readonly skipped: number;
   /** Asks for a fresh look now. */
   refresh(): void;
   /** Ends it, with what was opened for it. */
@@ -27,12 +29,7 @@ export interface TargetWatch {
  */
 export function watchTarget(target: string, handler: WatchHandler, options: WatchTargetOptions = {}): TargetWatch {
   checkRegistry("watchTarget options.registry", options.registry);
-  const context: RegistryContext = {
-    clock: systemClock,
-    random: systemRandom,
-    environment: environment(),
-    report: (error) => handler.failed(error),
-  };
+  const context = processContext((error) => handler.failed(error));
   const parsed = parseTarget(target);
   const { registry: given } = options;
   const configured = given !== undefined && "create" in given ? given.create(context) : given;
@@ -43,6 +40,9 @@ export function watchTarget(target: string, handler: WatchHandler, options: Watc
     const { registry, service, isOwned } = registryOf(parsed, context, configured);
     const watcher = registry.watch(service, handler);
     return {
+      get skipped() {
+        return watcher.skipped ?? 0;
+      },
       refresh: () => watcher.refresh(),
       close: async () => {
         watcher.close();
@@ -54,4 +54,10 @@ export function watchTarget(target: string, handler: WatchHandler, options: Watc
     void close();
     throw error;
   }
+}
+
+/** What a registry takes from this process, without a client or server around it. */
+export function processContext(report?: (error: Error) => void): RegistryContext {
+  const context = { clock: systemClock, random: systemRandom, environment: environment() };
+  return report === undefined ? context : { ...context, report };
 }

@@ -174,6 +174,31 @@ describe("a server in a registry of several machines", () => {
     expect(await scene.client().say("here")).toBe("here");
   });
 
+  it("looks at itself again after a look that failed", async () => {
+    const config = remote("10.0.0.7");
+    let asked = 0;
+    const registry: RegistryConfig = {
+      name: "remote",
+      create: (context) => {
+        const made = config.create(context);
+        const reachedFrom = (): Promise<string | null> => {
+          if (++asked === 1) throw new Error("not now");
+          return made.reachedFrom?.() ?? Promise.resolve(null);
+        };
+        return { ...made, reachedFrom };
+      },
+    };
+    const scene = await scenes.start({}, { name: "text.rpc", registry });
+    await scene.eventually(() => scene.log.lines.length > 0);
+    await scene.server.pause();
+    await scene.server.resume();
+    await scene.eventually(() => scene.log.lines.length > 1);
+    expect(scene.log.lines).toMatchObject([
+      { text: "the self-check failed" },
+      { text: /is loopback, but the registry/ },
+    ]);
+  });
+
   it("looks at nothing when selfCheck is false", async () => {
     const registry = remote("10.0.0.7");
     const silent = await scenes.start({}, { name: "text.rpc", registry, selfCheck: false });

@@ -106,8 +106,7 @@ export class Presence {
     const context = { clock, random, logger, environment: environment(), interfaces: networkInterfaces };
     const entry = new RegistryEntry({ ...options, weight: this.#weight }, context);
     this.#entry = entry;
-    entry.onRegistered = () =>
-      void this.#checkSelf(entry).catch((error) => logger.warn({ error }, "the self-check failed"));
+    entry.onRegistered = () => void this.#checkSelf(entry);
     // Paused before it was started: it is made, and stays out.
     for (const reason of this.#outs) await entry.takeOut(reason, "server.pause() was called");
     await entry.open(bound);
@@ -179,19 +178,24 @@ export class Presence {
     this.#isChecking = true;
     const { clock, logger } = this.#context;
     const { addresses } = entry.status;
-    const { selfCheck } = await import("./self-check.ts");
-    const problem = await selfCheck(addresses, {
-      clock,
-      dial: network?.dial.bind(network) ?? dial,
-      isTls: tls !== undefined,
-      interfaces: networkInterfaces(),
-      reachedFrom: (await registry.reachedFrom?.().catch(() => null)) ?? null,
-      others: await this.#others(),
-      signal: this.#stopped.signal,
-    });
-    this.#isChecking = false;
-    if (problem === null || this.#stopped.signal.aborted) return;
-    logger.warn({ addresses: addresses.map(({ address }) => address) }, `${name} is registered, but ${problem}`);
+    try {
+      const { selfCheck } = await import("./self-check.ts");
+      const problem = await selfCheck(addresses, {
+        clock,
+        dial: network?.dial.bind(network) ?? dial,
+        isTls: tls !== undefined,
+        interfaces: networkInterfaces(),
+        reachedFrom: (await registry.reachedFrom?.().catch(() => null)) ?? null,
+        others: await this.#others(),
+        signal: this.#stopped.signal,
+      });
+      if (problem === null || this.#stopped.signal.aborted) return;
+      logger.warn({ addresses: addresses.map(({ address }) => address) }, `${name} is registered, but ${problem}`);
+    } catch (error) {
+      logger.warn({ error }, "the self-check failed");
+    } finally {
+      this.#isChecking = false;
+    }
   }
 
   async #others(): ReturnType<typeof waitForOthers> {

@@ -21,14 +21,19 @@ class RemoteRegistry implements Registry {
   refusal: Error | null = null;
   /** What registrations say of themselves in place of the truth. */
   said: Registration["state"] | null = null;
+  losses = 0;
 
   async register(service: string, instance: Instance): Promise<Registration> {
     if (this.refusal !== null) throw this.refusal;
     const made = await this.view.register(service, instance);
     const said = (): Registration["state"] => this.said ?? made.state;
+    const losses = (): number => this.losses;
     return {
       get state() {
         return said();
+      },
+      get losses() {
+        return losses();
       },
       update: (change) => made.update(change),
       close: () => made.close(),
@@ -80,6 +85,7 @@ describe("the entry of a server", () => {
       reason: "",
       lastError: null,
       sinceMs: 10,
+      losses: 0,
     });
     expect(instances()).toMatchObject([{ id: "user-1", addresses, weight: 3, state: "ready" }]);
     await entry.close();
@@ -239,7 +245,7 @@ describe("the entry of a server", () => {
     expect(addresses()).toEqual(["10.0.0.7:8080"]);
   });
 
-  it("asks no more for that address once it is registered and the registry does not know it", async () => {
+  it("asks each minute only for that address once it is registered and the registry does not know it", async () => {
     const { entry, registry, clock, addresses } = scene({}, TWO);
     let asked = 0;
     registry.reachedFrom = async () => {
@@ -253,6 +259,70 @@ describe("the entry of a server", () => {
     registry.backend.recover();
     await clock.advance(60_000);
     expect([asked, addresses()]).toEqual([7, ["203.0.113.9:8080"]]);
+    await clock.advance(60_000);
+    expect([asked, addresses()]).toEqual([8, ["203.0.113.9:8080"]]);
+  });
+
+  it("follows an interface whose address changes, within a minute, and says so", async () => {
+    const interfaces = { eth1: TWO.eth1 };
+    const { entry, clock, addresses, texts, log } = scene({ advertise: "interface:eth1" }, interfaces);
+    await entry.open("0.0.0.0:8080");
+    interfaces.eth1 = [{ address: "10.0.0.99", family: "IPv4", internal: false }];
+    await clock.advance(59_000);
+    expect(addresses()).toEqual(["10.0.0.7:8080"]);
+    await clock.advance(1000);
+    expect([addresses(), entry.status.state]).toEqual([["10.0.0.99:8080"], "registered"]);
+    expect(texts()).toEqual(["info user.rpc has other addresses now"]);
+    expect(log.lines[0].fields).toEqual({ before: ["10.0.0.7:8080"], addresses: ["10.0.0.99:8080"] });
+    await clock.advance(600_000);
+    expect(texts()).toHaveLength(1);
+  });
+
+  it("follows such a change at once when the registry was away meanwhile", async () => {
+    const interfaces = { eth1: TWO.eth1 };
+    const { entry, registry, clock, addresses } = scene({ advertise: "cidr:10.0.0.0/8" }, interfaces);
+    await entry.open("0.0.0.0:8080");
+    interfaces.eth1 = [{ address: "10.0.0.99", family: "IPv4", internal: false }];
+    registry.said = "pending";
+    await clock.advance(2000);
+    registry.said = null;
+    await clock.advance(1000);
+    expect(addresses()).toEqual(["10.0.0.99:8080"]);
+  });
+
+  it("takes the address by which the registry is reached now, and keeps it while the registry does not say", async () => {
+    const { entry, registry, clock, addresses } = scene({}, TWO);
+    registry.reached = "203.0.113.9";
+    await entry.open("0.0.0.0:8080");
+    registry.reached = "10.0.0.7";
+    await clock.advance(60_000);
+    expect(addresses()).toEqual(["10.0.0.7:8080"]);
+    registry.reached = null;
+    await clock.advance(120_000);
+    expect(addresses()).toEqual(["10.0.0.7:8080"]);
+  });
+
+  it("stays under its last address while there is no other, which is said once", async () => {
+    const interfaces: Record<string, Interfaces[string]> = { eth1: TWO.eth1 };
+    const { entry, clock, addresses, texts } = scene({ advertise: "interface:eth1" }, interfaces);
+    await entry.open("0.0.0.0:8080");
+    interfaces.eth1 = undefined;
+    await clock.advance(180_000);
+    expect([addresses(), entry.status.state]).toEqual([["10.0.0.7:8080"], "registered"]);
+    expect(texts()).toEqual(["warn the advertised addresses stay, though they may be gone"]);
+  });
+
+  it("counts how often it was lost, over pauses too", async () => {
+    const { entry, registry, clock } = scene();
+    await entry.open("0.0.0.0:8080");
+    registry.losses = 2;
+    expect(entry.status.losses).toBe(2);
+    await clock.advanceUntil(entry.takeOut("paused", ""));
+    registry.losses = 0;
+    await entry.putBack("paused");
+    expect(entry.status.losses).toBe(2);
+    registry.losses = 1;
+    expect(entry.status.losses).toBe(3);
   });
 
   it("waits 2 s for that address, not longer", async () => {

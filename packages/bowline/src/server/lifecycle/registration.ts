@@ -4,8 +4,8 @@ import type { Address, Registration, Registry } from "../../registry/registry.ts
 import type { RegistryConfig } from "../../registry/registry-config.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
-import { type Advertised, advertise } from "./advertise.ts";
 import type { AdvertiseOption } from "./advertise-option.ts";
+import { Advertising } from "./advertising.ts";
 import type { Interfaces } from "./interfaces.ts";
 import { within } from "./within.ts";
 
@@ -36,6 +36,8 @@ export interface ServerRegistration {
   readonly lastError: Error | null;
   /** When the state began, in ms of the server's clock. Looked at each second. */
   readonly sinceMs: number;
+  /** How often the registry had lost the entry, or others had changed it, and it was put again; since the start. */
+  readonly losses: number;
 }
 
 /** What the entry of a server is made of; see `ServerOptions`. */
@@ -80,9 +82,10 @@ export class RegistryEntry {
   readonly #options: EntryOptions;
   readonly #context: EntryContext;
   readonly #outs: Map<OutReason, string> = new Map();
-  #bound = "";
   #registry: Registry | null = null;
-  #advertised: Advertised = { addresses: [], notes: [], isProvisional: false };
+  #advertising: Advertising | null = null;
+  /** Why addresses could not be found out last. */
+  #missing = "";
   #registration: Registration | null = null;
   /** Resolved by `close`: nobody waits for others any longer. */
   readonly #ending: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -100,6 +103,8 @@ export class RegistryEntry {
   #retryAt = 0;
   #state: RegistrationState = "closed";
   #sinceMs: number;
+  /** Of registrations that are closed. */
+  #losses = 0;
   /** Called when the entry has come in, or has come in with other addresses. */
   onRegistered: () => void = () => {};
 
@@ -118,9 +123,10 @@ export class RegistryEntry {
   get status(): ServerRegistration {
     this.#observe();
     const [reason = this.#note] = this.#outs.values();
-    const { addresses } = this.#advertised;
+    const addresses = this.#addresses;
+    const losses = this.#losses + (this.#registration?.losses ?? 0);
     const common = { addresses, weight: this.#weight, reason, lastError: this.#lastError, sinceMs: this.#sinceMs };
-    return { state: this.#state, ...common };
+    return { state: this.#state, ...common, losses };
   }
 
   /** A remark for `reason` while the entry is in. */
@@ -131,10 +137,10 @@ export class RegistryEntry {
   /** Registers the server that is bound to `bound`. Rejects when the registry can't be used at all, or there is no address to advertise. */
   async open(bound: string): Promise<void> {
     this.#phase = "opening";
-    this.#bound = bound;
     this.#registry = this.#openRegistry();
-    await this.#chooseAddresses(REACHED_FROM_MS);
-    for (const note of this.#advertised.notes) this.#context.logger.info({ addresses: this.#texts() }, note);
+    this.#advertising = new Advertising(this.#options, this.#context, bound, this.#registry);
+    await this.#advertising.choose(false, REACHED_FROM_MS);
+    for (const note of this.#advertising.notes) this.#context.logger.info({ addresses: this.#texts }, note);
     await this.#reconcile();
     if (this.#phase !== "opening") return;
     this.#phase = "open";
@@ -200,7 +206,7 @@ export class RegistryEntry {
   async #pass(): Promise<void> {
     if (this.#phase === "closed") return;
     if (this.#outs.size > 0) return this.#remove(HEARD_MS);
-    const { addresses } = this.#advertised;
+    const addresses = this.#addresses;
     if (this.#put !== null && this.#put.addresses !== addresses) await this.#remove();
     const wanted = { addresses, weight: this.#weight };
     if (this.#registration === null) this.#registration = await this.#register();
@@ -211,7 +217,7 @@ export class RegistryEntry {
 
   #register(): Promise<Registration> {
     const { name, zone = "", version = "", tags = {} } = this.#options;
-    const { addresses } = this.#advertised;
+    const addresses = this.#addresses;
     const instance = { id: this.id, addresses, weight: this.#weight, zone, version, tags, state: "ready" } as const;
     return (this.#registry as Registry).register(name, instance);
   }
@@ -219,6 +225,7 @@ export class RegistryEntry {
   /** Says that the instance drains, so that clients leave it without a doubt, and takes it out. */
   async #remove(heardMs: number = 0): Promise<void> {
     const registration = this.#registration;
+    this.#losses += registration?.losses ?? 0;
     this.#registration = null;
     this.#put = null;
     this.#observe();
@@ -247,8 +254,10 @@ export class RegistryEntry {
     const before = this.#state;
     this.#observe();
     if (before !== this.#state) this.#sayChange(before);
-    if (this.#advertised.isProvisional) await this.#chooseAddresses(LOOK_MS);
-    const isAmiss = this.#outs.size === 0 && this.#put?.addresses !== this.#advertised.addresses;
+    const isBack = before === "pending" && this.#state === "registered";
+    if (this.#advertising !== null && (isBack || this.#advertising.isDue))
+      await this.#lookForAddresses(this.#advertising);
+    const isAmiss = this.#outs.size === 0 && this.#put?.addresses !== this.#addresses;
     if (!isAmiss || this.#context.clock.fresh() < this.#retryAt || this.#phase !== "open") return;
     await this.#reconcile().catch(() => {});
   }
@@ -271,45 +280,22 @@ export class RegistryEntry {
     return this.#registration?.state === "registered" ? "registered" : "pending";
   }
 
-  /** The registry may say only once it is reached which of several addresses others can reach. */
-  async #chooseAddresses(withinMs: number): Promise<void> {
-    const known = this.#advertised;
-    const first = this.#resolve(null);
-    if (!first.isProvisional) {
-      this.#advertised = first;
-      return;
+  /** What others are told to connect to may have changed, as by another network; its entry follows. */
+  async #lookForAddresses(advertising: Advertising): Promise<void> {
+    const { logger } = this.#context;
+    const before = advertising.texts;
+    try {
+      await advertising.choose(this.#stateNow() === "registered", LOOK_MS);
+      this.#missing = "";
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== this.#missing)
+        logger.warn({ error, addresses: before }, "the advertised addresses stay, though they may be gone");
+      this.#missing = message;
     }
-    const isReached = this.#stateNow() === "registered";
-    const reachedFrom = await this.#reachedFrom(withinMs);
-    // A registry that is reached and does not know will not know later.
-    const unknown = { ...first, isProvisional: !isReached || reachedFrom === undefined };
-    const next = typeof reachedFrom === "string" ? this.#resolve(reachedFrom) : unknown;
-    if (textOf(next.addresses) === textOf(known.addresses)) this.#advertised = { ...next, addresses: known.addresses };
-    else this.#advertised = next;
-  }
-
-  #resolve(reachedFrom: string | null): Advertised {
-    const { environment } = this.#context;
-    return advertise(this.#options.advertise, this.#options.networks ?? [], {
-      bound: this.#bound,
-      interfaces: this.#context.interfaces(),
-      environment,
-      isMachineOnly: this.#registry?.isMachineOnly === true,
-      reachedFrom,
-    });
-  }
-
-  /** Undefined where there was no answer in time. */
-  async #reachedFrom(withinMs: number): Promise<string | null | undefined> {
-    let address: string | null | undefined;
-    const asked = (this.#registry?.reachedFrom?.() ?? Promise.resolve(null)).then(
-      (found) => {
-        address = found;
-      },
-      () => {},
-    );
-    await within(this.#context.clock, asked, withinMs);
-    return address;
+    const { texts: addresses } = advertising;
+    if (addresses.join() !== before.join())
+      logger.info({ before, addresses }, `${this.#options.name} has other addresses now`);
   }
 
   // --- the log ---
@@ -320,13 +306,13 @@ export class RegistryEntry {
     const error = this.#lastError;
     this.#lastLogged = error?.message ?? "";
     this.#context.logger.warn(
-      { error, addresses: this.#texts() },
+      { error, addresses: this.#texts },
       `${this.#options.name} is not in the registry yet, which can't be reached: it serves, and registers as soon as that can be done`,
     );
   }
 
   #sayChange(before: RegistrationState): void {
-    const fields = { addresses: this.#texts(), error: this.#lastError ?? undefined };
+    const fields = { addresses: this.#texts, error: this.#lastError ?? undefined };
     if (this.#state === "registered") this.#context.logger.info(fields, `${this.#options.name} is in the registry`);
     else if (this.#state === "pending" && before === "registered") {
       this.#context.logger.warn(
@@ -344,10 +330,12 @@ export class RegistryEntry {
     this.#context.logger.warn({ error }, "trouble with the registry");
   }
 
-  #texts(): readonly string[] {
-    return this.#advertised.addresses.map(({ address, network }) =>
-      network === "" ? address : `${network}=${address}`,
-    );
+  get #addresses(): readonly Address[] {
+    return this.#advertising?.addresses ?? [];
+  }
+
+  get #texts(): readonly string[] {
+    return this.#advertising?.texts ?? [];
   }
 
   #openRegistry(): Registry {
@@ -356,8 +344,4 @@ export class RegistryEntry {
     const { clock, random, environment } = this.#context;
     return registry.create({ clock, random, environment, report: (error) => this.#report(error) });
   }
-}
-
-function textOf(addresses: readonly Address[]): string {
-  return JSON.stringify(addresses);
 }
