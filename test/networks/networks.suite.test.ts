@@ -142,11 +142,24 @@ await networkSuite("a server and its client in two networks, one etcd", (program
       expect(stdout).toContain(`✓ ${outside} (public)`);
       expect(stdout).toContain(`✗ ${inside} (inside)`);
       expect(stdout).toContain("10.2.0.2 (labelled inside) is a private address");
+      expect(stdout).toContain(`to take public=${outside} instead: networks: ["public"] of the client`);
+      // For the client that takes only the other address there is nothing wrong.
+      const forClient = await bowline(hostA, "doctor", scene.target, "--network", "public");
+      expect(forClient).toMatchObject({
+        exitCode: 0,
+        stdout: expect.stringContaining(`taken for its network public; it also has inside=${inside}`),
+      });
     });
 
     it("mended by rewrite in the client: the address, its range, or both with their ports", async () => {
       await serveInVain({ id: "unchanged" });
       const address = hostB.address();
+      // The doctor tries a rule before it is written into the client.
+      const tried = await bowline(hostA, "doctor", scene.target, "--rewrite", `${address}=${siteB.publicAddress}`);
+      expect(tried).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(`✓ ${outside}`) });
+      expect(tried.stdout).toContain(
+        `rewritten from ${address}:${PORT} by --rewrite ${address}=${siteB.publicAddress}`,
+      );
       for (const rule of [
         { from: address, to: siteB.publicAddress },
         { from: siteB.subnet.range, to: siteB.publicAddress },

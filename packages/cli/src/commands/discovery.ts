@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { DoctorFlags } from "../discovery/doctor.ts";
-import type { ListFlags } from "../discovery/list.ts";
-import type { WatchFlags } from "../discovery/watch.ts";
+import type { DoctorFlags } from "../discovery/doctor/doctor.ts";
+import type { ListFlags } from "../discovery/list/instance-row.ts";
+import type { WatchFlags } from "../discovery/watch/watch.ts";
 import type { Terminal } from "../terminal.ts";
 
 const TARGETS = `
@@ -15,7 +15,7 @@ const DEFAULT_TIMEOUT_MS = 3000;
 
 /** `bowline doctor`: why can't I reach it? */
 export function doctorCommand(terminal: Terminal): Command {
-  return calling(new Command("doctor"))
+  return calling(reaching(new Command("doctor")))
     .description("Try each instance of a service as a client would, and say what is wrong")
     .argument("<target>", "the service, as a client names it")
     .option("--server-name <name>", "what certificates are asked for; default: the host of each address")
@@ -23,42 +23,50 @@ export function doctorCommand(terminal: Terminal): Command {
       "after",
       `
 Per address: resolve, TCP, TLS, HTTP/2, health, with the time of each, and in words what is wrong and the setting that mends it.
-Exit code 1 when an address can't be used.
+With --network or --rewrite only the address is tried that a client with these settings takes, and the report says why it is that one;
+without them all addresses are tried. Exit code 1 when one can't be used.
 
 Examples:
   bowline doctor etcd://10.0.0.1:2379/user.rpc
+  bowline doctor etcd://10.0.0.1:2379/user.rpc --network vpc-a,public
+  bowline doctor etcd://10.0.0.1:2379/user.rpc --rewrite 10.0.0.0/24=203.0.113.9
   bowline doctor 10.0.0.7:8080 --tls-ca ca.pem
 ${TARGETS}`,
     )
     .action(async (target: string, flags: DoctorFlags) => {
-      const { runDoctor } = await import("../discovery/doctor.ts");
+      const { runDoctor } = await import("../discovery/doctor/doctor.ts");
       await runDoctor(target, flags, terminal);
     });
 }
 
 /** `bowline ls`: who is there? */
 export function listCommand(terminal: Terminal): Command {
-  return calling(new Command("ls"))
-    .description("List the instances of services, with what they say of their health")
-    .argument("<targets...>", "the services, as clients name them")
+  return calling(reaching(new Command("ls")))
+    .description("List the instances of services, with what they say of their health, or the services of a registry")
+    .argument(
+      "[targets...]",
+      "services, as clients name them, or registries; default: the embedded registry of this machine",
+    )
     .option("--no-health", "don't call the instances")
     .addHelpText(
       "after",
       `
 Examples:
+  bowline ls
+  bowline ls etcd://10.0.0.1:2379
   bowline ls user.rpc order.rpc
   bowline ls etcd://10.0.0.1:2379/user.rpc --json
 ${TARGETS}`,
     )
     .action(async (targets: string[], flags: ListFlags) => {
-      const { runList } = await import("../discovery/list.ts");
+      const { runList } = await import("../discovery/list/list.ts");
       await runList(targets, flags, terminal);
     });
 }
 
 /** `bowline watch`: what changes? */
 export function watchCommand(terminal: Terminal): Command {
-  return new Command("watch")
+  return reaching(new Command("watch"))
     .description("Print each change of a service's instances, until Ctrl-C")
     .argument("<target>", "the service, as a client names it")
     .option("--json", "a line of JSON for each change")
@@ -71,10 +79,30 @@ Examples:
 ${TARGETS}`,
     )
     .action(async (target: string, flags: WatchFlags) => {
-      const { runWatch } = await import("../discovery/watch.ts");
+      const { runWatch } = await import("../discovery/watch/watch.ts");
       const { untilInterrupted } = await import("../generate/interrupt.ts");
       await untilInterrupted((signal) => runWatch(target, flags, terminal, signal));
     });
+}
+
+/** The options that say which client it is whose way is looked at. */
+function reaching(command: Command): Command {
+  const many =
+    (split: (text: string) => readonly string[]) => (text: string, before: readonly string[] | undefined) => [
+      ...(before ?? []),
+      ...split(text),
+    ];
+  return command
+    .option(
+      "--network <names>",
+      "the client's option networks: those it is in, the preferred one first, such as vpc-a,public",
+      many((names) => names.split(",")),
+    )
+    .option(
+      "--rewrite <from=to>",
+      "a rule of the client's option rewrite: a host or CIDR, with or without a port; may be given again",
+      many((rule) => [rule]),
+    );
 }
 
 /** The options of commands that call instances. */

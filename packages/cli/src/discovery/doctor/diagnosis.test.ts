@@ -1,9 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { isWithin, kindOf } from "./address-kind.ts";
+import { isWithin, kindOf } from "../probe/address-kind.ts";
+import type { Step, StepName } from "../probe/probe.ts";
 import { type Circumstances, diagnose } from "./diagnosis.ts";
-import type { Step, StepName } from "./probe.ts";
 
-const HOME: Circumstances = { ownNetworks: ["10.0.1.5/24", "fd00:1::5/64"], isRegistryRemote: true, network: "" };
+const HOME: Circumstances = {
+  ownNetworks: ["10.0.1.5/24", "fd00:1::5/64"],
+  isRegistryShared: true,
+  network: "",
+  rewrite: null,
+  others: [],
+};
 
 const failed = (name: StepName, code: string, detail = "as told"): Step[] => [
   { name, isOk: false, ms: 1, detail, code },
@@ -61,6 +67,29 @@ describe("a diagnosis", () => {
     expect(diagnosis?.remedies.join("\n")).toContain('rewrite: [{ from: "10.0.2.9", to: "PUBLIC_HOST" }]');
   });
 
+  it("names the other addresses of the instance, and which client takes them", () => {
+    const others = [
+      { network: "public", address: "203.0.113.9:80" },
+      { network: "", address: "a:1" },
+    ];
+    const remedies = diagnose("10.0.2.9:80", failed("tcp", "ETIMEDOUT"), { ...HOME, others })?.remedies ?? [];
+    expect(remedies[0]).toBe(
+      'to take public=203.0.113.9:80 instead: networks: ["public"] of the client, --network public here',
+    );
+    expect(remedies.join("\n")).not.toContain("a:1");
+  });
+
+  it("of an address that a rule has made is about the rule, not about the server", () => {
+    const rewritten = { ...HOME, rewrite: "10.0.0.0/8=127.0.0.1" };
+    const diagnosis = diagnose("127.0.0.1:80", failed("tcp", "ECONNREFUSED"), rewritten);
+    expect(diagnosis?.problem).toBe(
+      "there is no way to 127.0.0.1:80 from here (ECONNREFUSED), and that is where the rule 10.0.0.0/8=127.0.0.1 leads",
+    );
+    expect(diagnosis?.remedies.join("\n")).not.toContain("advertise");
+    const well: Step[] = [{ name: "health", isOk: true, ms: 1, detail: "SERVING", code: "" }];
+    expect(diagnose("127.0.0.1:80", well, rewritten)).toBeNull();
+  });
+
   it("tells the networks that this machine is in, without those of single links", () => {
     const ownNetworks = ["10.0.1.5/24", "fe80::1/64", "169.254.3.4/16"];
     const problem = (own: readonly string[]): string | undefined =>
@@ -73,7 +102,7 @@ describe("a diagnosis", () => {
     const well: Step[] = [{ name: "health", isOk: true, ms: 1, detail: "SERVING", code: "" }];
     expect(diagnose("10.0.1.9:80", well, HOME)).toBeNull();
     expect(diagnose("127.0.0.1:80", well, HOME)?.problem).toMatch(/no other machine can reach it/);
-    expect(diagnose("127.0.0.1:80", well, { ...HOME, isRegistryRemote: false })).toBeNull();
+    expect(diagnose("127.0.0.1:80", well, { ...HOME, isRegistryShared: false })).toBeNull();
     expect(diagnose("unix:/run/a.sock", [], HOME)).toBeNull();
   });
 });

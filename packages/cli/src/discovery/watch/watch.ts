@@ -1,10 +1,11 @@
 import { isDeepStrictEqual, styleText } from "node:util";
 import type { Instance, Snapshot } from "bowline/registry";
-import type { Terminal } from "../terminal.ts";
-import { open } from "./look-up.ts";
+import type { Terminal } from "../../terminal.ts";
+import { labelled, namesClient, type Reach, type ReachFlags, reachOf, reachText } from "../reach.ts";
+import { open } from "../registry/look-up.ts";
 
 /** The flags of `bowline watch`. */
-export interface WatchFlags {
+export interface WatchFlags extends ReachFlags {
   readonly json?: boolean;
 }
 
@@ -41,6 +42,9 @@ export async function runWatch(
   signal: AbortSignal,
 ): Promise<void> {
   let known: Snapshot | null = null;
+  const reaching = reachOf(flags);
+  const reachOfOne = (instance: Instance): Reach | null | undefined =>
+    namesClient(flags) ? (reaching([instance]).get(instance) ?? null) : undefined;
   const say = (event: object, text: string): void => {
     const at = new Date();
     if (flags.json === true) terminal.write(`${JSON.stringify({ at: at.toISOString(), target, ...event })}\n`);
@@ -48,7 +52,10 @@ export async function runWatch(
   };
   const watch = open(target, {
     snapshot(snapshot) {
-      for (const change of changesBetween(known?.instances ?? [], snapshot.instances)) say(change, textOf(change));
+      for (const change of changesBetween(known?.instances ?? [], snapshot.instances)) {
+        const reach = reachOfOne(change.instance);
+        say(reach === undefined ? change : { ...change, reach }, textOf(change, reach));
+      }
       const { freshness, revision, instances } = snapshot;
       if (known === null && instances.length === 0) say({ kind: "empty" }, `${target} has no instances yet`);
       if (freshness !== (known?.freshness ?? "live"))
@@ -69,13 +76,13 @@ export async function runWatch(
 
 const SIGNS = { added: paint("green", "+"), removed: paint("red", "-"), changed: paint("yellow", "~") } as const;
 
-function textOf({ kind, instance, before }: Change): string {
-  const { id, state, weight, zone, version } = instance;
-  const places = instance.addresses.map(({ address, network }) => (network === "" ? address : `${network}=${address}`));
+function textOf({ kind, instance, before }: Change, reach: Reach | null | undefined): string {
+  const { id, addresses, state, weight, zone, version } = instance;
+  const places = reach === undefined ? addresses.map(labelled).join(" ") : reachText(reach, addresses);
   const facts = [state, `weight ${weight}`, zone, version].filter((fact) => fact !== "");
   const was = before === undefined ? "" : `  (was ${before.state}, weight ${before.weight})`;
-  const name = id === instance.addresses[0]?.address ? "" : `  ${id}`;
-  return `${SIGNS[kind]} ${places.join(" ")}  ${facts.join(", ")}${name}${was}`;
+  const name = id === addresses[0]?.address ? "" : `  ${id}`;
+  return `${SIGNS[kind]} ${places}  ${facts.join(", ")}${name}${was}`;
 }
 
 function paint(style: "dim" | "green" | "red" | "yellow", text: string): string {

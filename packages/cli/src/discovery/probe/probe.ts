@@ -32,6 +32,9 @@ export interface ProbeOptions {
   readonly serverName: string | undefined;
 }
 
+/** Addresses that are tried at the same time: enough for a fleet, few enough for a process's descriptors. */
+export const MAX_PROBES = 64;
+
 /** Tries an address step by step, as a client would; ends with the first step that fails. */
 export async function probe(address: string, options: ProbeOptions): Promise<readonly Step[]> {
   const steps: Step[] = [];

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { CommandError } from "../command-error.ts";
+import { CommandError } from "../../command-error.ts";
 
 /** Certificates in PEM, read from the files that flags name. */
 export interface TlsFiles {

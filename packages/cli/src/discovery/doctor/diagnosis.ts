@@ -1,15 +1,21 @@
-import { isWithin, kindOf } from "./address-kind.ts";
-import { placeOf } from "./host-port.ts";
-import type { Step } from "./probe.ts";
+import type { Address } from "bowline/registry";
+import { isWithin, kindOf } from "../probe/address-kind.ts";
+import { placeOf } from "../probe/host-port.ts";
+import type { Step } from "../probe/probe.ts";
+import { labelled } from "../reach.ts";
 
 /** Under which conditions an address was tried. */
 export interface Circumstances {
   /** As CIDRs; see `ownNetworks`. */
   readonly ownNetworks: readonly string[];
-  /** The registry is on another machine, so that loopback addresses in it are of no use to others. */
-  readonly isRegistryRemote: boolean;
+  /** Other machines read the registry, so that loopback addresses in it are of no use to them. */
+  readonly isRegistryShared: boolean;
   /** Label of the network that the instance gives for the address; empty if it has none. */
   readonly network: string;
+  /** The rule that put the address in the place of the one that the registry tells; null: none. */
+  readonly rewrite: string | null;
+  /** What the instance has besides this address. */
+  readonly others: readonly Address[];
 }
 
 /** Why an address can't be used, and what mends it. */
@@ -24,11 +30,13 @@ export function diagnose(address: string, steps: readonly Step[], circumstances:
   const last = steps.at(-1);
   if (last === undefined) return null;
   const { host } = placeOf(address);
+  const { rewrite, isRegistryShared } = circumstances;
   if (last.isOk) {
-    // It works from here, but not from anywhere else.
-    const isOnlyHere = circumstances.isRegistryRemote && kindOf(host) === "loopback";
+    // It works from here, but not from anywhere else; where a rule leads is no affair of others.
+    const isOnlyHere = isRegistryShared && rewrite === null && kindOf(host) === "loopback";
     return isOnlyHere ? is(`${host} is the loopback: no other machine can reach it`, ADVERTISE) : null;
   }
+  if (rewrite !== null && (last.name === "resolve" || last.name === "tcp")) return astray(address, last, rewrite);
   switch (last.name) {
     case "resolve":
       return is(
@@ -49,8 +57,30 @@ export function diagnose(address: string, steps: readonly Step[], circumstances:
 const ADVERTISE =
   'on the server, set advertise to an address that others reach: "host:port", "interface:eth1", "cidr:10.0.0.0/8" or the variable BOWLINE_ADVERTISE';
 
+/** What there is to say of an instance that has no address for a client in these networks. */
+export function noAddressIn(networks: readonly string[], addresses: readonly Address[]): Diagnosis {
+  const theirs = [...new Set(addresses.map(({ network }) => network))];
+  const wider = [...networks, theirs[0]];
+  return is(
+    `it has no address for a client in ${networks.join(", ")}; it has ${addresses.map(labelled).join(", ")}`,
+    `if the client is in ${theirs.join(" or ")}, too, say so: ${networksOption(wider)}`,
+    `or on the server, advertise an address there besides: advertise: [{ network: "${networks[0]}", address: "HOST:PORT" }, …]`,
+  );
+}
+
 function is(problem: string, ...remedies: readonly string[]): Diagnosis {
   return { problem, remedies };
+}
+
+/** The address is not the server's: what it advertises is not in question. */
+function astray(address: string, { name, code }: Step, rewrite: string): Diagnosis {
+  const what =
+    name === "resolve" ? `the name in ${address} does not resolve` : `there is no way to ${address} from here`;
+  return is(
+    `${what} (${code}), and that is where the rule ${rewrite} leads`,
+    "change the rule: behind its = stands what this machine reaches, with the port if that is another one: 10.0.0.0/24:8080=203.0.113.9:18080",
+    "or what it leads to: a port forwarding or a firewall that lets nothing through",
+  );
 }
 
 function unreachable(address: string, { code }: Step, circumstances: Circumstances): Diagnosis {
@@ -61,7 +91,7 @@ function unreachable(address: string, { code }: Step, circumstances: Circumstanc
   }
   const kind = kindOf(host);
   if (kind === "wildcard") return is(`${host} is what a server listens on, not an address to connect to`, ADVERTISE);
-  if (kind === "loopback" && circumstances.isRegistryRemote) {
+  if (kind === "loopback" && circumstances.isRegistryShared) {
     return is(`${host} is the loopback of whoever reads it, and here nothing listens on port ${port}`, ADVERTISE);
   }
   if ((kind === "private" || kind === "link-local") && !isWithin(host, circumstances.ownNetworks)) {
@@ -82,17 +112,26 @@ function unreachable(address: string, { code }: Step, circumstances: Circumstanc
 }
 
 /** The story that elsewhere ends in iptables rules: an address of one network, read in another. */
-function foreignNetwork(host: string, port: number, code: string, { ownNetworks, network }: Circumstances): Diagnosis {
+function foreignNetwork(host: string, port: number, code: string, circumstances: Circumstances): Diagnosis {
+  const { ownNetworks, network, others } = circumstances;
   // Each interface has a link-local one, which says nothing of where it is.
   const told = ownNetworks.filter((cidr) => kindOf(cidr.split("/")[0]) !== "link-local");
   const own = told.length === 0 ? "none at all" : told.join(", ");
   const label = network === "" ? "" : ` (labelled ${network})`;
   return is(
     `${host}${label} is a private address of a network that this machine is not in; its own are ${own} (${code})`,
+    ...others
+      .filter((other) => other.network !== "")
+      .map((other) => `to take ${labelled(other)} instead: ${networksOption([other.network])}`),
     `on the server, advertise an address that is reachable from here: advertise: "PUBLIC_HOST:${port}"`,
     `or both, labelled: advertise: [{ network: "inside", address: "${host}:${port}" }, { network: "public", address: "PUBLIC_HOST:${port}" }], with networks: ["public"] in the client here`,
-    `or in the client here alone: rewrite: [{ from: "${host}", to: "PUBLIC_HOST" }]`,
+    `or in the client here alone: rewrite: [{ from: "${host}", to: "PUBLIC_HOST" }]; --rewrite ${host}=PUBLIC_HOST here`,
   );
+}
+
+function networksOption(networks: readonly string[]): string {
+  const list = networks.map((network) => JSON.stringify(network)).join(", ");
+  return `networks: [${list}] of the client, --network ${networks.join(",")} here`;
 }
 
 /** By the codes and texts of OpenSSL and Node. */
