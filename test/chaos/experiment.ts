@@ -23,6 +23,8 @@ export interface Experiment {
   readonly name: string;
   /** One sentence with the figure that it passes by. */
   readonly promise: string;
+  /** How long the full form takes on a machine with nothing else to do, in minutes; a busy one takes longer. */
+  readonly fullMinutes: number;
   /** True: it needs root and iptables, and is skipped where they are not. */
   readonly needsRoot: boolean;
   /** Starts its own processes and leaves none behind. Rejects only when it could not be done at all. */

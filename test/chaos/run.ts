@@ -61,6 +61,11 @@ async function perform(experiment: Experiment): Promise<void> {
     console.log(`${title}SKIPPED  ${name}: ${missing}`);
     return;
   }
+  if (!scale.isShort) {
+    const minutes =
+      scale.minutes === undefined ? experiment.fullMinutes : Math.min(scale.minutes, experiment.fullMinutes);
+    console.log(`${title}begins   ${name}: about ${minutes} min`);
+  }
   const startedAt = performance.now();
   const outcome = await experiment.run(scale).catch((error: unknown) => couldNot(error));
   const ok = outcome.faults.length === 0;

@@ -23,6 +23,7 @@ function growth({ heapBeforeBytes, heapAfterBytes }: LeakReport): number {
 describe.concurrent("what remains", () => {
   it.each([
     ["connects", 10_000, ["OK"]],
+    ["channels", 1000, ["OK"]],
     ["cancels", 10_000, ["OK", "CANCELLED"]],
     ["abandons", 1000, ["OK"]],
   ] as const)(

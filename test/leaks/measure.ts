@@ -64,7 +64,7 @@ await server.start();
 
 const outcomes: Record<string, number> = {};
 const shared: EchoStub = createClient(Echo, server.address);
-const work: Readonly<Record<string, () => Promise<string>>> = { connects, cancels, abandons };
+const work: Readonly<Record<string, () => Promise<string>>> = { connects, channels, cancels, abandons };
 const round = work[values.what];
 if (round === undefined) throw new RangeError(`--what ${values.what}: give one of ${Object.keys(work).join(", ")}`);
 
@@ -110,6 +110,19 @@ async function connects(): Promise<string> {
   } finally {
     await client[Symbol.asyncDispose]();
   }
+}
+
+/** A channel that is closed at any time of its life: unused, on its way to the server, connected, or while it looks in vain. */
+async function channels(): Promise<string> {
+  const target = chance.pick([server.address, `static:///${server.address},127.0.0.1:1`, "127.0.0.1:1"]);
+  const client: EchoStub = createClient(Echo, target);
+  const life = chance.int(0, 3);
+  const connected = life === 0 ? undefined : client.channel.connect().catch(() => {});
+  if (life > 1 && target !== "127.0.0.1:1") await connected;
+  for (let turn = life === 3 ? chance.int(0, 8) : 0; turn > 0; turn--) await nextTurn();
+  await client[Symbol.asyncDispose]();
+  await connected;
+  return "OK";
 }
 
 /** A call of any kind that is cancelled somewhere between before its start and after its end. */

@@ -38,7 +38,8 @@ const continuationFlood =
 const row3: ProvocationRow = {
   row: 3,
   title: "CONTINUATION flood (CVE-2024-27316)",
-  required: "connection ended after at most 8 CONTINUATION or 16 KiB, whichever comes first",
+  required:
+    "connection ended after at most 8 CONTINUATION or 16 KiB (a client: 64 KiB) without an end, whichever comes first",
   provocations: [
     {
       what: "9 empty CONTINUATION",
@@ -54,11 +55,25 @@ const row3: ProvocationRow = {
       what: "CONTINUATION of 16 KiB",
       frames: continuationFlood(16_384, 1),
       outcome: { ends: CALM, names: "maxHeaderBlockBytes" },
+      role: "server",
+    },
+    {
+      what: "4 CONTINUATION of 16 KiB each",
+      frames: continuationFlood(16_384, 4),
+      outcome: { ends: CALM, names: "maxHeaderBlockBytes" },
+      role: "client",
     },
     {
       what: "8 CONTINUATION of 2 KiB each",
       frames: continuationFlood(2048, 8),
       outcome: { ends: CALM, names: "maxHeaderBlockBytes" },
+      role: "server",
+    },
+    {
+      what: "8 CONTINUATION of 8 KiB each",
+      frames: continuationFlood(8192, 8),
+      outcome: { ends: CALM, names: "maxHeaderBlockBytes" },
+      role: "client",
     },
     {
       what: "another frame inside a header block",
@@ -71,7 +86,7 @@ const row3: ProvocationRow = {
 const row5: ProvocationRow = {
   row: 5,
   title: "HPACK bomb of one big value (CVE-2016-6581)",
-  required: "stream reset at 16 KiB decoded, tables in step; connection ended at 16 KiB as it came",
+  required: "stream reset at 16 KiB decoded or as it came, tables in step",
   provocations: [
     {
       what: "one value of 3,800 bytes referred to 16,000 times",
@@ -87,6 +102,23 @@ const row5: ProvocationRow = {
     {
       what: "a value of 17 KiB",
       frames: splitBlock([["big", "b".repeat(17_000)]]),
+      outcome: { resets: CALM, counts: "maxHeaderBlockBytes" },
+    },
+    {
+      what: "a value of 60 KiB",
+      frames: splitBlock([["big", "b".repeat(60_000)]]),
+      outcome: { ends: CALM, names: "maxHeaderBlockBytes" },
+      role: "server",
+    },
+    {
+      what: "a value of 60 KiB",
+      frames: splitBlock([["big", "b".repeat(60_000)]]),
+      outcome: { resets: CALM, counts: "maxHeaderBlockBytes" },
+      role: "client",
+    },
+    {
+      what: "a value of 100 KiB",
+      frames: splitBlock([["big", "b".repeat(100_000)]]),
       outcome: { ends: CALM, names: "maxHeaderBlockBytes" },
     },
   ],
@@ -103,10 +135,11 @@ function fullFrame({ id, fields }: Place): Buffer[] {
 function splitBlock(more: HeaderList): (place: Place) => Buffer[] {
   return ({ id, fields }) => {
     const block = encodeLiterals([...fields, ...more]);
-    return [
-      rawHeaders(id, block.subarray(0, 16_000), { endHeaders: false }),
-      rawContinuation(id, block.subarray(16_000)),
-    ];
+    const frames = [rawHeaders(id, block.subarray(0, 16_000), { endHeaders: false })];
+    for (let at = 16_000; at < block.length; at += 16_000) {
+      frames.push(rawContinuation(id, block.subarray(at, at + 16_000), at + 16_000 >= block.length));
+    }
+    return frames;
   };
 }
 

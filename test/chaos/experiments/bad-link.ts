@@ -39,6 +39,7 @@ export const badLink: Experiment = {
   name: "bad links: +200 ms, jitter, 1 % loss, 64 Kbit/s, single bytes",
   promise:
     "no call fails, no answer is wrong, and throughput is at least 80 % of what a window in each round trip, or the line, allows",
+  fullMinutes: 5,
   needsRoot: false,
   run,
 };

@@ -30,6 +30,7 @@ export const blackHole: Experiment = {
   number: 4,
   name: "black hole both ways and one way",
   promise: `no call outlives its deadline by more than ${MAX_LATE_MS} ms, and a connection into the hole is given up within one keepalive`,
+  fullMinutes: 3,
   needsRoot: true,
   run,
 };

@@ -42,6 +42,7 @@ export const resetStorm: Experiment = {
   number: 5,
   name: "reset storm, and half-open connections after NAT expiry",
   promise: "each call ends, none outlives its deadline by more than 50 ms, and no socket, descriptor or timer is left",
+  fullMinutes: 11,
   needsRoot: true,
   run,
 };

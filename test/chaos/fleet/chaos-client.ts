@@ -76,6 +76,13 @@ export class ChaosClient {
     this.#child.send({ burst: load });
   }
 
+  /** Calls as many as can be made, for half a second; gives how many ended in a second. */
+  async measure(load: Load): Promise<number> {
+    const line = this.#child.next("measured", PATIENCE_MS);
+    this.#child.send({ measure: load });
+    return ((await line).measured as { perSecond: number }).perSecond;
+  }
+
   /** What ended since the last mark. */
   async mark(): Promise<Mark> {
     const line = this.#child.next("marked");

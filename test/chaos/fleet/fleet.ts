@@ -13,6 +13,11 @@ import { ChaosServer, type ChaosServerOptions } from "./chaos-server.ts";
 /** What is asked of a server of the fleet. */
 export type FleetServerOptions = Partial<Omit<ChaosServerOptions, "id" | "log">>;
 
+/** What is called while nothing is wrong yet, of what machine and processes can do. */
+const LOAD_SHARE = 0.5;
+/** The first measurement sees code that was not compiled. */
+const MEASUREMENTS = 6;
+
 /** Servers and clients as processes, and the files with what they did. Ends them all when it is disposed of. */
 export class Fleet implements AsyncDisposable {
   readonly chance: Chance;
@@ -75,6 +80,20 @@ export class Fleet implements AsyncDisposable {
   /** All clients call like this from now on. */
   load(load: Load): void {
     for (const client of this.clients) client.load(load);
+  }
+
+  /**
+   * The load, at a rate that clients and servers can bear on this machine as it is: half of what they can do at most, and no more than
+   * `load` says. An open loop above that finds out how busy the machine is, and not what the fault does.
+   */
+  async bearable(load: Load): Promise<Load> {
+    let mostPerSecond = 0;
+    for (let round = 0; round < MEASUREMENTS && mostPerSecond * LOAD_SHARE < load.perSecond; round++) {
+      const quick = { ...load, sleepMs: 0, watchShare: 0 };
+      const rates = await Promise.all(this.clients.map((client) => client.measure(quick)));
+      mostPerSecond = Math.max(mostPerSecond, Math.min(...rates));
+    }
+    return { ...load, perSecond: Math.max(1, Math.min(load.perSecond, Math.floor(mostPerSecond * LOAD_SHARE))) };
   }
 
   /** Waits until no client has an open call. */

@@ -20,6 +20,9 @@ interface OpenCall {
   readonly end: (fault: string | null) => void;
 }
 
+/** Window is given back when there is so much of it. */
+const LEAST_UPDATE_BYTES = 1024;
+
 /** A client of chaos.v1.Chaos frame by frame, whose stream ids begin where it is told and whose SETTINGS change at any time. */
 export class RawClient {
   readonly judge: SettingsJudge = new SettingsJudge();
@@ -28,6 +31,8 @@ export class RawClient {
   #nextId: number;
   /** Why the server has ended the connection; empty while it has not. */
   farewell = "";
+  /** Window of the connection that was used and not given back. */
+  #owedBytes = 0;
 
   private constructor(firstId: number) {
     this.#nextId = firstId;
@@ -85,14 +90,22 @@ export class RawClient {
     if (call === undefined) return;
     if (type === FrameType.DATA && payload.length > 0) {
       call.chunks.push(payload);
-      const increment = Buffer.alloc(4);
-      increment.writeUInt32BE(payload.length);
-      this.#connection?.send(rawFrame("WINDOW_UPDATE", 0, 0, increment));
+      this.#giveWindow(payload.length);
     } else if (type === FrameType.RST_STREAM) this.#end(streamId, `reset with ${payload.readUInt32BE(0)}`);
     if ((flags & RawFlag.END_STREAM) === 0 || type !== FrameType.HEADERS) return;
     if (headers?.["grpc-status"] !== "0") return this.#end(streamId, `status ${headers?.["grpc-status"]}`);
     const { payload: answer } = fromBinary(DoneSchema, Buffer.concat(call.chunks).subarray(5));
     this.#end(streamId, answer.every((byte) => byte === 0) ? null : "the answer has other bytes than were asked for");
+  }
+
+  /** Not for each of the crumbs that small windows make of an answer: a server takes that for an attack. */
+  #giveWindow(bytes: number): void {
+    this.#owedBytes += bytes;
+    if (this.#owedBytes < LEAST_UPDATE_BYTES) return;
+    const increment = Buffer.alloc(4);
+    increment.writeUInt32BE(this.#owedBytes);
+    this.#owedBytes = 0;
+    this.#connection?.send(rawFrame("WINDOW_UPDATE", 0, 0, increment));
   }
 
   #end(streamId: number, fault: string | null): void {

@@ -21,6 +21,9 @@ const log = CallLog.begin(number);
 const TICK_MS = 10;
 /** Calls that are made up for after a pause of the whole machine. */
 const MAX_BEHIND_MS = 250;
+/** What can be done at most is measured for this long, with so many calls at once. */
+const MEASURED_MS = 500;
+const LINES = 32;
 
 let open = 0;
 let unhandled = 0;
@@ -117,6 +120,17 @@ function startLoad(load: Load): void {
   }, TICK_MS);
 }
 
+/** Calls one behind the other in many lines, and tells how many ended in a second. */
+async function measure(load: Load): Promise<void> {
+  const startedAt = performance.now();
+  let ended = 0;
+  const line = async (): Promise<void> => {
+    for (; performance.now() < startedAt + MEASURED_MS; ended++) await call(load);
+  };
+  await Promise.all(Array.from({ length: LINES }, line));
+  printLine({ measured: { perSecond: (ended * 1000) / (performance.now() - startedAt) } });
+}
+
 const delays = monitorEventLoopDelay({ resolution: 5 });
 delays.enable();
 
@@ -155,6 +169,7 @@ interface Command {
   readonly connect?: true;
   readonly load?: Load;
   readonly burst?: Load;
+  readonly measure?: Load;
   readonly mark?: true;
   readonly quiet?: true;
   readonly finish?: string;
@@ -167,6 +182,7 @@ createInterface({ input: process.stdin })
     if (command.connect) void channel.connect().then(() => printLine({ connected: true }));
     if (command.load !== undefined) startLoad(command.load);
     if (command.burst !== undefined) for (let i = 0; i < command.burst.perSecond; i++) void call(command.burst);
+    if (command.measure !== undefined) void measure(command.measure);
     if (command.mark) mark();
     if (command.quiet) void quiet().then(() => printLine({ quiet: true }));
     if (command.finish !== undefined) void finish(command.finish);

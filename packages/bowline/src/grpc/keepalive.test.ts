@@ -253,25 +253,32 @@ describe("ping strikes", () => {
   });
 
   it("let a patient client ping for ever", () => {
-    const strikes = new PingStrikes(pingPolicy());
+    const strikes = new PingStrikes(pingPolicy(), 2);
     for (let i = 0; i < 1000; i++) expect(strikes.received(i * 5 * MINUTE, 1)).toBe(false);
   });
 
   it("end with the third untimely ping", () => {
-    const strikes = new PingStrikes(pingPolicy());
+    const strikes = new PingStrikes(pingPolicy(), 2);
     expect([0, 1, 2, 3].map((i) => strikes.received(i * MINUTE, 1))).toEqual([false, false, false, true]);
   });
 
+  it("end with the first untimely ping beyond those that are allowed", () => {
+    const strikes = new PingStrikes(pingPolicy(), 5);
+    const seen = [0, 1, 2, 3, 4, 5, 6].map((i) => strikes.received(i * MINUTE, 0));
+    expect(seen).toEqual([false, false, false, false, false, false, true]);
+    expect([0, 1].map((i) => new PingStrikes(pingPolicy(), i).received(0, 0))).toEqual([false, false]);
+  });
+
   it("allow pings without streams every two hours only", () => {
-    const strikes = new PingStrikes(pingPolicy());
+    const strikes = new PingStrikes(pingPolicy(), 2);
     const times = [0, 2 * HOUR, 4 * HOUR, 4 * HOUR + 6 * MINUTE, 5 * HOUR, 6 * HOUR - 1];
     expect(times.map((now) => strikes.received(now, 0))).toEqual([false, false, false, false, false, true]);
-    const permitted = new PingStrikes(pingPolicy({ permitWithoutStream: true }));
+    const permitted = new PingStrikes(pingPolicy({ permitWithoutStream: true }), 2);
     for (let i = 0; i < 100; i++) expect(permitted.received(i * 5 * MINUTE, 0)).toBe(false);
   });
 
   it("are forgiven when HEADERS or DATA are sent", () => {
-    const strikes = new PingStrikes(pingPolicy());
+    const strikes = new PingStrikes(pingPolicy(), 2);
     for (let i = 0; i < 3; i++) expect(strikes.received(i, 1)).toBe(false);
     strikes.sent();
     for (let i = 3; i < 6; i++) expect(strikes.received(i, 1)).toBe(false);
@@ -279,7 +286,7 @@ describe("ping strikes", () => {
   });
 
   it("leave a client alone that measures the bandwidth with a ping a round trip while data flows", () => {
-    const strikes = new PingStrikes(pingPolicy());
+    const strikes = new PingStrikes(pingPolicy(), 2);
     for (let i = 0; i < 100_000; i++) {
       strikes.sent();
       expect(strikes.received(i * 0.1, 1)).toBe(false);
@@ -287,7 +294,7 @@ describe("ping strikes", () => {
   });
 
   it("allow any pace where the policy does", () => {
-    const strikes = new PingStrikes(pingPolicy({ minTimeMs: 0, permitWithoutStream: true }));
+    const strikes = new PingStrikes(pingPolicy({ minTimeMs: 0, permitWithoutStream: true }), 2);
     for (let i = 0; i < 1000; i++) expect(strikes.received(7, 0)).toBe(false);
   });
 
@@ -296,7 +303,7 @@ describe("ping strikes", () => {
     const gaps = fc.array(fc.integer({ min: 10_000, max: 100_000 }), { maxLength: 50 });
     fc.assert(
       fc.property(gaps, (each) => {
-        const strikes = new PingStrikes(policy);
+        const strikes = new PingStrikes(policy, 2);
         let now = 0;
         for (const gap of each) expect(strikes.received((now += gap), 1)).toBe(false);
       }),

@@ -121,9 +121,10 @@ export class Keepalive {
   /**
    * What to do at `now`, which must be a fresh reading. "ping" is said once; whoever is told sends it.
    *
-   * When the time has passed, the peer's answer may lie unread before us, or the PING may have left only now, because this process did
-   * other things meanwhile: there is a respite of 100 ms before "dead", and another one when this process did not run for so long, up to
-   * five: a process that is always late must not take everybody for alive.
+   * When the time has passed, the peer's answer may lie unread before us, because this process did other things meanwhile. (The PING itself
+   * left with the callback that said it: the peer had its time.) What lies there is read before timers fire again, so that a respite of
+   * 100 ms before "dead" is enough, however far the peer is; there is another one when this process did not run for so long, up to five: a
+   * process that is always late must not take everybody for alive.
    */
   check(now: number, openStreams: number): KeepaliveAction {
     if (this.#pingAt >= 0) return this.#checkAnswer(now);
@@ -163,7 +164,6 @@ export const pingPolicyDefaults: PingPolicy = { minTimeMs: 300_000, permitWithou
 
 /** Pings without streams are compared with TCP's own keepalive, A8. */
 const MIN_IDLE_TIME_MS = 7_200_000;
-const MAX_STRIKES = 2;
 
 /** Debug data of the GOAWAY (ENHANCE_YOUR_CALM) that ends a connection with too many pings, A8; clients look for it. */
 export const TOO_MANY_PINGS = "too_many_pings";
@@ -180,7 +180,7 @@ export function pingPolicy(options: Partial<PingPolicy> = {}): PingPolicy {
 }
 
 /**
- * Counts a client's untimely PINGs; the third in a row is too many.
+ * Counts a client's untimely PINGs; those in a row are too many when they pass `maxPingStrikes`.
  *
  * Sending HEADERS or DATA forgives all: grpc-go and C-core measure the bandwidth with a PING a round trip while data
  * flows, and a limit by rate alone closed their connections after 991 pings. (The rate as such is bounded by the
@@ -188,12 +188,14 @@ export function pingPolicy(options: Partial<PingPolicy> = {}): PingPolicy {
  */
 export class PingStrikes {
   readonly #policy: PingPolicy;
+  readonly #most: number;
   #lastValidAt = Number.NEGATIVE_INFINITY;
   #strikes = 0;
   #hasSent = false;
 
-  constructor(policy: PingPolicy) {
+  constructor(policy: PingPolicy, most: number) {
     this.#policy = policy;
+    this.#most = most;
   }
 
   /** HEADERS or DATA were sent. */
@@ -214,7 +216,7 @@ export class PingStrikes {
     } else {
       this.#lastValidAt = now;
     }
-    return this.#strikes > MAX_STRIKES;
+    return this.#strikes > this.#most;
   }
 }
 

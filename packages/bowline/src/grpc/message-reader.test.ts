@@ -1,12 +1,13 @@
 import * as fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { bytesCodec } from "../codec/codec.ts";
+import { Http2Stream } from "../http2/stream.ts";
 import { MessageReader, type ReaderStream } from "./message-reader.ts";
 
 const MAX_BYTES = 4_194_304;
 
 function stream(): ReaderStream {
-  return { heldBytes: 0, credit: () => {}, abandoned: () => {}, unreadable: () => {} } as unknown as ReaderStream;
+  return Object.assign(new Http2Stream(), { credit: () => {}, abandoned: () => {}, unreadable: () => {} });
 }
 
 function framed(message: Uint8Array): Buffer {
@@ -67,6 +68,35 @@ describe("MessageReader", () => {
     expect(value.length).toBe(1_000_000);
     // The prefix and the message, and nothing else in the buffer.
     expect(value.buffer.byteLength).toBe(1_000_005);
+  });
+
+  it("keeps what nobody reads in no more than the stream's window and 64 KiB, whatever the sizes", async () => {
+    const property = fc.asyncProperty(
+      fc.integer({ min: 0, max: 200_000 }),
+      fc.integer({ min: 1000, max: 70_000 }),
+      fc.integer({ min: 65_535, max: 1_000_000 }),
+      async (messageBytes, pieceBytes, windowBytes) => {
+        const asked = vi.spyOn(Buffer, "allocUnsafeSlow");
+        try {
+          const held = stream();
+          held.receiveWindow = windowBytes;
+          const reader = new MessageReader(held, bytesCodec, MAX_BYTES, null);
+          const message = framed(new Uint8Array(Math.min(messageBytes, windowBytes - 5)));
+          const count = Math.min(10_000, Math.floor(windowBytes / message.length));
+          const bytes = Buffer.concat(Array.from({ length: count }, () => message));
+          for (let at = 0; at < bytes.length; at += pieceBytes) {
+            const to = Math.min(bytes.length, at + pieceBytes);
+            held.receiveWindow -= to - at;
+            reader.push(bytes, at, to);
+          }
+          expect(held.heldBytes).toBe(bytes.length);
+          expect(Math.max(...asked.mock.calls.map(([size]) => size))).toBeLessThanOrEqual(windowBytes + 65_536);
+        } finally {
+          asked.mockRestore();
+        }
+      },
+    );
+    await fc.assert(property, { numRuns: 100 });
   });
 
   it("calls a bad flag a bad flag, whatever length stands behind it, read early or late", async () => {

@@ -1,5 +1,6 @@
 import { type Codec, decode } from "../codec/codec.ts";
 import type { Compression } from "../codec/compression.ts";
+import { DEFAULT_MAX_FRAME_BYTES } from "../http2/frames.ts";
 import type { Http2Stream } from "../http2/stream.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
@@ -275,11 +276,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
       if (this.#backlog.length > LARGE_BACKLOG_BYTES) this.#backlog = NOTHING;
     }
     if (this.#writeAt + bytes > this.#backlog.length) {
-      let size = Math.max(this.#backlog.length, FIRST_BACKLOG_BYTES);
-      while (size < kept + bytes) size *= 2;
-      // A large message gets a buffer of its own, of just its size, once half of it is here.
-      const whole = kept + this.#missing();
-      if (size > LARGE_BACKLOG_BYTES && size * 2 >= whole) size = Math.max(whole, kept + bytes);
+      const size = this.#roomFor(kept, kept + bytes);
       const target = size === this.#backlog.length ? this.#backlog : Buffer.allocUnsafeSlow(size);
       this.#backlog.copy(target, 0, this.#readAt, this.#writeAt);
       this.#backlog = target;
@@ -288,6 +285,24 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
     }
     chunk.copy(this.#backlog, this.#writeAt, start, end);
     this.#writeAt += bytes;
+  }
+
+  /**
+   * Size of a backlog for `needed` octets, `kept` of them there already: doubled, so that little is copied twice, but not beyond what
+   * the peer may send before somebody reads. A stream that nobody reads costs its window, not twice as much.
+   */
+  #roomFor(kept: number, needed: number): number {
+    let size = Math.max(this.#backlog.length, FIRST_BACKLOG_BYTES);
+    while (size < needed) size *= 2;
+    if (size <= LARGE_BACKLOG_BYTES) return size;
+    // A large message gets a buffer of its own, of just its size, once half of it is here.
+    const whole = kept + this.#missing();
+    if (size * 2 >= whole) return Math.max(whole, needed);
+    if (size === this.#backlog.length) return size;
+    const first = kept < PREFIX_BYTES ? 0 : PREFIX_BYTES + this.#backlog.readUInt32BE(this.#readAt + 1);
+    // The window has the whole of the frame whose octets come in pieces.
+    const most = needed + Math.max(0, this.#stream.receiveWindow) + DEFAULT_MAX_FRAME_BYTES;
+    return Math.min(size, Math.max(first, most));
   }
 }
 

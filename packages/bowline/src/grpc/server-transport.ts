@@ -213,7 +213,7 @@ export class ServerTransport {
   goaway(): void {}
 
   pinged(): void {
-    this.#strikes ??= new PingStrikes(this.#options.pings);
+    this.#strikes ??= new PingStrikes(this.#options.pings, this.#options.limits.maxPingStrikes);
     const { writer } = this.connection;
     if (this.hasSent || writer.hasSentData) this.#strikes.sent();
     this.hasSent = false;

@@ -74,8 +74,6 @@ export interface ConnectionOptions {
   readonly limits: Http2Limits;
 }
 
-/** How many of our own resets are remembered, to take the peer's late frames for them without complaint. */
-const REMEMBERED_RESETS = 1000;
 const MAX_DEBUG_BYTES = 256;
 
 /**
@@ -117,7 +115,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   #isLinkPaused = false;
   /** The rest of what was read is taken up again when the link has drained. */
   #waitsForDrain = false;
-  /** Streams that we have reset lately. */
+  /** Streams that we have reset lately: the peer's late frames for them are taken without complaint. */
   #resets: Set<number> | null = null;
   /** The highest stream that was dropped from them. */
   #forgottenReset = 0;
@@ -455,7 +453,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     this.writer.number(FrameType.RST_STREAM, streamId, code);
     this.#resets ??= new Set();
     this.#resets.add(streamId);
-    if (this.#resets.size <= REMEMBERED_RESETS) return;
+    if (this.#resets.size <= this.#limits.maxRememberedResets) return;
     const oldest = this.#resets.values().next().value as number;
     this.#resets.delete(oldest);
     this.#forgottenReset = Math.max(this.#forgottenReset, oldest);

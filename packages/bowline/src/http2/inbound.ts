@@ -10,8 +10,8 @@ import type { Http2Limits, LimitName } from "./limits.ts";
 import type { SendQueue } from "./send-queue.ts";
 import { type Http2Stream, LOCAL, REMOTE, type StreamTable } from "./stream.ts";
 
-/** A WINDOW_UPDATE below this is a drip. */
-const DRIP_BYTES = 64;
+/** A client collects this many times `maxHeaderBlockBytes` before it gives the connection up; see docs/decisions/0016. */
+const CLIENT_BLOCKS = 4;
 
 /** The parts of a connection that its receiving half works on. */
 export interface InboundParts<S extends Http2Stream> {
@@ -139,8 +139,8 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   }
 
   headersFrame(streamId: number, flags: number, chunk: Buffer, start: number, end: number, dependsOn: number): boolean {
-    if (end - start > this.#limits.maxHeaderBlockBytes) return this.#connection.exceeded("maxHeaderBlockBytes");
     if ((flags & Flag.END_HEADERS) !== 0) return this.#headerBlock(streamId, flags, chunk, start, end, dependsOn);
+    if (end - start > this.#mostOpenBlockBytes) return this.#connection.exceeded("maxHeaderBlockBytes");
     this.#block = Buffer.from(chunk.subarray(start, end));
     this.#blockFlags = flags;
     this.#blockDependsOn = dependsOn;
@@ -150,12 +150,13 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   }
 
   continuationFrame(streamId: number, flags: number, chunk: Buffer, start: number, end: number): boolean {
+    const isWhole = (flags & Flag.END_HEADERS) !== 0;
     const block = Buffer.concat([this.#block ?? Buffer.alloc(0), chunk.subarray(start, end)]);
     if (++this.#continuations > this.#limits.maxContinuationFrames)
       return this.#connection.exceeded("maxContinuationFrames");
-    if (block.length > this.#limits.maxHeaderBlockBytes) return this.#connection.exceeded("maxHeaderBlockBytes");
+    if (!isWhole && block.length > this.#mostOpenBlockBytes) return this.#connection.exceeded("maxHeaderBlockBytes");
     this.#block = block;
-    if ((flags & Flag.END_HEADERS) === 0) return true;
+    if (!isWhole) return true;
     this.#block = null;
     this.#blockTimer?.cancel();
     return this.#headerBlock(streamId, this.#blockFlags, block, 0, block.length, this.#blockDependsOn);
@@ -183,7 +184,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   }
 
   windowUpdateFrame(streamId: number, increment: number): boolean {
-    if (increment < DRIP_BYTES && !this.#connection.glitch()) return false;
+    if (increment < this.#limits.minWindowUpdateBytes && !this.#connection.glitch()) return false;
     if (streamId === 0) {
       if (increment === 0) return this.#connection.fail(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
       if (!this.#queue.creditConnection(increment)) {
@@ -232,6 +233,11 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
 
   // --- in detail ---
 
+  /** What may be here of a block whose end has not come. */
+  get #mostOpenBlockBytes(): number {
+    return this.#limits.maxHeaderBlockBytes * (this.#isServer ? 1 : CLIENT_BLOCKS);
+  }
+
   /** Data to the layer above, window back to the peer, and the stream's end when both sides are done. */
   #deliver(stream: S, streamId: number, chunk: Buffer, start: number, end: number, isEnd: boolean): void {
     this.#owner.data(stream, chunk, start, end, isEnd);
@@ -275,15 +281,20 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     }
     const open = stream as S;
     if (dependsOn === streamId) return this.streamError(open, ErrorCode.PROTOCOL_ERROR);
-    if (result === DecodeResult.TOO_LARGE) {
-      const limit = this.#decoder.totalFields > this.#limits.maxHeaderFields ? "maxHeaderFields" : "maxHeaderListBytes";
-      return this.streamError(open, ErrorCode.ENHANCE_YOUR_CALM, limit);
-    }
+    const limit = this.#passedLimit(result, end - start);
+    if (limit !== null) return this.streamError(open, ErrorCode.ENHANCE_YOUR_CALM, limit);
     if (isEnd) open.closedSides |= REMOTE;
     this.#owner.headers(open, this.#decoder, isEnd);
     if (open.closedSides === (LOCAL | REMOTE) && open.id === streamId) this.#connection.release(open);
     if (this.#connection.isClosed) return false;
     return !isNew || this.newStreams < this.#limits.maxNewStreamsPerTurn || this.#connection.yieldTurn();
+  }
+
+  /** The bound that a block has passed which was decoded, so that the tables are in step; null for none. */
+  #passedLimit(result: DecodeResult, blockBytes: number): LimitName | null {
+    if (blockBytes > this.#limits.maxHeaderBlockBytes) return "maxHeaderBlockBytes";
+    if (result !== DecodeResult.TOO_LARGE) return null;
+    return this.#decoder.totalFields > this.#limits.maxHeaderFields ? "maxHeaderFields" : "maxHeaderListBytes";
   }
 
   #idsRunOut(): void {

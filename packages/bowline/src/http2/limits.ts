@@ -27,6 +27,9 @@ export type LimitName =
   | "resetRate"
   | "glitchBurst"
   | "glitchRate"
+  | "minWindowUpdateBytes"
+  | "maxRememberedResets"
+  | "maxPingStrikes"
   | "maxPendingAcks"
   | "maxEmptyDataFrames"
   | "maxSettingsEntries"
@@ -77,7 +80,7 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     max: 16_777_216,
     unit: "bytes",
     meaning:
-      "Encoded block with its CONTINUATION frames; more closes the connection with ENHANCE_YOUR_CALM. With a larger maxHeaderListBytes as large as that.",
+      "Encoded block with its CONTINUATION frames; a larger one ends its stream. While its end has not come it ends the connection above this, at a client above four times this (ENHANCE_YOUR_CALM). With a larger maxHeaderListBytes as large as that.",
     source: "as maxHeaderListBytes: what is larger as it came is larger decoded, too",
   },
   maxContinuationFrames: {
@@ -143,7 +146,7 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     max: 10_000_000,
     unit: "frames",
     meaning:
-      "Frames without use (PRIORITY, unknown types, tiny WINDOW_UPDATEs, frames on closed streams), changes of SETTINGS, repeated GOAWAYs and interim answers at once; then ENHANCE_YOUR_CALM.",
+      "Frames without use (PRIORITY, unknown types, WINDOW_UPDATEs below minWindowUpdateBytes, frames on closed streams), changes of SETTINGS, repeated GOAWAYs and interim answers at once; then ENHANCE_YOUR_CALM.",
     source: "nghttp2 1.70",
   },
   glitchRate: {
@@ -153,6 +156,32 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     unit: "per second",
     meaning: "How fast that allowance refills.",
     source: "nghttp2 1.70",
+  },
+  minWindowUpdateBytes: {
+    default: 64,
+    min: 1,
+    max: 65_535,
+    unit: "bytes",
+    meaning: "A WINDOW_UPDATE of less is a drip, and counts as a frame without use (CVE-2019-9511).",
+    source: "of our own",
+  },
+  maxRememberedResets: {
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+    unit: "streams",
+    meaning:
+      "Streams reset by this side that it remembers: late frames for them are no fault of the peer's. All below the last one forgotten pass for reset.",
+    source: "as resetBurst: so many may be on their way",
+  },
+  maxPingStrikes: {
+    default: 2,
+    min: 0,
+    max: 1000,
+    unit: "frames",
+    meaning:
+      "PINGs of a client that come sooner than minPingMs allows, with neither headers nor data sent since the first; one more gets GOAWAY too_many_pings. Servers only.",
+    source: "gRFC A8",
   },
   maxPendingAcks: {
     default: 1000,

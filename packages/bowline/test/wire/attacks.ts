@@ -11,7 +11,7 @@ import {
   rawSettings,
   rawWindowUpdate,
 } from "../../src/testing/raw-frames.ts";
-import { encodeLiterals, type HeaderList } from "../../src/testing/raw-hpack.ts";
+import type { HeaderList } from "../../src/testing/raw-hpack.ts";
 
 /** What a peer does to us, and which bound it runs into. */
 export interface Attack {
@@ -94,23 +94,31 @@ export const attacks: readonly Attack[] = [
     ],
     excess: () => [rawContinuation(1, NOTHING, false)],
   },
-  {
-    what: "a header block of many octets (row 3)",
-    limit: "maxHeaderBlockBytes",
-    limits: { maxHeaderBlockBytes: 4000 },
-    allowed: () => [
-      rawHeaders(1, Buffer.alloc(2000, 0x82), { endHeaders: false }),
-      rawContinuation(1, Buffer.alloc(2000, 0x82), false),
-    ],
-    excess: () => [rawContinuation(1, Buffer.of(0x82), false)],
-  },
-  {
-    what: "a header block of many octets in one frame (row 3)",
-    limit: "maxHeaderBlockBytes",
-    limits: { maxHeaderBlockBytes: 4000 },
-    allowed: () => [],
-    excess: () => [rawHeaders(1, encodeLiterals([["x", "y".repeat(4000)]]))],
-  },
+  ...(["server", "client"] as const).flatMap((role): Attack[] => {
+    // A client has patience with four times as much.
+    const half = role === "server" ? 2000 : 8000;
+    return [
+      {
+        what: "a header block of many octets (row 3)",
+        limit: "maxHeaderBlockBytes",
+        limits: { maxHeaderBlockBytes: 4000 },
+        allowed: () => [
+          rawHeaders(1, Buffer.alloc(half, 0x82), { endHeaders: false }),
+          rawContinuation(1, Buffer.alloc(half, 0x82), false),
+        ],
+        excess: () => [rawContinuation(1, Buffer.of(0x82), false)],
+        role,
+      },
+      {
+        what: "the first frame of a header block of many octets (row 3)",
+        limit: "maxHeaderBlockBytes",
+        limits: { maxHeaderBlockBytes: 2000 },
+        allowed: () => [],
+        excess: () => [rawHeaders(1, Buffer.alloc(8001, 0x82), { endHeaders: false })],
+        role,
+      },
+    ];
+  }),
   {
     what: "a flood of PRIORITY (row 11, CVE-2019-9513)",
     limit: "glitchBurst",
@@ -122,8 +130,15 @@ export const attacks: readonly Attack[] = [
     what: "drips of window (row 12, CVE-2019-9511)",
     limit: "glitchBurst",
     limits: bucket,
-    allowed: () => times(10, () => rawWindowUpdate(0, 1)),
+    allowed: () => [...times(10, () => rawWindowUpdate(0, 1)), rawWindowUpdate(0, 64)],
     excess: () => [rawWindowUpdate(0, 63)],
+  },
+  {
+    what: "drips of window below minWindowUpdateBytes (row 12)",
+    limit: "glitchBurst",
+    limits: { ...bucket, minWindowUpdateBytes: 500 },
+    allowed: () => [...times(10, () => rawWindowUpdate(0, 499)), ...times(20, () => rawWindowUpdate(0, 500))],
+    excess: () => [rawWindowUpdate(0, 499)],
   },
   {
     what: "frames of unknown types (row 18)",

@@ -3,7 +3,7 @@ import { ErrorCode } from "../../src/http2/frames.ts";
 import { silentLogger } from "../../src/observe/logger.ts";
 import { Code } from "../../src/rpc/code.ts";
 import { grpcMessage, grpcResponseFields } from "../../src/testing/raw-frames.ts";
-import type { HeaderList } from "../../src/testing/raw-hpack.ts";
+import { encodeLiterals, type HeaderList } from "../../src/testing/raw-hpack.ts";
 import type { RawPeer } from "../../src/testing/raw-peer.ts";
 import { nextRequest, outcome, RawServer } from "./raw-server.ts";
 
@@ -64,6 +64,37 @@ describe("an answer that differs from its content-length is reset with PROTOCOL_
     const none = unary((id) => peer.headers(id, [...measured("0"), ["grpc-status", "5"]], { end: true }));
     expect(await none).toMatchObject({ code: Code.NOT_FOUND });
   });
+});
+
+describe("headers or trailers above maxHeaderBlockBytes", () => {
+  const large: HeaderList = [["a", "x".repeat(40_000)]];
+
+  it("cost that call only, up to four times as much", async () => {
+    const calls = (["headers", "trailers"] as const).map(async (which) => {
+      const call = outcome(raw.client.unary(HELLO));
+      const { streamId } = await nextRequest(peer);
+      if (which === "trailers") peer.headers(streamId, grpcResponseFields()).data(streamId, MESSAGE);
+      inFrames(streamId, encodeLiterals([...(which === "headers" ? grpcResponseFields() : OK), ...large]));
+      return call;
+    });
+    const other = outcome(raw.client.unary(HELLO));
+    for (const ended of await Promise.all(calls)) {
+      expect(ended).toMatchObject({
+        code: Code.RESOURCE_EXHAUSTED,
+        text: expect.stringContaining("maxHeaderBlockBytes"),
+      });
+    }
+    const { streamId } = await nextRequest(peer);
+    peer.headers(streamId, grpcResponseFields()).data(streamId, MESSAGE).headers(streamId, OK, { end: true });
+    expect(await other).toEqual(HELLO);
+  });
+
+  /** A block as HEADERS and CONTINUATION. */
+  function inFrames(id: number, block: Buffer): void {
+    peer.headers(id, block.subarray(0, 16_384), { endHeaders: false });
+    for (let at = 16_384; at < block.length; at += 16_384)
+      peer.continuation(id, block.subarray(at, at + 16_384), at + 16_384 >= block.length);
+  }
 });
 
 describe("interim answers without end", () => {

@@ -124,6 +124,7 @@ describe.each(["server", "client"] as const)(
       ],
       ["maxHeaderFields", { maxHeaderFields: 8 }, encodeLiterals(many)],
       ["maxHeaderFields by references of an octet each (row 6)", { maxHeaderFields: 8 }, Buffer.alloc(9, 0x82)],
+      ["maxHeaderBlockBytes, in one frame (row 3)", { maxHeaderBlockBytes: 1024 }, encodeLiterals(large)],
     ])("%s", async (_what, limits, block) => {
       const scene = await Http2Scene.ready({ role, limits });
       if (role === "client") for (let i = 0; i < 2; i++) scene.request(false);
@@ -135,6 +136,20 @@ describe.each(["server", "client"] as const)(
       await scene.isAlive();
       expect(scene.stream(3).blocks).toEqual([[["kept", "value"]]]);
       expect(scene.stream(3).resets).toEqual([]);
+    });
+
+    it("maxHeaderBlockBytes, in frames of which the last one is one too many (row 3)", async () => {
+      const scene = await Http2Scene.ready({ role, limits: { maxHeaderBlockBytes: 1024 } });
+      if (role === "client") for (let i = 0; i < 2; i++) scene.request(false);
+      const insert = Buffer.concat([Buffer.of(0x40), encodeLiterals([["kept", "value"]]).subarray(1)]);
+      const open = role === "server" ? 1024 : 4 * 1024;
+      const block = encodeLiterals([["x", "y".repeat(9000)]]);
+      scene.peer.headers(1, block.subarray(0, open), { endHeaders: false });
+      scene.peer.continuation(1, Buffer.concat([block.subarray(open), insert]), true);
+      await scene.resets(1, ErrorCode.ENHANCE_YOUR_CALM);
+      scene.peer.headers(3, Buffer.of(0xbe));
+      await scene.isAlive();
+      expect(scene.stream(3).blocks).toEqual([[["kept", "value"]]]);
     });
   },
 );

@@ -222,4 +222,19 @@ describe("resets that we have sent", () => {
     await scene.isAlive();
     expect(scene.peer.received.filter((frame) => frame.type === "RST_STREAM")).toHaveLength(3000);
   });
+
+  it("are remembered up to maxRememberedResets; what is below a forgotten one passes for reset", async () => {
+    for (const [maxRememberedResets, isForgotten] of [
+      [3, false],
+      [2, true],
+    ] as const) {
+      const scene = await Http2Scene.ready({ role: "server", limits: { maxRememberedResets } });
+      scene.peer.headers(1, REQUEST).rst(1, ErrorCode.CANCEL);
+      for (const id of [3, 5, 7]) scene.peer.headers(id, REQUEST).windowUpdate(id, 0);
+      await scene.isAlive();
+      scene.peer.headers(1, REQUEST);
+      if (isForgotten) await scene.isAlive();
+      else await scene.endsWith(ErrorCode.STREAM_CLOSED, /closed stream/);
+    }
+  });
 });

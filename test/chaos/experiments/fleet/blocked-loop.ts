@@ -7,6 +7,7 @@ import { RawPeer } from "bowline/testing";
 import type { Experiment, Outcome, Scale } from "../../experiment.ts";
 import type { ChaosServer } from "../../fleet/chaos-server.ts";
 import { Fleet } from "../../fleet/fleet.ts";
+import type { Load } from "../../processes/options.ts";
 import { rounds } from "../../rounds.ts";
 
 const SERVERS = 3;
@@ -32,6 +33,7 @@ export const blockedLoop: Experiment = {
   name: "blocked event loop",
   promise:
     "no call fails, no connection is given up whose peer answers within 100 ms, and no other call takes longer than the block and 10 ms",
+  fullMinutes: 3,
   needsRoot: false,
   run,
 };
@@ -46,8 +48,9 @@ async function run(scale: Scale): Promise<Outcome> {
   delays.enable();
   const idlers = (await Promise.all(fleet.servers.map(openIdlers))).flat();
   const seen: Seen = { calmMs: [], blockedMs: [], stallsMs: [] };
+  const load = await fleet.bearable({ perSecond: isShort ? 60 : 300, writeShare: 0.5 });
   for (const _ of rounds(scale, 2, 60)) {
-    await blockOne(fleet, seen, isShort ? 60 : 300);
+    await blockOne(fleet, seen, load);
     await blockAll(fleet);
   }
   const lost = idlers.filter((peer) => peer.isClosed || peer.hasOtherEnded).length;
@@ -78,8 +81,8 @@ interface Seen {
 }
 
 /** One server is blocked while all have calls. */
-async function blockOne(fleet: Fleet, seen: Seen, perSecond: number): Promise<void> {
-  fleet.load({ perSecond, writeShare: 0.5 });
+async function blockOne(fleet: Fleet, seen: Seen, load: Load): Promise<void> {
+  fleet.load(load);
   await delay(200);
   await marks(fleet);
   await delay(500);

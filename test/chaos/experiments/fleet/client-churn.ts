@@ -9,11 +9,12 @@ const PROGRAM = fileURLToPath(new URL("../../../leaks/measure.ts", import.meta.u
 const NODE_OPTIONS = ["--expose-gc", "--no-flush-bytecode", "--no-warnings"];
 const MOST_GROWTH = 1.05;
 
-/** Clients with a channel and a connection each come, call and go; streams are left before their end. */
+/** Clients with a connection each come, call and go; channels are closed at any time of their life, streams left before their end. */
 export const clientChurn: Experiment = {
   number: 21,
   name: "clients that come and go",
   promise: "every call succeeds, the heap is back within 5 %, descriptors and handles are exactly what they were",
+  fullMinutes: 1,
   needsRoot: false,
   run,
 };
@@ -21,6 +22,7 @@ export const clientChurn: Experiment = {
 async function run({ isShort, seed }: Scale): Promise<Outcome> {
   const kinds = [
     { what: "connects", rounds: isShort ? 2000 : 10_000 },
+    { what: "channels", rounds: isShort ? 300 : 1000 },
     { what: "abandons", rounds: isShort ? 200 : 1000 },
   ];
   const figures: Record<string, number> = {};

@@ -18,6 +18,7 @@ export const kill: Experiment = {
   name: "kill -9",
   promise:
     "no idempotent call fails; others fail with UNAVAILABLE, on the killed instance only, and only if they began within 100 ms of its end",
+  fullMinutes: 6,
   needsRoot: false,
   run,
 };
@@ -35,7 +36,9 @@ async function run(scale: Scale): Promise<Outcome> {
   const live = await Promise.all(addresses.map((listen) => fleet.startServer({ options: { listen } })));
   await fleet.startClients(CLIENTS, `static:///${addresses.join(",")}`);
   await fleet.ready(SERVERS);
-  fleet.load({ perSecond: isShort ? 150 : 250, writeShare: 0.5, sleepMs: 30, timeoutMs: 20_000 });
+  const most = { perSecond: isShort ? 150 : 250, writeShare: 0.5, sleepMs: 30, timeoutMs: 20_000 };
+  const load = await fleet.bearable(most);
+  fleet.load(load);
   const deaths: Death[] = [];
   for (const _ of rounds(scale, 3, 100)) {
     await delay(fleet.chance.int(200, 600));
@@ -49,7 +52,16 @@ async function run(scale: Scale): Promise<Outcome> {
   const stallMs = await fleet.longestStallMs();
   const late: number[] = [];
   const { logs: _, faults, ...figures } = await fleet.balance((failure) => isOfDeath(failure, deaths, stallMs, late));
-  return { figures: { kills: deaths.length, ...figures, lastFailedAfterMs: Math.max(0, ...late), stallMs }, faults };
+  return {
+    figures: {
+      kills: deaths.length,
+      perSecond: CLIENTS * load.perSecond,
+      ...figures,
+      lastFailedAfterMs: Math.max(0, ...late),
+      stallMs,
+    },
+    faults,
+  };
 }
 
 /** True for a call that a kill explains; notes how long after the kill it began. */

@@ -20,6 +20,7 @@ export const upgradeSkew: Experiment = {
   name: "old and new releases side by side",
   promise:
     "no call fails, what a release does not know goes through it unchanged, and codes without a name are UNKNOWN",
+  fullMinutes: 2,
   needsRoot: false,
   run,
 };
@@ -40,7 +41,8 @@ async function upgradeUnderLoad(scale: Scale): Promise<Outcome> {
   const target = `static:///${addresses.join(",")}`;
   await Promise.all((["old", "new"] as const).map((release) => fleet.startClient(target, {}, { release })));
   await fleet.ready(SERVERS);
-  fleet.load({ perSecond: isShort ? 100 : 500 });
+  const load = { perSecond: isShort ? 100 : 500 };
+  fleet.load(await fleet.bearable(load));
   let restarts = 0;
   for (const round of rounds(scale, 1, 5)) {
     const release: Release = round % 2 === 0 ? "new" : "old";

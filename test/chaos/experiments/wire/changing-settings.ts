@@ -22,6 +22,7 @@ export const changingSettings: Experiment = {
   number: 23,
   name: "SETTINGS that change under load, stream ids that run out",
   promise: "no call fails, and nothing is sent that the SETTINGS in force forbid",
+  fullMinutes: 4,
   needsRoot: false,
   run,
 };
@@ -63,7 +64,8 @@ async function clientUnderChange({ isShort, seed, minutes }: Scale): Promise<Out
   await using server: RawServer = await RawServer.start((number) => judged(() => server, judges, number));
   await fleet.startClients(CLIENTS, server.address, { maxConnectionsPerEndpoint: 1 });
   await Promise.all(fleet.clients.map((client) => client.connect()));
-  fleet.load({ perSecond: isShort ? 150 : 500, writeShare: 1, fillingBytes: 3000, timeoutMs: 20_000 });
+  const load = { perSecond: isShort ? 150 : 500, writeShare: 1, fillingBytes: 3000, timeoutMs: 20_000 };
+  fleet.load(await fleet.bearable(load));
   const endsAt = performance.now() + (isShort ? 2000 : (minutes ?? 1) * 60_000);
   let changes = 0;
   while (performance.now() < endsAt) {

@@ -45,6 +45,7 @@ export const goaway: Experiment = {
   number: 7,
   name: "GOAWAY with 1,000 calls in flight",
   promise: "no call fails; those above the last id are served elsewhere, and none is served twice",
+  fullMinutes: 2,
   needsRoot: false,
   run,
 };

@@ -15,6 +15,7 @@ export const refusedStreams: Experiment = {
   number: 8,
   name: "REFUSED_STREAM on 30 % of the calls",
   promise: "every call succeeds with its second attempt at the latest, and no refused one is served",
+  fullMinutes: 2,
   needsRoot: false,
   run,
 };
@@ -26,7 +27,8 @@ async function run({ isShort, seed, minutes }: Scale): Promise<Outcome> {
   await using servers = await refusing.start();
   await fleet.startClients(CLIENTS, `static:///${servers.all.map(({ address }) => address).join(",")}`);
   await fleet.ready(SERVERS);
-  fleet.load({ perSecond: isShort ? 200 : 500, writeShare: 1, fillingBytes: 300, timeoutMs: 10_000 });
+  const load = { perSecond: isShort ? 200 : 500, writeShare: 1, fillingBytes: 300, timeoutMs: 10_000 };
+  fleet.load(await fleet.bearable(load));
   await delay(isShort ? 3000 : (minutes ?? 2) * 60_000);
   fleet.load({ perSecond: 0 });
   await fleet.quiet();
