@@ -16,6 +16,7 @@ const INPUTS = new Map([
   ["server", 300],
   ["client", 200],
   ["node-http2", 500],
+  ["codec-differential", 500],
 ]);
 const DEFAULT_INPUTS = 1500;
 const program = fileURLToPath(new URL("./run.ts", import.meta.url));

@@ -11,10 +11,12 @@ import { TARGETS } from "./targets/all-targets.ts";
 /**
  * Fuzzes what reads octets of strangers: `sh scripts/run.sh test/fuzz/run.ts [TARGET...] [--seconds 60] [--seed S] [--json]`.
  *
- * `--all` takes all targets, two at a time (`--at-once`): five minutes with 60 s each, the start of a process counted. The last line
- * says how many passed and failed, or is one of JSON. Each target runs in a process of its own, guided by coverage; its first fault ends it, is written to a file under `.cache/fuzz`, and
- * is run again by `... TARGET --replay FILE`. Exit code 1 when there was one. `--inputs N` ends after so many inputs;
- * `--save` replaces the corpus in test/fuzz/corpus by what the run reached, distilled; `--out FOLDER` takes the files of faults.
+ * `--all` takes all targets, two at a time (`--at-once`): six minutes with 60 s each, the start of a process counted. The last line
+ * says how many passed and failed, or is one of JSON. Each target runs in a process of its own, guided by coverage; its first fault ends
+ * it, is written to a file under `.cache/fuzz`, and is run again by `... TARGET --replay FILE`. Exit code 1 when there was one.
+ * `--inputs N` ends after so many inputs; `--save` replaces the corpus in test/fuzz/corpus by what the run reached, distilled;
+ * `--out FOLDER` takes the files of faults. The targets node-http2 and codec-differential compare with what others wrote; differences
+ * that somebody has judged stand in oracles/node-http2-differences.ts and codecs/codec-differences.ts.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -134,7 +136,7 @@ function existing(file: string | undefined): string | undefined {
 
 function row(name: string, ...cells: readonly (string | number)[]): string {
   const fault = cells.at(-1);
-  return `${name.padEnd(12)}${cells
+  return `${name.padEnd(20)}${cells
     .slice(0, -1)
     .map((cell) => String(cell).padStart(10))
     .join("")}  ${fault}`;

@@ -15,6 +15,7 @@ const LIMITS = http2Limits({
   maxHeaderListBytes: 65_535,
   maxHeaderBlockBytes: 65_535,
   maxContinuationFrames: 1000,
+  maxSettingsEntries: 1000,
   resetBurst: MANY,
   glitchBurst: MANY,
 });

@@ -6,6 +6,7 @@ export const TARGETS: Readonly<Record<string, () => Promise<FuzzTarget>>> = {
   frames: async () => (await import("./frames.ts")).framesTarget(),
   "node-http2": async () => (await import("./node-http2.ts")).nodeHttp2Target(),
   codec: async () => (await import("./codec.ts")).codecTarget(),
+  "codec-differential": async () => (await import("./codec-differential.ts")).codecDifferentialTarget(),
   json: async () => (await import("./json.ts")).jsonTarget(),
   envelope: async () => (await import("./envelope.ts")).envelopeTarget(),
   "header-text": async () => (await import("./protocol-text.ts")).protocolTextTarget(),

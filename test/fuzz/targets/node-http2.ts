@@ -16,6 +16,7 @@ import { type FuzzTarget, fault } from "../engine/fuzz-target.ts";
 import type { Http2Reading } from "../oracles/http2-answers.ts";
 import { endsBetweenFrames, http2Framing } from "../oracles/http2-framing.ts";
 import { HTTP2_TOKENS } from "../oracles/http2-tokens.ts";
+import { unitsOf } from "../oracles/http2-units.ts";
 import { commonFields, knownDifference } from "../oracles/node-http2-differences.ts";
 import { NodeHttp2Server } from "../oracles/node-http2-server.ts";
 import { readByOwn } from "../oracles/own-http2-server.ts";
@@ -64,8 +65,11 @@ const seeds: readonly Buffer[] = [
   ]),
 ];
 
-/** What node:http2 gave its user of a stream, we give ours. */
+/** What node:http2 gave its user of a stream, we give ours, and no stream that it has not. */
 function compareStreams(ours: Http2Reading, theirs: Http2Reading): void {
+  for (const id of ours.streams.keys()) {
+    if (!theirs.streams.has(id) && !theirs.resets.has(id)) fault(`node:http2 has not read a stream ${id} that we have`);
+  }
   for (const [id, expected] of theirs.streams) {
     const read = ours.streams.get(id);
     if (ours.resets.has(id) || theirs.resets.has(id)) continue;
@@ -77,15 +81,33 @@ function compareStreams(ours: Http2Reading, theirs: Http2Reading): void {
   }
 }
 
+type Both = readonly [ours: Http2Reading, theirs: Http2Reading];
+
+/** Reads octets that end with the PING of `ping`, as {@link readByOwn} does. */
+export type OwnReader = typeof readByOwn;
+
+/** How the target compares. */
+export interface NodeHttp2Options {
+  /** Hears which known differences an input shows. */
+  readonly told?: (difference: string) => void;
+  /** Our side: another one, such as a faulty one, for the tests of the target. */
+  readonly readOurs?: OwnReader;
+}
+
 /**
- * The same octets to a connection of ours and to node:http2: both take them or refuse them, and have read the same of them. `told` hears
- * which known difference an input shows.
+ * The same octets to a connection of ours and to node:http2: both take them or refuse them, and have read the same of them. What shows a
+ * known difference is taken out, and both read again what is left: it hides nothing beside it.
  */
-export async function nodeHttp2Target(told: (difference: string) => void = () => {}): Promise<FuzzTarget> {
+export async function nodeHttp2Target(options: NodeHttp2Options = {}): Promise<FuzzTarget> {
+  const { told = () => {}, readOurs = readByOwn } = options;
   const immediates = new Immediates();
   const settle = (): Promise<void> => immediates.settle();
   const clock = new SimulationClock({ granularityMs: 1, settle });
   const node = new NodeHttp2Server();
+  const read = async (input: Buffer): Promise<Both> => {
+    const bytes = Buffer.concat([PREFACE, rawSettings([]), input, rawPing(PING)]);
+    return [await readOurs(bytes, PING, clock, settle), await node.read(bytes, PING)];
+  };
   immediates.start();
   return {
     name: "node-http2",
@@ -97,21 +119,46 @@ export async function nodeHttp2Target(told: (difference: string) => void = () =>
     framing: http2Framing,
     async run(input) {
       // Half a frame waits for its rest: neither side says anything then.
-      if (!endsBetweenFrames(input)) return;
-      const bytes = Buffer.concat([PREFACE, rawSettings([]), input, rawPing(PING)]);
-      const ours = await readByOwn(bytes, PING, clock, settle);
-      const theirs = await node.read(bytes, PING);
-      const known = knownDifference(input, ours, theirs);
-      if (known !== undefined) return told(known);
-      if (ours.isAlive !== theirs.isAlive) {
-        const verdict = ({ isAlive, errorCode }: Http2Reading): string =>
-          isAlive ? "takes it" : `refuses it (${errorCode})`;
-        fault(`node:http2 ${verdict(theirs)}, our connection ${verdict(ours)}`);
+      for (let rest = input; endsBetweenFrames(rest); ) {
+        let both = await read(rest);
+        if (refuseDifferently(both)) [rest, both] = await upToRefusal(rest, read);
+        const known = knownDifference(rest, ...both);
+        if (known === undefined) return compare(...both);
+        told(known.name);
+        rest = known.rest;
       }
-      if (ours.isAlive) compareStreams(ours, theirs);
     },
     async close() {
       immediates.stop();
     },
   };
+}
+
+/** Both end the connection, perhaps for different frames. */
+function refuseDifferently([ours, theirs]: Both): boolean {
+  return !ours.isAlive && !theirs.isAlive && ours.errorCode !== theirs.errorCode;
+}
+
+/** The shortest beginning of an input that one side refuses, by halving: it refuses all longer ones too. */
+async function upToRefusal(input: Buffer, read: (input: Buffer) => Promise<Both>): Promise<[Buffer, Both]> {
+  const units = unitsOf(input).map(({ bytes }) => bytes);
+  let [taken, refused] = [0, units.length];
+  let found: [Buffer, Both] = [input, await read(input)];
+  while (refused - taken > 1) {
+    const middle = (taken + refused) >> 1;
+    const beginning = Buffer.concat(units.slice(0, middle));
+    const both = await read(beginning);
+    if (both[0].isAlive && both[1].isAlive) taken = middle;
+    else [refused, found] = [middle, [beginning, both]];
+  }
+  return found;
+}
+
+function compare(ours: Http2Reading, theirs: Http2Reading): void {
+  if (ours.isAlive !== theirs.isAlive) {
+    const verdict = ({ isAlive, errorCode }: Http2Reading): string =>
+      isAlive ? "takes it" : `refuses it (${errorCode})`;
+    fault(`node:http2 ${verdict(theirs)}, our connection ${verdict(ours)}`);
+  }
+  if (ours.isAlive) compareStreams(ours, theirs);
 }

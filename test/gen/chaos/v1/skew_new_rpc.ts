@@ -263,7 +263,9 @@ export function decodeParcel(reader: Reader, end: number, into?: Parcel): Parcel
         break;
       case 18: {
         const last = reader.openPacked();
-        while (reader.hasMore(last)) sizes.push(reader.double());
+        let filled = sizes.length;
+        sizes = reader.widened(sizes, last, 8);
+        while (reader.hasMore(last)) sizes[filled++] = reader.double();
         break;
       }
       case 17:
