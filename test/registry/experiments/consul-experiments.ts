@@ -2,14 +2,10 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { seededRandom } from "bowline/testing";
 import { type ConsulOptions, consul } from "../../../packages/bowline/src/registry/consul/index.ts";
-import { instanceAt } from "../../../packages/bowline/src/registry/instance/instance.ts";
 import type { Registry } from "../../../packages/bowline/src/registry/registry.ts";
 import { ConsulServer, consulPorts } from "../consul-server.ts";
-import { type Figures, FleetView, type Mortal, ownClock, waitUntil } from "./etcd-fleet.ts";
-
-const SERVICE = "experiment";
-const INSTANCES = 9;
-const HEAL_MS = 60_000;
+import { type Figures, ownClock, waitUntil } from "./etcd-fleet.ts";
+import { type Cast, HEAL_MS, OBSERVED_SERVICE, type Observed, observeFleet } from "./observed-fleet.ts";
 
 /**
  * Experiment 20, Consul: of three servers the leader is killed and brought back, again and again, and an instance leaves each time while it is away: at most seven times. To pass: a view that is true, without a
@@ -21,7 +17,7 @@ export async function killConsulLeaders(program: string, rounds: number): Promis
   const servers = await Promise.all(
     ports.map((each, at) => ConsulServer.start({ program, ports: each, node: `n${at}`, servers: 3, join })),
   );
-  return observe(servers, async (isTrue, end) => {
+  return observe(servers, async ({ isTrue, end }) => {
     let slowestTruthMs = 0;
     for (let round = 0; round < rounds; round++) {
       const leader = await leaderOf(servers);
@@ -39,7 +35,7 @@ export async function killConsulLeaders(program: string, rounds: number): Promis
 export async function resetConsulIndex(program: string, rounds: number): Promise<Figures> {
   const [ports] = await consulPorts(1);
   const server = await ConsulServer.start({ program, ports, node: "one" });
-  return observe([server], async (isTrue) => {
+  return observe([server], async ({ isTrue }) => {
     let slowestTruthMs = 0;
     let furthestReset = 0;
     for (let round = 0; round < rounds; round++) {
@@ -55,36 +51,15 @@ export async function resetConsulIndex(program: string, rounds: number): Promise
   });
 }
 
-/** Nine instances, three registered with each of three agents first, and one who watches them. */
-async function observe(
-  servers: readonly ConsulServer[],
-  work: (isTrue: () => boolean, end: (member: number) => Promise<void>) => Promise<Figures>,
-): Promise<Figures> {
+/** Three of the instances are registered with each of three agents first. */
+function observe(servers: readonly ConsulServer[], work: (observed: Observed) => Promise<Figures>): Promise<Figures> {
   const hosts = servers.map(({ address }) => address);
-  const own: Registry[] = hosts.map((_, at) => ownConsul({ hosts: [...hosts.slice(at), ...hosts.slice(0, at)] }, at));
-  const members: Mortal[] = Array.from({ length: INSTANCES }, (_, at) => ({ id: `member-${at}`, killedAt: null }));
-  const view = new FleetView(SERVICE, members, ownConsul({ hosts }, hosts.length));
-  try {
-    const registrations = await Promise.all(
-      members.map(({ id }, at) => own[at % own.length].register(SERVICE, { ...instanceAt(`10.1.0.${at + 1}:80`), id })),
-    );
-    await waitUntil("the fleet is seen", () => view.isTrue, HEAL_MS);
-    view.begin();
-    const isRegistered = (): boolean =>
-      registrations.every(({ state }, at) => members[at].killedAt !== null || state === "registered");
-    const end = async (member: number): Promise<void> => {
-      members[member].killedAt = performance.now();
-      await registrations[member].close();
-    };
-    const figures = await work(() => view.isTrue && isRegistered(), end);
-    view.look();
-    const { missed, longestMissingMs, resurrections, goneBack } = view;
-    return { ...figures, missed, longestMissingMs, resurrections, goneBack };
-  } finally {
-    await view.close();
-    await Promise.all(own.map((registry) => registry.close()));
-    await Promise.all(servers.map((server) => server.process.remove()));
-  }
+  const cast: Cast = {
+    registrars: hosts.map((_, at) => ownConsul({ hosts: [...hosts.slice(at), ...hosts.slice(0, at)] }, at)),
+    watching: ownConsul({ hosts }, hosts.length),
+    remove: () => Promise.all(servers.map((server) => server.process.remove())),
+  };
+  return observeFleet(cast, work);
 }
 
 function ownConsul(options: ConsulOptions, seed: number): Registry {
@@ -106,6 +81,6 @@ async function raiseIndex(server: ConsulServer): Promise<void> {
 }
 
 async function indexOf(server: ConsulServer): Promise<number> {
-  const { headers } = await server.request("GET", `/v1/health/service/${SERVICE}`);
+  const { headers } = await server.request("GET", `/v1/health/service/${OBSERVED_SERVICE}`);
   return Number(headers.get("x-consul-index"));
 }

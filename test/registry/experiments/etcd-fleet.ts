@@ -33,6 +33,16 @@ export class CuttableNetwork implements Network {
     for (const link of this.#links) link.destroy();
     this.#links.clear();
   }
+
+  /** Connections can be made again. */
+  mend(): void {
+    this.#isCut = false;
+  }
+
+  /** Nothing that is sent to this side arrives any more, on the connections that there are. */
+  deafen(): void {
+    for (const link of this.#links) link.pause();
+  }
 }
 
 let lastSeed = 0;

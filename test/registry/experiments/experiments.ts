@@ -3,6 +3,7 @@ import { killConsulLeaders, resetConsulIndex } from "./consul-experiments.ts";
 import { killLeaders, lagAndCompact, loseQuorum, pauseRegistrar, restartTogether } from "./etcd-experiments.ts";
 import type { Figures } from "./etcd-fleet.ts";
 import { restartApiServer } from "./kubernetes-experiments.ts";
+import { loseNacosPushes, restartNacos } from "./nacos-experiments.ts";
 import { vanishAll } from "./vanishing-set.ts";
 
 /** What a figure has to be. */
@@ -28,6 +29,8 @@ const TTL_MS = 10_000;
 const HEARTBEAT_MS = TTL_MS / 3;
 /** etcd's election timeout is 1 s, and it may take more than one. */
 const ELECTION_MS = 5000;
+/** Between two beats of a client of Nacos. */
+const NACOS_BEAT_MS = 5000;
 const ETCD: readonly ToolName[] = ["etcd-3.6"];
 const NONE: Limits = { atMost: 0 };
 /** What no watcher may ever do. */
@@ -88,6 +91,19 @@ export const EXPERIMENTS: readonly Experiment[] = [
     tools: ["kube-apiserver", "etcd-3.6"],
     run: ([apiServer, etcd], isShort) => restartApiServer(apiServer, etcd, isShort ? 1 : 10),
     limits: { ...SOUND, missed: NONE, slowestTruthMs: { atMost: 2000 } },
+  },
+  {
+    name: "20-nacos-restart",
+    tools: ["nacos"],
+    run: ([nacos], isShort) => restartNacos(nacos, isShort ? 1 : 7),
+    // What it knew of instances is gone with it; they write themselves anew with their next beat.
+    limits: { ...SOUND, slowestTruthMs: { atMost: NACOS_BEAT_MS + 2000 } },
+  },
+  {
+    name: "20-nacos-pushes-lost",
+    tools: ["nacos"],
+    run: ([nacos], isShort) => loseNacosPushes(nacos, isShort ? 2 : 8),
+    limits: { ...SOUND, unseen: { atLeast: 1 }, missed: NONE, slowestTruthMs: { atMost: 2000 } },
   },
   {
     name: "restart-together",

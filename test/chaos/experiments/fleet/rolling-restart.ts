@@ -38,7 +38,6 @@ const SHORT: Form = {
   drainTimeoutMs: 1200,
   load: {
     perSecond: 150,
-    timeoutMs: 20_000,
     writeShare: 0.5,
     watchShare: 0.02,
     sleepMs: 10,
@@ -50,7 +49,6 @@ const FULL: Form = {
   drainTimeoutMs: 1500,
   load: {
     perSecond: 1000,
-    timeoutMs: 20_000,
     writeShare: 0.5,
     watchShare: 0.001,
     sleepMs: 10,

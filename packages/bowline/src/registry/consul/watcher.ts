@@ -4,6 +4,7 @@ import type { Random } from "../../rpc/random.ts";
 import { inNextTurn } from "../../rpc/turn.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { Instance, Watcher, WatchHandler } from "../registry.ts";
+import { LOST_RETRY, REFUSED_RETRY } from "../remote/retry.ts";
 import { reused, ServiceFeed } from "../remote/service-feed.ts";
 import type { TurnTaking } from "../remote/turn-taking.ts";
 import type { ConsulClient, HealthAnswer } from "./client.ts";
@@ -14,9 +15,6 @@ import type { CheckedConsulOptions } from "./options.ts";
 const MIN_INTERVAL_MS = 100;
 /** `refresh` asks at most this often. */
 const MIN_REFRESH_MS = 1000;
-const RETRY = { baseMs: 500, maxMs: 15_000 };
-/** What settings are to blame for is mended by people. */
-const SLOW_RETRY = { baseMs: RETRY.maxMs, maxMs: RETRY.maxMs };
 /** Entries that are read before others get their turn: about 2 ms. */
 const SLICE = 250;
 
@@ -198,7 +196,7 @@ export class ConsulWatch {
     this.#index = "0";
     const isFinal = error instanceof HttpError && !error.isTransient;
     // Full jitter: what lost its registry together does not come back together.
-    const delayMs = retryBackoffMs(this.#failures, this.#context.random, isFinal ? SLOW_RETRY : RETRY);
+    const delayMs = retryBackoffMs(this.#failures, this.#context.random, isFinal ? REFUSED_RETRY : LOST_RETRY);
     this.#failures++;
     this.#askIn(Math.max(MIN_INTERVAL_MS, delayMs));
     this.#feed.failed(error);

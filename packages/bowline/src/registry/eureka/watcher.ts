@@ -4,6 +4,7 @@ import type { Random } from "../../rpc/random.ts";
 import { inNextTurn } from "../../rpc/turn.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { Instance, Watcher, WatchHandler } from "../registry.ts";
+import { LOST_RETRY, REFUSED_RETRY } from "../remote/retry.ts";
 import { reused, ServiceFeed } from "../remote/service-feed.ts";
 import type { Applications, EurekaClient } from "./client.ts";
 import { appName, type EurekaEntry, hashCodeOf, readInstance } from "./format.ts";
@@ -11,9 +12,6 @@ import type { CheckedEurekaOptions } from "./options.ts";
 
 /** `refresh` asks at most this often. */
 const MIN_REFRESH_MS = 1000;
-const RETRY = { baseMs: 500, maxMs: 15_000 };
-/** What settings are to blame for is mended by people. */
-const SLOW_RETRY = { baseMs: RETRY.maxMs, maxMs: RETRY.maxMs };
 /** Many that started together shall not ask together. */
 const REFRESH_JITTER = 0.2;
 /** A server forgets changes after three minutes: whoever was away for longer than this has missed some. */
@@ -253,7 +251,7 @@ export class EurekaDirectory {
     this.#failure = error;
     const isFinal = error instanceof HttpError && !error.isTransient;
     // Full jitter: what lost its registry together does not come back together.
-    const delayMs = retryBackoffMs(this.#failures, this.#context.random, isFinal ? SLOW_RETRY : RETRY);
+    const delayMs = retryBackoffMs(this.#failures, this.#context.random, isFinal ? REFUSED_RETRY : LOST_RETRY);
     this.#failures++;
     this.#askIn(Math.max(100, delayMs));
     for (const feed of [...this.#feeds.values()]) feed.failed(error);

@@ -1,6 +1,8 @@
+import { retryBackoffMs } from "../../resilience/backoff.ts";
 import type { Timer } from "../../rpc/clock.ts";
 import { HttpClient } from "../http/http-client.ts";
 import type { RegistryContext } from "../registry-config.ts";
+import { LOST_RETRY, REFUSED_RETRY } from "../remote/retry.ts";
 import { GrpcLink, type LinkContext, type NacosLink } from "./client.ts";
 import { NacosCredentials } from "./credentials.ts";
 import type { NacosInstance, ServiceInfo } from "./format.ts";
@@ -20,8 +22,6 @@ export interface LinkObserver {
   putBack?(instance: NacosInstance): void;
 }
 
-const FIRST_RETRY_MS = 500;
-const MAX_RETRY_MS = 15_000;
 /** A link that lived so long was a good one: the next try is a first one. */
 const GOOD_LINK_MS = 10_000;
 /** How often gRPC is tried while HTTP stands in for it. */
@@ -33,7 +33,7 @@ const HANDOVER_MS = 3000;
  * What registries of equal options share: one link at a time to one of the servers.
  *
  * `connecting` — a link is being opened, whoever needs one waits for it. `up` — there is one. `waiting` — there was none to be had; the
- * next try comes after a random time below 0.5 s, 1 s, 2 s … 15 s. `closed` — for good.
+ * next try comes after a random time below 0.5 s, 1 s, 2 s … 5 s. `closed` — for good.
  */
 export class NacosSession {
   readonly #options: CheckedNacosOptions;
@@ -203,8 +203,7 @@ export class NacosSession {
   /** Full jitter: what lost its server together does not come back together. */
   #connectLater(isPermanent: boolean = false): void {
     if (this.#isClosed) return;
-    const ceiling = isPermanent ? MAX_RETRY_MS : FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10);
-    const delayMs = this.#context.random() * Math.min(MAX_RETRY_MS, ceiling);
+    const delayMs = retryBackoffMs(this.#failures, this.#context.random, isPermanent ? REFUSED_RETRY : LOST_RETRY);
     this.#timer?.cancel();
     this.#timer = this.#context.clock.setTimeout(() => {
       this.#timer = null;

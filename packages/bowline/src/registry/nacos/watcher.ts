@@ -3,6 +3,7 @@ import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
 import { inNextTurn } from "../../rpc/turn.ts";
 import type { Instance, Watcher, WatchHandler } from "../registry.ts";
+import { LOST_RETRY, REFUSED_RETRY } from "../remote/retry.ts";
 import { reused, ServiceFeed } from "../remote/service-feed.ts";
 import type { NacosLink } from "./client.ts";
 import { readInstance, type ServiceInfo } from "./format.ts";
@@ -15,9 +16,6 @@ const RESYNC_MS = 60_000;
 const MIN_REFRESH_MS = 1000;
 /** What is older by more than this was not overtaken: the server's clock was set back. */
 const MAX_REORDER_MS = 10_000;
-const RETRY = { baseMs: 500, maxMs: 15_000 };
-/** What settings are to blame for is mended by people. */
-const SLOW_RETRY = { baseMs: RETRY.maxMs, maxMs: RETRY.maxMs };
 /** Entries that are read before others get their turn: about 2 ms. */
 const SLICE = 250;
 
@@ -139,7 +137,7 @@ export class NacosWatch {
   #failed(error: Error): void {
     const isFinal = error instanceof NacosError && error.isPermanent;
     // Full jitter: what failed together does not ask again together.
-    this.#readIn(retryBackoffMs(this.#failures++, this.#context.random, isFinal ? SLOW_RETRY : RETRY));
+    this.#readIn(retryBackoffMs(this.#failures++, this.#context.random, isFinal ? REFUSED_RETRY : LOST_RETRY));
     this.#feed.failed(error);
   }
 

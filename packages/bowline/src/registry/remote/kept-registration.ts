@@ -3,6 +3,7 @@ import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
 import { checkChange } from "../instance/instance.ts";
 import type { Instance, Registration } from "../registry.ts";
+import { LOST_RETRY } from "./retry.ts";
 
 /** One instance's entry in a registry's product, by its protocol. Calls never overlap. */
 export interface RemoteEntry {
@@ -33,14 +34,13 @@ export interface KeptRegistrationOptions {
   readonly onClose: () => void;
 }
 
-const RETRY = { baseMs: 500, maxMs: 15_000 };
 /** Many that started together shall not renew together. */
 const RENEW_JITTER = 0.1;
 
 /**
  * Keeps an instance in a registry's product as it is wanted, until it is closed.
  *
- * `pending` — it could not be written, or was found to be gone; it is tried again after a random time below 0.5 s, 1 s, 2 s … 15 s.
+ * `pending` — it could not be written, or was found to be gone; it is tried again after a random time below 0.5 s, 1 s, 2 s … 5 s.
  * `registered` — at the last renewal it was there. `closed` — to be taken out, for good.
  */
 export class KeptRegistration implements Registration {
@@ -196,7 +196,7 @@ export class KeptRegistration implements Registration {
 
   /** Full jitter: what lost its registry together does not come back together. */
   #retryDelay(): number {
-    return retryBackoffMs(this.#failures, this.#options.random, RETRY);
+    return retryBackoffMs(this.#failures, this.#options.random, LOST_RETRY);
   }
 
   #report(error: Error): void {
