@@ -21,7 +21,7 @@ export interface Flags {
 const HELP = `Options:
   --name NAME         what this instance is called (default: the service and the process id)
   --namespace NAME    instances of one namespace find each other (default: shop)
-  --registry WHERE    where they do: local, or etcd://host:port (default: local)
+  --registry WHERE    where they do: local, etcd://host:port, consul://, nacos://, eureka:// (default: local)
   --listen ADDRESS    host:port; port 0 takes any free one (default: 127.0.0.1:0)
   --data FOLDER       where instances of a service share their state (default: each one keeps its own)
   --work-ms TIME      what each call takes longer than it would, as if there were a database (default: 0)`;

@@ -4,7 +4,7 @@ import { type ClientOptions, silentLogger } from "bowline";
 import { openRegistry } from "../../instance/registry.ts";
 import { FleetInstance, type InstanceState, SERVICES, type ServiceName } from "./fleet-instance.ts";
 import { makeRunFolders, type RunFolders, removeRunFolders } from "./run-folder.ts";
-import { EtcdRegistry, embeddedRegistry, type ShopRegistry } from "./shop-registry.ts";
+import { EtcdRegistry, embeddedRegistry, runningRegistry, type ShopRegistry } from "./shop-registry.ts";
 
 /** Instances at the start. */
 const AT_START: Readonly<Record<ServiceName, number>> = { storefront: 1, user: 1, order: 2, inventory: 2, payment: 1 };
@@ -14,10 +14,6 @@ const START_PATIENCE_MS = 60_000;
 const RELEASE_PATIENCE_MS = 5_000;
 /** Ended instances are shown for this long. */
 const SHOWN_MS = 15_000;
-
-/** What the registry of a shop can be. */
-export const REGISTRY_KINDS = ["local", "etcd"] as const;
-export type RegistryKind = (typeof REGISTRY_KINDS)[number];
 
 /** All processes of the shop. Starts and stops them, and never by itself: what is killed stays dead. */
 export class Fleet {
@@ -46,9 +42,13 @@ export class Fleet {
     return { registry, snapshotFolder: join(this.folders.data, "snapshots"), logger: silentLogger };
   }
 
-  /** Starts the registry, if it is a process; before all else. Rejects with what to do when there is none to be had. */
-  async openRegistry(kind: RegistryKind): Promise<void> {
-    if (kind === "etcd") this.registry = await EtcdRegistry.create(this.folders, this.onEvent);
+  /**
+   * Starts the registry, if it is a process of the shop's; before all else. `where`: `local`, `etcd` for one of our own, or one that runs
+   * already, as `consul://127.0.0.1:8500`. Rejects with what to do when there is none to be had.
+   */
+  async openRegistry(where: string): Promise<void> {
+    if (where === "etcd") this.registry = await EtcdRegistry.create(this.folders, this.onEvent);
+    else if (where !== "local") this.registry = runningRegistry(where);
     await this.registry.start();
     if (this.registry.canBeKilled) this.onEvent(`${this.registry.name} runs, process ${this.registry.pid}`);
   }
@@ -56,8 +56,11 @@ export class Fleet {
   /** SIGKILL to the registry, or its return with what it had. */
   async cutOrMendRegistry(): Promise<void> {
     const { registry } = this;
-    if (!registry.canBeKilled)
-      throw new Error("the embedded registry is files: there is no process to kill. Try --registry etcd");
+    if (!registry.canBeKilled) {
+      const why =
+        registry === embeddedRegistry ? "the embedded registry is files" : `${registry.name} is not the shop's`;
+      throw new Error(`${why}: there is no process to kill. Try --registry etcd`);
+    }
     if (registry.isRunning) {
       registry.kill();
       return this.onEvent(`${registry.name} killed (SIGKILL): instances go on with what they know`);

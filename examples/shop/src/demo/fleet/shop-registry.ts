@@ -4,6 +4,7 @@ import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { listServices } from "bowline/registry";
 import { findEtcd } from "./etcd-program.ts";
 import type { RunFolders } from "./run-folder.ts";
 
@@ -35,6 +36,19 @@ export const embeddedRegistry: ShopRegistry = {
   close: async () => {},
 };
 
+/** A registry that runs already, as `consul://127.0.0.1:8500`: what becomes of it is its owner's affair. */
+export function runningRegistry(name: string): ShopRegistry {
+  const start = async (): Promise<void> => {
+    const signal = AbortSignal.timeout(ANSWER_PATIENCE_MS);
+    await listServices(name, { signal }).catch((cause: Error) => {
+      const why = signal.aborted ? `no answer within ${ANSWER_PATIENCE_MS / 1000} s` : cause.message;
+      throw new Error(`${name} can't be used: ${why}`, { cause });
+    });
+  };
+  return { ...embeddedRegistry, name, start };
+}
+
+const ANSWER_PATIENCE_MS = 5000;
 const READY_PATIENCE_MS = 30_000;
 const LOOK_MS = 50;
 

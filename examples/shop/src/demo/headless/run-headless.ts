@@ -1,4 +1,4 @@
-import { Fleet, type RegistryKind } from "../fleet/fleet.ts";
+import { Fleet } from "../fleet/fleet.ts";
 import { printed, reportOf } from "./report.ts";
 import { runScenario } from "./scenario.ts";
 import { judge } from "./verdict.ts";
@@ -7,7 +7,7 @@ import { judge } from "./verdict.ts";
 export interface HeadlessOptions {
   readonly seconds: number;
   readonly rate: number;
-  readonly registry: RegistryKind;
+  readonly registry: string;
   /** Prints nothing but the one line of JSON. */
   readonly json: boolean;
 }

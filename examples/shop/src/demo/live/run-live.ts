@@ -1,6 +1,6 @@
 import type { ReadStream, WriteStream } from "node:tty";
 import { channelReport, reportOf } from "../../instance/report.ts";
-import { Fleet, type RegistryKind } from "../fleet/fleet.ts";
+import { Fleet } from "../fleet/fleet.ts";
 import { Narrator } from "../fleet/narrator.ts";
 import type { ShopRegistry } from "../fleet/shop-registry.ts";
 import { type Figures, Statistics } from "../fleet/statistics.ts";
@@ -19,7 +19,7 @@ export interface LiveOptions {
   readonly output: WriteStream;
   /** Deeds a second. */
   readonly rate: number;
-  readonly registry: RegistryKind;
+  readonly registry: string;
   readonly hasColours: boolean;
 }
 
@@ -119,7 +119,8 @@ export async function runLive({ input, output, rate, registry, hasColours }: Liv
 
 /** The registry, as the title shows it. */
 function registryInWords({ name, canBeKilled, isRunning }: ShopRegistry, freshness: string): string {
-  if (!canBeKilled) return "embedded registry";
+  if (name === "local") return "embedded registry";
+  if (!canBeKilled) return `${name} ${freshness}`;
   return `${name} ${isRunning ? freshness : "killed"}`;
 }
 
