@@ -117,6 +117,9 @@ export class FleetView {
   #disturbedAt = 0;
   /** Snapshots with an instance that had been told gone after its end. */
   resurrections = 0;
+  /** Longest time for which such an instance stayed, in ms. */
+  longestResurrectedMs = 0;
+  readonly #resurrectedSince: Map<string, number> = new Map();
   goneBack = 0;
   snapshots = 0;
   failures = 0;
@@ -168,6 +171,8 @@ export class FleetView {
     const now = performance.now();
     for (const since of this.#missingSince.values())
       this.longestMissingMs = Math.max(this.longestMissingMs, now - since);
+    for (const since of this.#resurrectedSince.values())
+      this.longestResurrectedMs = Math.max(this.longestResurrectedMs, now - since);
     for (const { id } of this.#last?.instances ?? []) this.#dead(id, now);
   }
 
@@ -185,9 +190,10 @@ export class FleetView {
     this.#last = snapshot;
     const known = new Set(snapshot.instances.map(({ id }) => id));
     for (const { id, killedAt } of this.#members.values()) {
+      if (!known.has(id)) this.#resurrectedSince.delete(id);
       if (known.has(id)) {
         this.#missingSince.delete(id);
-        if (this.#buried.has(id)) this.resurrections++;
+        if (this.#buried.has(id)) this.#resurrected(id, now);
       } else if (killedAt === null) {
         if (!this.#missingSince.has(id)) this.#missingSince.set(id, now);
         this.#missed.add(id);
@@ -196,6 +202,11 @@ export class FleetView {
         this.#buried.add(id);
       }
     }
+  }
+
+  #resurrected(id: string, now: number): void {
+    this.resurrections++;
+    if (!this.#resurrectedSince.has(id)) this.#resurrectedSince.set(id, now);
   }
 
   #dead(id: string, now: number): void {

@@ -9,6 +9,8 @@ import { HEAL_MS, type Observed, observeFleet } from "./observed-fleet.ts";
 const REGISTRARS = 3;
 /** How long nothing of what the server says arrives: long enough for a push, too short to be missed by a beat. */
 const DEAF_MS = 2000;
+/** A link that ends sooner is taken for a sick server, which is tried again less and less often. */
+const SETTLED_MS = 11_000;
 
 /**
  * Experiment 20, Nacos: the server is killed, an instance leaves while it is away, and it comes back knowing nobody, since what it knows of
@@ -39,6 +41,7 @@ export async function loseNacosPushes(program: string, rounds: number): Promise<
     let slowestTruthMs = 0;
     let unseen = 0;
     for (let round = 0; round < rounds; round++) {
+      await pause(SETTLED_MS);
       network.deafen();
       await end(round);
       await pause(DEAF_MS);

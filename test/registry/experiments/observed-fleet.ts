@@ -55,8 +55,8 @@ export async function observeFleet(
       },
     });
     view.look();
-    const { missed, longestMissingMs, resurrections, goneBack } = view;
-    return { ...figures, missed, longestMissingMs, resurrections, goneBack };
+    const { missed, longestMissingMs, resurrections, longestResurrectedMs, goneBack } = view;
+    return { ...figures, missed, longestMissingMs, resurrections, longestResurrectedMs, goneBack };
   } finally {
     await view.close();
     await Promise.all(registrars.map((registry) => registry.close()));
