@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access, constants, mkdir, rename } from "node:fs/promises";
+import { access, constants, mkdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 /** Built when nothing else is there; any etcd from 3.4 on would do. */
 const VERSION = "v3.6.16";
+const MODULE = "go.etcd.io/etcd/server/v3";
 const INSTALL_PATIENCE_MS = 900_000;
 
 /**
@@ -19,7 +20,7 @@ export async function findEtcd(say: (text: string) => void): Promise<string> {
   if (known !== undefined) return known;
   const ways = [
     { name: "the Debian package etcd-server", install: installPackage },
-    { name: `Go (etcd ${VERSION}, some minutes)`, install: () => build(built) },
+    { name: `Go (etcd ${VERSION}, some minutes)`, install: (begin: () => void) => build(built, begin) },
   ];
   const reasons: string[] = [];
   for (const { name, install } of ways) {
@@ -50,15 +51,26 @@ async function installPackage(begin: () => void): Promise<string> {
   return installed;
 }
 
-async function build(path: string, begin: () => void = () => {}): Promise<string> {
+async function build(path: string, begin: () => void): Promise<string> {
   const go = await onPath("go");
   if (go === undefined) throw new Error("there is no go on PATH");
   begin();
   const folder = `${path}.new-${process.pid}`;
   await mkdir(folder, { recursive: true });
-  const env = { ...process.env, GOBIN: folder, GOFLAGS: "" };
-  await run(go, ["install", `go.etcd.io/etcd/server/v3@${VERSION}`], { env, timeout: INSTALL_PATIENCE_MS });
-  await rename(join(folder, "server"), path);
+  const options = {
+    cwd: folder,
+    env: { ...process.env, GOFLAGS: "-mod=mod", GOWORK: "off", CGO_ENABLED: "0" },
+    timeout: INSTALL_PATIENCE_MS,
+  };
+  try {
+    // In a module of our own: `go install` refuses programs whose go.mod replaces modules, as etcd's does.
+    await run(go, ["mod", "init", "shop.local/etcd"], options);
+    await run(go, ["get", `${MODULE}@${VERSION}`], options);
+    await run(go, ["build", "-o", "etcd", MODULE], options);
+    await rename(join(folder, "etcd"), path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
   return path;
 }
 
