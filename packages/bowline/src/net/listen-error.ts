@@ -3,7 +3,6 @@ import { lstat, unlink } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { formatAddress, isUnixAddress, type SocketAddress } from "./address.ts";
-import { portOwner, unixSocketOwner } from "./proc/port-owner.ts";
 
 /**
  * Why a server can't listen.
@@ -42,6 +41,7 @@ export async function listenError(error: Error, address: SocketAddress): Promise
 type Explanation = readonly [kind: ListenErrorKind, why: string];
 
 async function explainInUse(address: SocketAddress): Promise<string> {
+  const { portOwner, unixSocketOwner } = await import("./proc/port-owner.ts");
   if (isUnixAddress(address)) {
     const owner = (await unixSocketOwner(address.path)) ?? "another process";
     return `${owner} serves this socket already; stop it or use another path`;
