@@ -109,7 +109,7 @@ export function readDetails(bytes: Uint8Array): ReadDetails | string {
   if (text === undefined) return unreadable(bytes, MAX_DETAILS_BYTES);
   const json = objectOf(text);
   if (json === undefined) return `${show(text)} is no JSON object`;
-  const { id, addresses, weight = 1, zone = "", version = "", tags = {}, state = "ready" } = json;
+  const { id, addresses, weight = 1, zone = "", version = "", tags = NO_TAGS, state = "ready" } = json;
   if (typeof id !== "string" || id === "" || id.length > MAX_NAME_LENGTH) return `id ${show(id)} is no name`;
   const read = addressesOf(addresses);
   if (typeof read === "string") return read;
