@@ -29,8 +29,6 @@ const TTL_MS = 10_000;
 const HEARTBEAT_MS = TTL_MS / 3;
 /** etcd's election timeout is 1 s, and it may take more than one. */
 const ELECTION_MS = 5000;
-/** Between two tries to take an entry out of an agent that is away, at most. */
-const CONSUL_RETRY_MS = 5000;
 /** Between two beats of a client of Nacos. */
 const NACOS_BEAT_MS = 5000;
 const ETCD: readonly ToolName[] = ["etcd-3.6"];
@@ -80,8 +78,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     name: "20-consul-leader-kills",
     tools: ["consul"],
     run: ([consul], isShort) => killConsulLeaders(consul, isShort ? 2 : 7),
-    // An agent that was away when an instance of its own ended brings it back from its disk, until it can be told.
-    limits: { goneBack: NONE, longestResurrectedMs: { atMost: CONSUL_RETRY_MS + 1000 } },
+    limits: SOUND,
   },
   {
     name: "20-consul-index-reset",
@@ -99,8 +96,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     name: "20-nacos-restart",
     tools: ["nacos"],
     run: ([nacos], isShort) => restartNacos(nacos, isShort ? 1 : 7),
-    // What it knew of instances is gone with it: they have to find it again, and who watches has to.
-    limits: { ...SOUND, longestMissingMs: { atMost: NACOS_BEAT_MS }, slowestTruthMs: { atMost: 2 * NACOS_BEAT_MS } },
+    limits: { ...SOUND, longestMissingMs: { atMost: NACOS_BEAT_MS }, slowestTruthMs: { atMost: 2000 } },
   },
   {
     name: "20-nacos-pushes-lost",
