@@ -43,6 +43,13 @@ export function importedSubpaths(manifest: Manifest): string[] {
 /** The only pattern is that of the well-known types. */
 const ONE_OF_MANY = "timestamp";
 
+/** The sources that the exports of a manifest of the repository name, relative to it; a `*` stands for any name. */
+export function sourcePatterns(own: Manifest): string[] {
+  return Object.values(own.exports ?? {}).filter(
+    (file) => typeof file === "string" && file.endsWith(".ts"),
+  ) as string[];
+}
+
 /** The declarations that users' imports lead to first, in a published manifest; one of each pattern. */
 export function entryTypes(published: Manifest): string[] {
   return typePatterns(published).map((types) => types.replace("*", ONE_OF_MANY));

@@ -15,7 +15,8 @@ import { dirname, join } from "node:path";
 import { run } from "../process.ts";
 import { exists, readText, root } from "../repository.ts";
 import { removeUnreachedDeclarations } from "./declarations.ts";
-import { entryTypes, importedSubpaths, type Manifest, publishedManifest, typePatterns } from "./manifest.ts";
+import { joinModules } from "./join-modules.ts";
+import { entryTypes, type Manifest, publishedManifest, sourcePatterns, typePatterns } from "./manifest.ts";
 
 /** The folders of what is published; a package stands behind those that it depends on. */
 export const publishedFolders: readonly string[] = ["packages/bowline", "packages/cli"];
@@ -39,11 +40,12 @@ export interface StagedPackage {
  * @throws Error when the sources do not compile or a listed file is missing
  */
 export async function stagePackage(packageFolder: string, into: string): Promise<StagedPackage> {
-  const manifest = publishedManifest(JSON.parse(readText(`${packageFolder}/package.json`)) as Manifest);
+  const own = JSON.parse(readText(`${packageFolder}/package.json`)) as Manifest;
+  const manifest = publishedManifest(own);
   const folder = join(into, manifest.name);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  await compile(join(root, packageFolder, "src"), join(folder, "dist"), importedSubpaths(manifest).length > 0);
+  await compile(join(root, packageFolder), join(folder, "dist"), sourcePatterns(own));
   const entries = typePatterns(manifest).flatMap((types) => globSync(join(folder, types)));
   if (entries.length > 0) removeUnreachedDeclarations(join(folder, "dist"), entries);
   for (const types of entryTypes(manifest)) sayNodeTypes(join(folder, types));
@@ -56,16 +58,14 @@ export async function stagePackage(packageFolder: string, into: string): Promise
 }
 
 /**
- * TypeScript's own emit. No source maps (docs/decisions/0012-what-is-published.md): the output has the sources' names and statements.
- * Declarations, which have the comments too, only where there is something to import.
+ * A package that is imported is joined, and has declarations with the comments; one that only has commands is TypeScript's own emit. No
+ * source maps (docs/decisions/0012-what-is-published.md): the output has the sources' names and statements.
  */
-async function compile(source: string, target: string, declaration: boolean): Promise<void> {
-  await Promise.all([
-    emit(source, target, { removeComments: true }),
-    ...(declaration
-      ? [emit(source, target, { declaration, isolatedDeclarations: true, emitDeclarationOnly: true })]
-      : []),
-  ]);
+async function compile(packageFolder: string, target: string, imported: readonly string[]): Promise<void> {
+  const source = join(packageFolder, "src");
+  if (imported.length === 0) return emit(source, target, { removeComments: true });
+  await emit(source, target, { declaration: true, isolatedDeclarations: true, emitDeclarationOnly: true });
+  await joinModules(packageFolder, target, imported);
 }
 
 async function emit(source: string, target: string, options: Readonly<Record<string, boolean>>): Promise<void> {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { run } from "../../process.ts";
 import { root } from "../../repository.ts";
 import type { Check, Installed } from "../check.ts";
+import { sourcesOf } from "../join-modules.ts";
 import { kilobytes } from "../kilobytes.ts";
 import { Project } from "../project.ts";
 
@@ -11,7 +12,7 @@ const MAX_CLIENT_BYTES = 400 * 1024;
 /** A minified program that serves and calls, health, reflection and their descriptors included. */
 const MAX_ALL_BYTES = 520 * 1024;
 /** What a program that only calls has no use for. */
-const SERVERS_ONLY = /\/bowline\/dist\/(?:server\/|testing\/|gen\/grpc\/(?:health|reflection)\/)/;
+const SERVERS_ONLY = /^(?:server|testing|gen\/grpc\/(?:health|reflection))\//;
 
 interface Bundle {
   /** Absolute. */
@@ -45,7 +46,10 @@ export const bundleChecks: readonly Check[] = [
     run: async (installed) => {
       const { bytes, inputs } = await bundle(installed, "client-only.ts", ["--minify"]);
       const atOnce = await bytesAtOnce(installed, "client-only.ts");
-      const surplus = inputs.filter((input) => SERVERS_ONLY.test(input));
+      const sources = inputs.flatMap((input) => sourcesOf(readFileSync(join(installed.tsStyle.folder, input), "utf8")));
+      if (!sources.includes("client/create-client.ts"))
+        throw new Error("a program that calls has no client in its bundle");
+      const surplus = sources.filter((source) => SERVERS_ONLY.test(source));
       if (surplus.length > 0)
         throw new Error(`a program that only calls has these in its bundle:\n${surplus.join("\n")}`);
       within(atOnce, MAX_CLIENT_BYTES, "what a minified client loads at once");

@@ -1,17 +1,9 @@
 import { bytesOf } from "../../repository.ts";
-import { maxImportMs, maxInstalledBytes } from "../../rules/package-budget.ts";
+import { allowedImportMs, importRounds, maxInstalledBytes } from "../../rules/package-budget.ts";
 import type { Check, Installed } from "../check.ts";
 import { kilobytes } from "../kilobytes.ts";
 import { importedSubpaths } from "../manifest.ts";
 import type { Project } from "../project.ts";
-
-/** What @bufbuild/protobuf alone adds on the machine for which the budget was set; slower machines are allowed more. */
-const REFERENCE_PROTOBUF_MS = 45;
-/**
- * Rounds, each with an empty process and one for each import. The quickest of each counts, so that a busy machine does not decide; as
- * long as that is over the budget it may still become quicker.
- */
-const [MIN_ROUNDS, MAX_ROUNDS] = [9, 40];
 
 /** What the runtime costs its users before it does anything. */
 export const costChecks: readonly Check[] = [
@@ -33,15 +25,15 @@ async function importCost({ core, packed }: Installed): Promise<string> {
   const best = new Map(["", "@bufbuild/protobuf", ...own].map((specifier) => [specifier, Number.POSITIVE_INFINITY]));
   for (let round = 1; ; round += 1) {
     await importOnce(core, best);
-    if (round < MIN_ROUNDS) continue;
+    if (round < importRounds.least) continue;
     const empty = best.get("") ?? 0;
     const added = Array.from(best, ([specifier, ms]): [string, number] => [specifier, ms - empty]).slice(1);
     const addedBy = new Map(added);
-    const allowedMs = maxImportMs * Math.max(1, (addedBy.get("@bufbuild/protobuf") ?? 0) / REFERENCE_PROTOBUF_MS);
+    const allowedMs = allowedImportMs(addedBy.get("@bufbuild/protobuf") ?? 0);
     const list = added.map(([specifier, ms]) => `${specifier} ${ms.toFixed(0)} ms`).join(", ");
     const summary = `${list}, beside ${empty.toFixed(0)} ms of an empty process; at most ${allowedMs.toFixed(0)} ms for bowline`;
     if ((addedBy.get("bowline") ?? 0) <= allowedMs) return summary;
-    if (round === MAX_ROUNDS) throw new Error(summary);
+    if (round === importRounds.most) throw new Error(summary);
   }
 }
 
