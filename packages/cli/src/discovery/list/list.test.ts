@@ -80,6 +80,17 @@ describe("bowline ls of a registry", () => {
     expect(terminal.err).toMatch(/user\.rpc: 2 entries skipped: consul registry: service "user\.rpc": /);
   });
 
+  it("tells in --json what is skipped of a target", async () => {
+    const consul = await consulWith({ "/v1/health/service/user.rpc": BAD_ENTRIES });
+    const target = `${consul}/user.rpc`;
+    const terminal = recorder();
+    await runList([target], { ...FLAGS, json: true }, terminal);
+    expect(JSON.parse(terminal.out)).toMatchObject([
+      { target, state: "ready" },
+      { target, skipped: 2, complaints: [expect.stringContaining('service "user.rpc"')] },
+    ]);
+  });
+
   it("says what keeps it from counting, and lists the rest", async () => {
     const consul = await consulWith({
       "/v1/catalog/services": { "order.rpc": [], "user.rpc": [] },

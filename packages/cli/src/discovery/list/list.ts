@@ -17,12 +17,13 @@ import { countCells, countServices, type ServiceCount } from "./service-count.ts
 export async function runList(targets: readonly string[], flags: ListFlags, terminal: Terminal): Promise<void> {
   const look = { flags, reach: reachOf(flags), tls: await readTlsFiles(flags) };
   const rows: InstanceRow[] = [];
+  const complaints: TargetComplaints[] = [];
   const counts: ServiceCount[] = [];
   for (const target of targets.length === 0 ? [OWN_MACHINE] : targets) {
     if (registryUrl(target)?.service === "") counts.push(...(await listRegistry(target, flags, terminal)));
-    else rows.push(...(await listTarget(target, look, terminal)));
+    else rows.push(...(await listTarget(target, look, terminal, complaints)));
   }
-  if (flags.json === true) return terminal.write(`${JSON.stringify([...counts, ...rows])}\n`);
+  if (flags.json === true) return terminal.write(`${JSON.stringify([...counts, ...rows, ...complaints])}\n`);
   if (counts.length > 0) terminal.write(table([["SERVICE", "INSTANCES", "TARGET"], ...counts.map(countCells)]));
   if (counts.length > 0 && rows.length > 0) terminal.write("\n");
   if (rows.length > 0) terminal.write(table([HEADINGS, ...rows.map(instanceCells)]));
@@ -48,10 +49,24 @@ function complainOf(subject: string, found: Parameters<typeof complaintText>[0],
   if (complaint !== "") terminal.error(`${subject}: ${complaint}`);
 }
 
-async function listTarget(target: string, look: Look, terminal: Terminal): Promise<readonly InstanceRow[]> {
+/** What the registry of a target complained of, in `--json`, where it did. */
+interface TargetComplaints {
+  readonly target: string;
+  /** Entries that can't be used. */
+  readonly skipped: number;
+  readonly complaints: readonly string[];
+}
+
+async function listTarget(
+  target: string,
+  look: Look,
+  terminal: Terminal,
+  complaints: TargetComplaints[],
+): Promise<readonly InstanceRow[]> {
   const { timeout } = look.flags;
   const found = await lookUp(target, timeout);
   complainOf(target, found, terminal);
+  if (found.complaints.length > 0) complaints.push({ target, skipped: found.skipped, complaints: found.complaints });
   if (found.snapshot.instances.length === 0) {
     const { message, hint } = await absentService(target, found, timeout);
     terminal.error(message, hint);
