@@ -117,6 +117,43 @@ describe("nacos in trouble", () => {
     await scene.until("it is seen", () => seen.keys.length === 1);
   });
 
+  it("has all in place again within a second after a server is back from a long outage", async () => {
+    await begin();
+    const registry = scene.registry();
+    const seen = scene.watch(scene.registry({ requestTimeoutMs: 2999 }));
+    const registering = Promise.all([1, 2, 3].map((each) => registry.register(SERVICE, instance(each))));
+    const registrations = await scene.done(registering);
+    await scene.until("they are seen", () => seen.keys.length === 3);
+    for (let round = 0; round < 5; round++) {
+      await scene.done(scene.server.stop());
+      await scene.until("it is noticed", () => seen.last?.freshness === "stale");
+      await scene.until("all know", () => registrations.every(({ state }) => state === "pending"));
+      await scene.clock.advance(60_000);
+      await scene.server.start();
+      const isTrue = (): boolean => seen.last?.freshness === "live" && seen.keys.length === 3;
+      await scene.until(
+        "all is in place",
+        () => isTrue() && registrations.every((each) => each.state === "registered"),
+        1000,
+      );
+    }
+    expect(registrations.map(({ losses }) => losses)).toEqual([0, 0, 0]);
+  });
+
+  it("waits on its connection for a server that is starting, and asks it a few times a second", async () => {
+    await begin();
+    const starting = () => ({ errorCode: 300, message: "Server is starting,please try later." });
+    scene.server.refusals.ServerCheckRequest = starting;
+    const registering = scene.registry().register(SERVICE, instance(1));
+    await scene.clock.advance(2500);
+    expect(scene.server.counts.ServerCheckRequest).toBeGreaterThan(5);
+    expect(scene.server.counts.ServerCheckRequest).toBeLessThan(20);
+    expect(scene.server.counts.HealthCheckRequest).toBeUndefined();
+    delete scene.server.refusals.ServerCheckRequest;
+    expect((await scene.done(registering)).state).toBe("registered");
+    expect(scene.reports).toEqual([]);
+  });
+
   it("reads anew within a minute what a lost push would have told", async () => {
     await begin();
     const seen = scene.watch(scene.registry());

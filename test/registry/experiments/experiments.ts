@@ -78,13 +78,13 @@ export const EXPERIMENTS: readonly Experiment[] = [
     name: "20-consul-leader-kills",
     tools: ["consul"],
     run: ([consul], isShort) => killConsulLeaders(consul, isShort ? 2 : 7),
-    limits: SOUND,
+    limits: { ...SOUND, trueAfterQuietMs: { atMost: 2000 }, longestMissingMs: { atMost: HEARTBEAT_MS } },
   },
   {
     name: "20-consul-index-reset",
     tools: ["consul"],
     run: ([consul], isShort) => resetConsulIndex(consul, isShort ? 1 : 10),
-    limits: { ...SOUND, furthestReset: { atLeast: 1 } },
+    limits: { ...SOUND, furthestReset: { atLeast: 1 }, longestMissingMs: { atMost: HEARTBEAT_MS } },
   },
   {
     name: "20-kubernetes-restart",

@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../../rpc/clock.ts";
+import type { Random } from "../../rpc/random.ts";
 import { HttpClient } from "../http/http-client.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { HttpAnswer, HttpRequest } from "../http/http-request.ts";
 import { TurnTaking } from "../remote/turn-taking.ts";
 import type { ServiceDefinition } from "./format.ts";
 import type { CheckedConsulOptions, ConsulConsistency } from "./options.ts";
+import { Outage } from "./outage.ts";
 
 /** A question for the instances of a service. */
 export interface HealthQuery {
@@ -40,6 +42,8 @@ const TOKEN_MS = 10_000;
 
 /** Consul's HTTP API, as far as a registry needs it: https://developer.hashicorp.com/consul/api-docs */
 export class ConsulClient {
+  /** Whoever can do nothing now waits for its end. */
+  readonly outage: Outage;
   readonly #options: CheckedConsulOptions;
   readonly #clock: Clock;
   readonly #http: HttpClient;
@@ -48,9 +52,10 @@ export class ConsulClient {
   #token: { readonly text: string; readonly readAt: number } | undefined;
 
   /** @throws TypeError for TLS files that can't be used */
-  constructor(options: CheckedConsulOptions, clock: Clock, report: (error: Error) => void) {
+  constructor(options: CheckedConsulOptions, clock: Clock, random: Random, report: (error: Error) => void) {
     this.#options = options;
     this.#clock = clock;
+    this.outage = new Outage({ clock, random, isOver: (signal) => this.hasLeader(signal) });
     this.#http = new HttpClient({
       owner: OWNER,
       hosts: options.hosts,
@@ -98,6 +103,19 @@ export class ConsulClient {
   /** Whether an agent knows a service. */
   async knows(id: string, agent: string): Promise<boolean> {
     return this.#known({ method: "GET", path: `/v1/agent/service/${encodeURIComponent(id)}`, host: agent });
+  }
+
+  /** The entries of an id in the catalog, of whatever health. */
+  async entriesOf(service: string, id: string): Promise<readonly unknown[]> {
+    const query = { ...this.#scope(), filter: `Service.ID == ${JSON.stringify(id)}` };
+    const path = `/v1/health/service/${encodeURIComponent(service)}`;
+    const { value } = await this.#http.json({ method: "GET", path, query });
+    return Array.isArray(value) ? value : [];
+  }
+
+  /** Changes the catalog, all or nothing. */
+  async transact(operations: readonly object[]): Promise<void> {
+    await this.#http.request({ method: "PUT", path: "/v1/txn", query: this.#scope(), json: operations });
   }
 
   /** The instances of a service; held until something changes or the time is over, if the query says so. */
@@ -149,6 +167,7 @@ export class ConsulClient {
   /** Ends all requests. */
   close(): void {
     this.#closing.abort();
+    this.outage.close();
     this.#http.close();
   }
 

@@ -44,6 +44,7 @@ function consulProduct(options: CheckedConsulOptions, context: RegistryContext):
     ({ client }) => client.close(),
   );
   const { client } = shared.value;
+  const { random } = context;
   return {
     name: "consul",
     place: placeOf(options),
@@ -52,8 +53,9 @@ function consulProduct(options: CheckedConsulOptions, context: RegistryContext):
     isFinal: isFinalFailure,
     checkService,
     entry(service, instance) {
-      writeService(service, instance, options);
-      return new ConsulEntry(service, instance.id, client, options);
+      const run = random().toString(36).slice(2);
+      writeService(service, instance, options, run);
+      return new ConsulEntry(service, instance.id, run, client, options);
     },
     watch: (service, handler) => shared.value.watch(service).add(handler),
     // Those with all tags that are asked for, though perhaps no instance that has them all.
@@ -82,7 +84,7 @@ class Connection {
   readonly #watches = new Map<string, ConsulWatch>();
 
   constructor(options: CheckedConsulOptions, context: RegistryContext) {
-    this.client = new ConsulClient(options, context.clock, context.report ?? (() => {}));
+    this.client = new ConsulClient(options, context.clock, context.random, context.report ?? (() => {}));
     this.#options = options;
     this.#context = context;
     this.#turns = new TurnTaking(options.maxConnections);

@@ -3,7 +3,7 @@ import { seededRandom } from "../../rpc/random.ts";
 import { instanceAt } from "../instance/instance.ts";
 import type { Instance } from "../registry.ts";
 import { entryId } from "../remote/entry-id.ts";
-import { readEntry, type ServiceDefinition, writeService } from "./format.ts";
+import { endEntry, readEntry, type ServiceDefinition, writeService } from "./format.ts";
 import { type ConsulOptions, completeConsulOptions } from "./options.ts";
 
 const full: Instance = {
@@ -20,7 +20,7 @@ const full: Instance = {
 };
 
 function write(instance: Instance, options: ConsulOptions = {}): ServiceDefinition {
-  return writeService("user.rpc", instance, completeConsulOptions(options, {}));
+  return writeService("user.rpc", instance, completeConsulOptions(options, {}), "run1");
 }
 
 /** As the health API shows it. */
@@ -256,6 +256,27 @@ describe("the format of Consul entries", () => {
     expect(read(entry)?.fault).toMatch(fault);
   });
 
+  it("leaves out an entry whose registration has ended, by a mark in its tags that counts for that registration only", () => {
+    const instance = instanceAt("10.0.0.7:8080");
+    const entry = shown(write(instance, { tags: ["v1"] })) as { Node: object; Service: object };
+    const failing = { ...entry, Node: { Node: "n1" }, Checks: [{ Status: "critical" }] };
+    const [change, check, ...rest] = endEntry(failing, "run1") as [
+      { Service: { Service: Partial<ServiceDefinition> } },
+      object,
+    ];
+    expect(change).toMatchObject({ Service: { Verb: "cas", Node: "n1" } });
+    const ID = entryId("user.rpc", instance.id);
+    expect(check).toMatchObject({ Check: { Verb: "set", Check: { Node: "n1", ServiceID: ID, Status: "critical" } } });
+    expect(rest).toEqual([]);
+    const { Service } = change.Service;
+    expect(Service).toEqual({ ...entry.Service, Tags: ["v1", ...(Service.Tags ?? []).slice(1)] });
+    expect(read({ ...entry, Service }, "any")).toBeUndefined();
+    expect(endEntry({ ...failing, Service }, "run1")).toEqual([]);
+    expect(endEntry(failing, "run2")).toEqual([]);
+    const again = { ...Service, Meta: { ...Service.Meta, "bowline-run": "run2" } };
+    expect(read({ ...entry, Service: again })).toEqual({ instance: { ...instance, tags: { v1: "" } } });
+  });
+
   it("never throws, whatever an entry holds", () => {
     const seed = Math.floor(Math.random() * 2 ** 31);
     const random = seededRandom(seed);
@@ -278,6 +299,7 @@ describe("the format of Consul entries", () => {
         Checks: random() < 0.5 ? some() : [some()],
       };
       expect(() => read(broken, "any"), `seed ${seed}, round ${round}`).not.toThrow();
+      expect(() => endEntry(broken, ""), `seed ${seed}, round ${round}`).not.toThrow();
     }
   });
 });

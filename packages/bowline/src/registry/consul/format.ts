@@ -22,6 +22,8 @@ export interface ServiceDefinition {
   readonly Port?: number;
   readonly SocketPath?: string;
   readonly Tags: readonly string[];
+  /** What the catalog says of tags counts more than what an agent has on its disk: see {@link endEntry}. */
+  readonly EnableTagOverride: true;
   readonly Meta: Readonly<Record<string, string>>;
   readonly Weights: { readonly Passing: number; readonly Warning: number };
   readonly Check: Readonly<Record<string, unknown>>;
@@ -36,15 +38,24 @@ const MAX_META_BYTES = 512;
 const MAX_WEIGHT = 65_535;
 /** Pairs that the JSON may need; the rest is for zone, version, tags and the option `meta`. */
 const MAX_DETAIL_PAIRS = 32;
+/** The meta that tells registrations of one id apart. */
+const RUN = "bowline-run";
+const ENDED = "bowline-ended-";
 const PLAIN_TAG = /^[A-Za-z0-9_-]{1,128}$/;
 
 /**
  * What Consul is told of an instance. Readers of zero-contrib's format find the first address, tags, meta and weights where they
  * look for them; what they have no place for stands as JSON in the meta `bowline` (`bowline-2` … where 512 bytes are not enough).
+ * `run` tells this registration from others of the same id, before and after.
  *
  * @throws TypeError if the instance's tags take more room than Consul has
  */
-export function writeService(service: string, instance: Instance, options: CheckedConsulOptions): ServiceDefinition {
+export function writeService(
+  service: string,
+  instance: Instance,
+  options: CheckedConsulOptions,
+  run: string,
+): ServiceDefinition {
   const id = entryId(service, instance.id);
   const { address } = instance.addresses[0];
   const passing = Math.min(MAX_WEIGHT, Math.max(1, Math.round(instance.weight)));
@@ -53,10 +64,29 @@ export function writeService(service: string, instance: Instance, options: Check
     Name: service,
     ...addressFields(address),
     Tags: options.tags,
-    Meta: metaOf(instance, passing, options.meta),
+    EnableTagOverride: true,
+    Meta: metaOf(instance, passing, { ...options.meta, [RUN]: run }),
     Weights: { Passing: passing, Warning: 1 },
     Check: checkOf(id, address, options),
   };
+}
+
+/**
+ * What `PUT /v1/txn` is asked for so that an entry counts as ended: an entry of the run, as `GET /v1/health/service/…` gives it, whose
+ * agent can't be told. An agent brings what it had on its disk back when it is there again, but follows the catalog in the tags; those
+ * who do not know the tag are told by a check, until the agent has seen that it is none of its own. None where there is nothing to do.
+ */
+export function endEntry(entry: unknown, run: string): readonly object[] {
+  const { Node: node, Service: service } = objectOf(entry);
+  const { ID: id, Meta: meta, Tags: tags, Namespace, Partition } = objectOf(service);
+  const isOwn = recordOf(meta)[RUN] === run && !hasEnded(tags, run);
+  if (!isOwn) return [];
+  const Node = objectOf(node).Node;
+  const Check = { Node, ServiceID: id, CheckID: `ended:${textOf(id)}`, Name: "bowline ended", Status: "critical" };
+  return [
+    { Service: { Verb: "cas", Node, Service: { ...objectOf(service), Tags: [...listOf(tags), ENDED + run] } } },
+    { Check: { Verb: "set", Check: { ...Check, Namespace, Partition } } },
+  ];
 }
 
 /**
@@ -80,6 +110,7 @@ export function readEntry(entry: unknown, health: CheckedConsulOptions["health"]
   if (status === "warning" && health === "passing") return undefined;
   const fault = (what: string): ReadEntry => ({ fault: `${show(id)}: ${what}` });
   const metaRecord = recordOf(meta);
+  if (hasEnded(tags, metaRecord[RUN])) return undefined;
   const host = textOf(objectOf(service).Address) || textOf(objectOf(node).Address);
   const port = grpcPortOf(metaRecord) ?? servicePort;
   const address = typeof socketPath === "string" && socketPath !== "" ? `unix:${socketPath}` : addressOf(host, port);
@@ -204,7 +235,7 @@ function checkOf(id: string, address: string, options: CheckedConsulOptions): Re
 /** One check that is critical makes the instance critical; a node in maintenance has a check that says so. */
 function worstStatus(checks: unknown): "passing" | "warning" | "critical" {
   let worst: "passing" | "warning" = "passing";
-  for (const check of Array.isArray(checks) ? (checks as readonly unknown[]) : []) {
+  for (const check of listOf(checks)) {
     const { Status: status } = objectOf(check);
     if (status === "critical" || status === "maintenance") return "critical";
     if (status === "warning") worst = "warning";
@@ -212,11 +243,19 @@ function worstStatus(checks: unknown): "passing" | "warning" | "critical" {
   return worst;
 }
 
+function hasEnded(tags: unknown, run: string | undefined): boolean {
+  return run !== undefined && listOf(tags).includes(ENDED + run);
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
 /** `a=b` is a habit of many; `a` alone says that it is there. */
 function listedTags(tags: unknown): Record<string, string> {
   const read: [string, string][] = [];
-  for (const tag of Array.isArray(tags) ? (tags as readonly unknown[]) : []) {
-    if (typeof tag !== "string" || tag === "") continue;
+  for (const tag of listOf(tags)) {
+    if (typeof tag !== "string" || tag === "" || tag.startsWith(ENDED)) continue;
     const equals = tag.indexOf("=");
     read.push(equals > 0 ? [tag.slice(0, equals), tag.slice(equals + 1)] : [tag, ""]);
   }

@@ -262,7 +262,7 @@ function checkOf(check: NonNullable<ConsulOptions["check"]>): ConsulCheck {
   return given;
 }
 
-/** True for the keys of service metadata that Bowline writes its own into: `bowline`, `bowline-2` … */
+/** True for the keys of service metadata that Bowline writes its own into: `bowline`, `bowline-2` …, `bowline-run`. */
 export function isOwnMeta(key: string): boolean {
-  return /^bowline(-[0-9]+)?$/.test(key);
+  return /^bowline(-[0-9]+|-run)?$/.test(key);
 }

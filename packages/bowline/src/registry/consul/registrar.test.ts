@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { certPath } from "../../../test/certs.ts";
 import { ConsulAgent } from "../../../test/consul-agent.ts";
-import { answerText } from "../../../test/http-peer.ts";
+import { answerJson, answerText } from "../../../test/http-peer.ts";
 import { systemClock } from "../../rpc/clock.ts";
 import { instanceAt } from "../instance/instance.ts";
 import type { Registry } from "../registry.ts";
@@ -105,6 +105,36 @@ describe("a registration in Consul", () => {
     expect(registration.state).toBe("registered");
     await registration.close();
     expect([first.entries.size, second.entries.size]).toEqual([0, 0]);
+  });
+
+  it("has it written into the catalog by another agent when it ends while its own is away", async () => {
+    const [first, second] = [await startAgent(), await startAgent()];
+    const transactions: string[] = [];
+    let leaders = 0;
+    second.intercept = ({ path, query, body, response }) => {
+      if (path === "/v1/txn") transactions.push(body);
+      else if (path !== "/v1/health/service/user" || query.get("filter") !== `Service.ID == "${USER}"`) return false;
+      if (leaders++ === 0) answerText(response, 500, "No cluster leader");
+      else
+        answerJson(
+          response,
+          [...first.entries.values()].map((entry) => first.shownEntry(entry)),
+        );
+      return true;
+    };
+    const registry = open([first, second]);
+    const registration = await registry.register("user", user);
+    first.peer.goAway();
+    await registration.close();
+    expect(transactions).toEqual([]);
+    // It is tried on, but not for the agent's sake.
+    await registry.close();
+    expect(transactions).toHaveLength(1);
+    expect(JSON.parse(transactions[0])).toMatchObject([
+      { Service: { Verb: "cas", Node: "test", Service: { ID: USER, EnableTagOverride: true } } },
+      { Check: { Verb: "set", Check: { Node: "test", ServiceID: USER, Status: "critical" } } },
+    ]);
+    expect([first.entries.size, second.entries.size]).toEqual([1, 0]);
   });
 
   it("is pending while no agent can be reached, says so once, and is registered as soon as one can", async () => {

@@ -3,31 +3,41 @@ import type { Instance } from "../registry.ts";
 import { entryId } from "../remote/entry-id.ts";
 import type { RemoteEntry } from "../remote/kept-registration.ts";
 import type { ConsulClient } from "./client.ts";
-import { type ServiceDefinition, writeService } from "./format.ts";
+import { endEntry, readEntry, type ServiceDefinition, writeService } from "./format.ts";
 import type { CheckedConsulOptions } from "./options.ts";
 
 /**
  * The entry of one instance. It lives with one agent, the first that took it. When that can't be reached, the next one takes it; the
- * old entry is taken out there as soon as that is possible, and fails its check until then.
+ * old entry is taken out there as soon as that is possible, and fails its check until then. When the instance ends while its agent can't
+ * be reached, another one writes that into the catalog.
  */
 export class ConsulEntry implements RemoteEntry {
+  onBack: () => void = () => {};
   readonly #service: string;
   readonly #client: ConsulClient;
   readonly #options: CheckedConsulOptions;
   readonly #id: string;
+  readonly #run: string;
+  #isHidden = false;
   #agent = "";
   /** Agents that may still hold an entry of this instance. */
   readonly #left = new Set<string>();
 
-  constructor(service: string, instanceId: string, client: ConsulClient, options: CheckedConsulOptions) {
+  /** `run` tells it from other registrations of the same id. */
+  constructor(service: string, instanceId: string, run: string, client: ConsulClient, options: CheckedConsulOptions) {
     this.#service = service;
+    this.#run = run;
     this.#client = client;
     this.#options = options;
     this.#id = entryId(service, instanceId);
   }
 
+  get isHidden(): boolean {
+    return this.#isHidden;
+  }
+
   async put(instance: Instance): Promise<void> {
-    const definition = writeService(this.#service, instance, this.#options);
+    const definition = writeService(this.#service, instance, this.#options, this.#run);
     const errors: Error[] = [];
     for (const agent of this.#candidates()) {
       try {
@@ -38,8 +48,11 @@ export class ConsulEntry implements RemoteEntry {
         if (!isWorthAnotherAgent(error)) break;
       }
     }
+    this.#client.outage.wait(this.#back);
     throw errors.length === 1 ? errors[0] : allFailed(errors);
   }
+
+  readonly #back = (): void => this.onBack();
 
   async renew(): Promise<boolean> {
     const isTtl = this.#options.check.kind === "ttl";
@@ -52,11 +65,13 @@ export class ConsulEntry implements RemoteEntry {
     } catch (error) {
       // Another agent may take it; with one agent only there is nobody to ask.
       if (isWorthAnotherAgent(error) && this.#client.agents.length > 1) return false;
+      this.#client.outage.wait(this.#back);
       throw error;
     }
   }
 
   async remove(): Promise<void> {
+    this.#client.outage.forget(this.#back);
     if (this.#agent !== "") this.#left.add(this.#agent);
     const failed: Error[] = [];
     await Promise.all(
@@ -67,7 +82,21 @@ export class ConsulEntry implements RemoteEntry {
         ),
       ),
     );
-    if (failed.length > 0) throw failed[0];
+    if (failed.length === 0) return;
+    if (!this.#isHidden && this.#client.agents.length > 1 && failed.some(isWorthAnotherAgent)) await this.#hide();
+    throw failed[0];
+  }
+
+  async #hide(): Promise<void> {
+    try {
+      const entries = await this.#client.entriesOf(this.#service, this.#id);
+      const operations = entries.flatMap((entry) => endEntry(entry, this.#run));
+      if (operations.length > 0) await this.#client.transact(operations);
+      // A token may not see it; an answer may have been lost.
+      this.#isHidden = operations.length > 0 || entries.some((entry) => readEntry(entry, "any") === undefined);
+    } catch {
+      // There may be no leader: it is tried again together with the agent that does not answer.
+    }
   }
 
   async #putAt(agent: string, definition: ServiceDefinition): Promise<void> {

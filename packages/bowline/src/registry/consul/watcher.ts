@@ -92,9 +92,15 @@ export class ConsulWatch {
   #close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();
+    this.#context.client.outage.forget(this.#askAgain);
     this.#asking?.abort();
     this.#context.onIdle();
   }
+
+  readonly #askAgain = (): void => {
+    this.#failures = 0;
+    this.#askIn(0);
+  };
 
   #askIn(delayMs: number): void {
     this.#timer?.cancel();
@@ -104,6 +110,7 @@ export class ConsulWatch {
   async #ask(): Promise<void> {
     const asking = new AbortController();
     this.#asking = asking;
+    this.#context.client.outage.forget(this.#askAgain);
     const turn = await this.#context.turns.take(asking.signal);
     if (turn === undefined) return;
     this.#lastAskedAt = this.#context.clock.fresh();
@@ -199,6 +206,7 @@ export class ConsulWatch {
     const delayMs = retryBackoffMs(this.#failures, this.#context.random, isFinal ? REFUSED_RETRY : LOST_RETRY);
     this.#failures++;
     this.#askIn(Math.max(MIN_INTERVAL_MS, delayMs));
+    if (!isFinal) this.#context.client.outage.wait(this.#askAgain);
     this.#feed.failed(error);
   }
 }

@@ -12,9 +12,10 @@ import { objectOf, textOf } from "../remote/instance-details.ts";
 import { localAddressTowards } from "../remote/local-address.ts";
 import { memberClientOptions } from "../remote/member-client.ts";
 import { RequestQueue } from "../remote/request-queue.ts";
+import { LOST_RETRY } from "../remote/retry.ts";
 import type { NacosCredentials } from "./credentials.ts";
 import { allPages, infoOf, listOf, type NacosInstance, type ServiceInfo, writtenService } from "./format.ts";
-import { explainRpc, isStaleToken, NacosError, refusal } from "./nacos-error.ts";
+import { explainRpc, isStaleToken, NacosError, type NacosFault, refusal } from "./nacos-error.ts";
 import { type CheckedNacosOptions, grpcAddress } from "./options.ts";
 
 /** A way to one server (or, over HTTP, to all) that works until it has ended. Services go by their own names. */
@@ -195,7 +196,11 @@ export class GrpcLink implements NacosLink {
   async #open(): Promise<void> {
     const { options } = this.#link;
     if (options.network === undefined) this.#clientIp = (await localAddressTowards([this.host])) ?? "";
-    await this.#ask("ServerCheckRequest", { module: "internal" }, "connecting");
+    const { random } = this.#link.context;
+    const check = (): Promise<unknown> => this.#ask("ServerCheckRequest", { module: "internal" }, "connecting");
+    // Where there is another server, that one is asked.
+    if (options.hosts.length > 1) await check();
+    else await this.#patiently("starting", () => random() * LOST_RETRY.baseMs, check);
     void this.#receive();
     const { namespace } = options;
     const setup = {
@@ -206,24 +211,31 @@ export class GrpcLink implements NacosLink {
       module: "internal",
     };
     this.#outgoing.put(payload("ConnectionSetupRequest", setup, await this.#headers(), this.#clientIp));
-    await this.#untilTakenIn();
+    // Only releases from 2.3 on say that they have taken a connection in; of all of them it can be asked.
+    await this.#patiently(
+      "unregistered",
+      () => SETUP_LOOK_MS,
+      () => this.#checkHealth(),
+    );
     this.#beatIn(HEARTBEAT_MS);
   }
 
-  /** Only releases from 2.3 on say that they have taken a connection in; of all of them it can be asked. */
-  async #untilTakenIn(): Promise<void> {
+  /** Asks again where the answer is this fault, for as long as a request may take. */
+  async #patiently(fault: NacosFault, waitMs: () => number, ask: () => Promise<unknown>): Promise<void> {
     const end = this.#clock.fresh() + this.#link.options.requestTimeoutMs;
     for (;;) {
       try {
-        return await this.#checkHealth();
+        await ask();
+        return;
       } catch (error) {
-        if (!(error instanceof NacosError) || error.fault !== "unregistered") throw error;
+        if (!(error instanceof NacosError) || error.fault !== fault) throw error;
         if (this.#isEnded) throw await this.ended;
         if (this.#clock.fresh() > end) {
+          if (fault === "starting") throw error;
           throw new NacosError("unreachable", `connecting: ${this.host} does not take the connection in`);
         }
       }
-      await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, SETUP_LOOK_MS));
+      await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, waitMs()));
     }
   }
 

@@ -1,3 +1,4 @@
+import { DialError } from "../../net/dial-error.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import { HttpError } from "../http/http-error.ts";
 
@@ -5,12 +6,13 @@ import { HttpError } from "../http/http-error.ts";
  * What a failure means for whoever asked.
  *
  * - `unreachable` no server answers, or the one that does can't now: try again
+ * - `starting` the server says that it will be able to soon
  * - `credentials` user, password or keys are wrong or missing
  * - `permission` they may not do this
  * - `unregistered` the server does not know the connection any more: another one is needed
  * - `refused` Nacos will never take what was sent
  */
-export type NacosFault = "unreachable" | "credentials" | "permission" | "unregistered" | "refused";
+export type NacosFault = "unreachable" | "starting" | "credentials" | "permission" | "unregistered" | "refused";
 
 /** What went wrong with Nacos, in words that name the setting to change. */
 export class NacosError extends Error {
@@ -22,6 +24,15 @@ export class NacosError extends Error {
     this.fault = fault;
   }
 
+  /** True when nothing listens there, or a server that is starting: trying again soon costs little. */
+  get isAway(): boolean {
+    const { cause, fault } = this;
+    if (cause instanceof AggregateError) return cause.errors.every((each: NacosError) => each.isAway);
+    return (
+      fault === "starting" || (RpcError.is(cause) && cause.cause instanceof DialError && cause.cause.kind === "refused")
+    );
+  }
+
   /** True when trying again can't mend it. */
   get isPermanent(): boolean {
     return this.fault === "credentials" || this.fault === "permission" || this.fault === "refused";
@@ -30,6 +41,8 @@ export class NacosError extends Error {
 
 /** `NacosException.NO_RIGHT` and its neighbour of HTTP. */
 const NO_RIGHT: ReadonlySet<number> = new Set([401, 403]);
+/** `NacosException.INVALID_SERVER_STATUS`. */
+const STARTING = 300;
 /** `NacosException.UN_REGISTER`. */
 const UNREGISTERED = 301;
 /** `NacosException.INVALID_PARAM` and `CLIENT_INVALID_PARAM`. */
@@ -45,6 +58,7 @@ const MAX_TEXT = 200;
 /** The error of a response whose `resultCode` is not 200. `what` is what was tried: `registering "user.rpc"`. */
 export function refusal(what: string, host: string, errorCode: number, message: string): NacosError {
   const text = `${what}: ${host} answered ${errorCode} (${shortened(message)})`;
+  if (errorCode === STARTING) return new NacosError("starting", text);
   if (errorCode === UNREGISTERED) return new NacosError("unregistered", text);
   if (NO_RIGHT.has(errorCode)) {
     return NOT_WHO.test(message)

@@ -12,6 +12,8 @@ import type { NacosSession } from "./session.ts";
 interface Owner {
   /** The server had lost it; it has it again. */
   putBack(): void;
+  /** It is on a new link. */
+  moved(): void;
 }
 
 /** A change that has not been published yet. */
@@ -139,10 +141,12 @@ export class NacosPublication {
 
   async #publish(): Promise<void> {
     const link = await this.#session.link();
+    const isNew = link !== this.#tried;
     this.#tried = link;
     this.#link = null;
     await link.publish(this.#service, [...this.#entries.values()]);
     this.#link = link;
+    if (isNew) for (const owner of this.#entries.keys()) owner.moved();
   }
 
   #put(owner: Owner, instance: NacosInstance | undefined): void {
@@ -162,6 +166,7 @@ export interface NacosEntryContext {
 
 /** The entry of one instance. */
 export class NacosEntry implements RemoteEntry {
+  onBack: () => void = () => {};
   readonly #context: NacosEntryContext;
   #written: NacosInstance | undefined;
   #lookedAt = 0;
@@ -177,6 +182,11 @@ export class NacosEntry implements RemoteEntry {
 
   putBack(): void {
     this.#losses++;
+  }
+
+  moved(): void {
+    this.#look();
+    this.onBack();
   }
 
   async put(instance: Instance): Promise<void> {

@@ -33,7 +33,8 @@ const HANDOVER_MS = 3000;
  * What registries of equal options share: one link at a time to one of the servers.
  *
  * `connecting` — a link is being opened, whoever needs one waits for it. `up` — there is one. `waiting` — there was none to be had; the
- * next try comes after a random time below 0.5 s, 1 s, 2 s … 5 s. `closed` — for good.
+ * next try comes after a random time below 0.5 s as long as no server runs, so that all is in place again soon after one does, and below
+ * 0.5 s, 1 s, 2 s … 5 s where one runs and fails. `closed` — for good.
  */
 export class NacosSession {
   readonly #options: CheckedNacosOptions;
@@ -146,7 +147,8 @@ export class NacosSession {
       try {
         return await GrpcLink.open(hosts[this.#hostIndex], link);
       } catch (error) {
-        if (!(error instanceof NacosError) || error.fault !== "unreachable") throw error;
+        if (!(error instanceof NacosError) || (error.fault !== "unreachable" && error.fault !== "starting"))
+          throw error;
         errors.push(error);
         this.#nextHost();
       }
@@ -195,7 +197,7 @@ export class NacosSession {
     this.#connecting = null;
     if (this.#isClosed) return;
     this.#failure = error;
-    this.#failures++;
+    this.#failures = error.isAway ? 0 : this.#failures + 1;
     this.#connectLater(error.isPermanent);
     for (const observer of [...this.#observers]) observer.down(error);
   }
@@ -245,5 +247,7 @@ export class NacosSession {
 
 function allFailed(errors: readonly NacosError[]): NacosError {
   const words = errors.map(({ message }) => message.replace(/^nacos registry: /, ""));
-  return new NacosError("unreachable", words.join("; ") || "closed", { cause: new AggregateError(errors) });
+  // One that is starting speaks gRPC: HTTP need not stand in for it.
+  const fault = errors.some((error) => error.fault === "starting") ? "starting" : "unreachable";
+  return new NacosError(fault, words.join("; ") || "closed", { cause: new AggregateError(errors) });
 }

@@ -17,6 +17,8 @@ class Fault extends Error {
 class Product implements RemoteEntry {
   entry: Instance | null = null;
   fault: Error | null = null;
+  isHidden = false;
+  onBack: () => void = () => {};
   /** What was asked for, with the time. */
   readonly log: string[] = [];
   readonly clock = new VirtualClock();
@@ -190,6 +192,47 @@ describe("a kept registration", () => {
     product.fault = null;
     await product.clock.advance(10_000);
     expect([product.entry, product.closed, product.clock.pending]).toEqual([null, 1, 0]);
+  });
+
+  it("tries again at once when the entry says that it can be done now", async () => {
+    const product = new Product();
+    product.fault = new Fault("away");
+    const registration = product.registration(0);
+    await registration.start();
+    await product.clock.advance(30_000);
+    product.fault = null;
+    product.onBack();
+    await product.clock.advance(1);
+    expect(registration.state).toBe("registered");
+    const asked = product.log.length;
+    product.onBack();
+    await product.clock.advance(1);
+    expect(product.log.length).toBe(asked);
+    await registration.close();
+    product.onBack();
+    expect(product.clock.pending).toBe(0);
+  });
+
+  it("is taken out within the grace that is given to it, if those who watch still see it", async () => {
+    for (const [isHidden, isBack] of [
+      [false, true],
+      [false, false],
+      [true, false],
+    ]) {
+      const product = new Product();
+      const registration = product.registration();
+      await registration.start();
+      product.fault = new Fault("away");
+      await registration.close();
+      product.isHidden = isHidden;
+      let isDone = false;
+      void registration.abandon(2000).then(() => (isDone = true));
+      await product.clock.advance(1000);
+      expect(isDone).toBe(isHidden);
+      if (isBack) product.fault = null;
+      await product.clock.advance(1000);
+      expect([isDone, product.entry === null, product.clock.pending]).toEqual([true, isBack, 0]);
+    }
   });
 
   it("gives up taking it out when it must have expired, or when it is told to", async () => {

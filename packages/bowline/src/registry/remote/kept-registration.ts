@@ -3,18 +3,22 @@ import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
 import { checkChange } from "../instance/instance.ts";
 import type { Instance, Registration } from "../registry.ts";
-import { LOST_RETRY } from "./retry.ts";
+import { LOST_RETRY, REMOVE_RETRY } from "./retry.ts";
 
 /** One instance's entry in a registry's product, by its protocol. Calls never overlap. */
 export interface RemoteEntry {
   /** How often it was found to be gone, and put again, by itself. Missing where only `renew` finds that out. */
   readonly losses?: number;
+  /** Set by who keeps it, and called by the entry when what failed before can be done now: the next try does not wait any longer. */
+  onBack?: () => void;
   /** Writes it, in place of what is there. */
   put(instance: Instance): Promise<void>;
   /** Keeps it alive. False: the product does not know it any more. */
   renew(): Promise<boolean>;
   /** Takes it out; resolves too if it was not there. */
   remove(): Promise<void>;
+  /** True after a removal that failed, where those who watch are told nevertheless that it is gone. Missing where that can't be. */
+  readonly isHidden?: boolean;
 }
 
 /** How an entry is kept. */
@@ -57,12 +61,17 @@ export class KeptRegistration implements Registration {
   #losses = 0;
   #lastReport = "";
   #closing: Promise<void> | null = null;
-  /** A late attempt to take the entry out. */
-  #removing: Promise<void> = Promise.resolve();
+  /** Until when it is tried to take the entry out. */
+  #removeUntil = Number.POSITIVE_INFINITY;
+  /** Nothing tries that any more. */
+  readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   #isAbandoned = false;
 
   constructor(entry: RemoteEntry, instance: Instance, options: KeptRegistrationOptions) {
     this.#entry = entry;
+    entry.onBack = () => {
+      if (this.#state === "pending" && this.#closing === null) this.#passIn(0);
+    };
     this.#wanted = instance;
     this.#options = options;
   }
@@ -87,7 +96,8 @@ export class KeptRegistration implements Registration {
       this.#closing ??= Promise.resolve();
       this.#state = "closed";
       this.#timer?.cancel();
-      this.#options.onClose();
+      this.#timer = null;
+      this.#ended();
       throw error;
     }
   }
@@ -110,6 +120,7 @@ export class KeptRegistration implements Registration {
 
   async #close(): Promise<void> {
     this.#timer?.cancel();
+    this.#timer = null;
     this.#state = "closed";
     // A pass may be writing at this moment: the removal comes behind it.
     await this.#passes;
@@ -117,28 +128,51 @@ export class KeptRegistration implements Registration {
       await this.#entry.remove();
     } catch (error) {
       // Nobody waits for a product that is away; but what it still has is not left there while this process lives.
-      if (!this.#options.isFinal(error as Error)) return this.#removeLater(0);
+      if (!this.#options.isFinal(error as Error)) {
+        this.#removeUntil = Math.min(this.#removeUntil, this.#options.clock.fresh() + this.#options.expiryMs);
+        return this.#removeLater();
+      }
       this.#report(error as Error);
     }
+    this.#ended();
+  }
+
+  #removeLater(): void {
+    const { clock, random } = this.#options;
+    const delayMs = retryBackoffMs(0, random, REMOVE_RETRY);
+    if (clock.fresh() + delayMs > this.#removeUntil || (this.#isAbandoned && this.#entry.isHidden === true)) {
+      return this.#ended();
+    }
+    this.#timer = clock.setTimeout(() => this.#remove(), delayMs);
+  }
+
+  #remove(): void {
+    this.#timer = null;
+    this.#entry.remove().then(
+      () => this.#ended(),
+      () => this.#removeLater(),
+    );
+  }
+
+  #ended(): void {
+    this.#end.resolve();
     this.#options.onClose();
   }
 
-  #removeLater(sinceMs: number): void {
-    const { clock, expiryMs, onClose } = this.#options;
-    const delayMs = this.#retryDelay();
-    if (this.#isAbandoned || sinceMs + delayMs > expiryMs) return onClose();
-    this.#timer = clock.setTimeout(() => {
-      this.#removing = this.#entry.remove().then(onClose, () => this.#removeLater(sinceMs + delayMs));
-    }, delayMs);
-  }
-
-  /** Ends what `close` has begun: resolves when nothing tries to take the entry out any more, so that another may be put there. */
-  async abandon(): Promise<void> {
+  /**
+   * Ends what `close` has begun: resolves when nothing tries to take the entry out any more, so that another may be put there. Goes on
+   * trying for `graceMs`, default 0, while those who watch are not told that it is gone.
+   */
+  async abandon(graceMs: number = 0): Promise<void> {
     this.#isAbandoned = true;
+    this.#removeUntil = this.#options.clock.fresh() + graceMs;
     await this.close();
-    this.#timer?.cancel();
-    await this.#removing;
-    this.#options.onClose();
+    if (this.#timer !== null) {
+      this.#timer.cancel();
+      if (graceMs > 0 && this.#entry.isHidden !== true) this.#remove();
+      else this.#ended();
+    }
+    await this.#end.promise;
   }
 
   /** One pass behind another: each makes true what is wanted when its turn comes. */

@@ -21,6 +21,9 @@ export interface RemoteProduct
   release(): void;
 }
 
+/** How long a registry that is closed tries to take out what it could not take out at once: the process may end then. */
+const REMOVE_GRACE_MS = 3000;
+
 /** The registry of one client or server in a product that keeps entries alive as long as they are renewed: what is open in it, and its end. */
 export class RemoteRegistry implements Registry {
   readonly name: string;
@@ -94,7 +97,7 @@ export class RemoteRegistry implements Registry {
     for (const watcher of this.#watchers) watcher.close();
     const registrations = [...this.#registrations.values()];
     await Promise.all(registrations.map((registration) => registration.close()));
-    await Promise.all(registrations.map((registration) => registration.abandon()));
+    await Promise.all(registrations.map((registration) => registration.abandon(REMOVE_GRACE_MS)));
     this.#product.release();
   }
 
