@@ -3,8 +3,8 @@ import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { PREFACE, RawPeer, rawSettings } from "bowline/testing";
 import { Child, type PeerLine } from "../peers/child.ts";
-import { cpuMicroseconds, residentBytes } from "../peers/process-usage.ts";
-import { clearPeak, openDescriptors, peakOf } from "./process-facts.ts";
+import { residentBytes } from "../peers/process-usage.ts";
+import { clearPeak, loopCpuMs, openDescriptors, peakOf } from "./process-facts.ts";
 import type { Misdeeds } from "./reason-verdict.ts";
 
 /** What the server has counted since it was last asked to begin anew; `running` and misdeeds since its start. */
@@ -105,9 +105,9 @@ export class AttackedServer implements AsyncDisposable {
     return isCleared ? peakOf(this.#pid) - before : Number.NaN;
   }
 
-  /** CPU time it has used, in ms; NaN where the system does not tell. */
-  get cpuMs(): number {
-    return (cpuMicroseconds(this.#pid) ?? Number.NaN) / 1000;
+  /** CPU time that the thread with its event loop has used, in ms; NaN where the system does not tell. */
+  get loopCpuMs(): number {
+    return loopCpuMs(this.#pid);
   }
 
   /** Descriptors that its process has open; NaN where the system does not tell. */

@@ -16,6 +16,16 @@ export function peakOf(pid: number): number {
   return Number(/VmHWM:\s*([0-9]+) kB/.exec(status)?.[1] ?? Number.NaN) * 1024;
 }
 
+/** CPU time that the first thread of a process has used, the one with the event loop, in ms; NaN where the system does not tell. */
+export function loopCpuMs(pid: number): number {
+  try {
+    // proc(5): time on a CPU in ns, time waiting for one, and how often.
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "latin1").split(" ")[0]) / 1e6;
+  } catch {
+    return Number.NaN;
+  }
+}
+
 /** Descriptors that a process has open; NaN where the system does not tell. */
 export function openDescriptors(pid: number): number {
   try {

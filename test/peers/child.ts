@@ -79,12 +79,13 @@ export class Child {
   }
 
   /** Memory that it has now, in bytes, after it collected its garbage; NaN where it can't tell. */
-  async memory(): Promise<{ readonly rssBytes: number; readonly heapBytes: number }> {
+  async memory(): Promise<{ readonly rssBytes: number; readonly heapBytes: number; readonly externalBytes: number }> {
     const line = this.next("heap_bytes");
     this.#process.kill("SIGHUP");
     const usage = await line;
     const rssBytes = residentBytes(this.#process.pid ?? 0) ?? Number(usage.rss_bytes ?? Number.NaN);
-    return { rssBytes, heapBytes: Number(usage.heap_bytes) };
+    const externalBytes = Number(usage.external_bytes ?? Number.NaN);
+    return { rssBytes, heapBytes: Number(usage.heap_bytes), externalBytes };
   }
 
   /** Asks it to end and waits until it has; insists after 5 s. */

@@ -13,7 +13,7 @@ export function announce(details: Readonly<Record<string, unknown>>): void {
     // Twice: what finalizers let go in the first is collected in the second.
     for (let round = 0; round < 2; round++) globalThis.gc?.();
     const { rss, heapUsed, external } = process.memoryUsage();
-    const memory = { rss_bytes: rss, heap_bytes: heapUsed + external };
+    const memory = { rss_bytes: rss, heap_bytes: heapUsed + external, external_bytes: external };
     printLine({ event: "usage", cpu_seconds: (user + system) / 1e6, ...memory });
   });
   process.on("SIGTERM", () => process.exit(0));

@@ -1,58 +1,84 @@
-// Calls peer.v1.Echo of --target in every way until it is asked to stop: a client for soaks. Options: --target, --seed.
+// Calls peer.v1.Echo of --target in every way until it is asked to stop: a client for soaks. Options: --target, --seed, --rate.
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { type Client, Code, createClient, RpcError } from "bowline";
+import { type CallOptions, type Client, Code, createClient, RpcError } from "bowline";
+import { LatencyHistogram } from "../../bench/harness/load/histogram.ts";
 import { Chance } from "../codec/chance.ts";
 import { Echo, type EchoClient } from "../gen/peer/v1/echo_rpc.ts";
 import { announce, printLine } from "../peers/peer-lines.ts";
 
 const { values } = parseArgs({
-  options: { target: { type: "string", default: "" }, seed: { type: "string", default: "1" } },
+  options: {
+    target: { type: "string", default: "" },
+    seed: { type: "string", default: "1" },
+    rate: { type: "string", default: "300" },
+  },
 });
 
 type EchoStub = Client<EchoClient>;
 
-const WORKERS = 8;
-/** A pause behind each call: cancelled calls must stay below the 33 a second that servers allow for ever. */
-const PAUSE_MS = 25;
+const CALL_TIMEOUT_MS = 20_000;
+/** Of the usual 300 calls a second: below the 33 resets a second that servers allow for ever. */
 const CANCELLED_SHARE = 0.06;
 const RECONNECT_SHARE = 0.01;
+const LARGE_BYTES = 100_000;
+/** Compresses as a text does: letters, many of them in an order that comes again. */
+const TEXT = Uint8Array.from({ length: LARGE_BYTES }, (_, at) => 97 + (((at * at) >> (at & 7)) % 26));
 
 const chance = new Chance(Number(values.seed));
 const shared: EchoStub = createClient(Echo, values.target);
 const counts = { calls: 0, cancelled: 0, connections: 1, wrong: 0 };
 let lastWrong = "";
 
+/** The kinds of calls. Small and large messages are compressed in different ways: at once, and by the thread pool. */
+const kinds: Readonly<Record<string, (options: CallOptions) => Promise<unknown>>> = {
+  unary: (options) => shared.unary({ payload: new Uint8Array(chance.int(0, 3000)) }, options),
+  large: (options) => shared.unary({ payload: new Uint8Array(LARGE_BYTES) }, options),
+  compressed: (options) =>
+    shared.unary({ payload: text(chance.int(2000, 20_000)) }, { ...options, compression: "gzip" }),
+  compressedLarge: (options) => shared.unary({ payload: text(LARGE_BYTES) }, { ...options, compression: "gzip" }),
+  serverStream: (options) => read(shared.serverStream({ count: 30, payloadBytes: 700 }, options)),
+  clientStream: (options) => shared.clientStream(requests(), options),
+  bidiStream: (options) => read(shared.bidiStream(requests(), options)),
+};
+const names = Object.keys(kinds);
+/** Since they were last asked for. */
+const latencies = new Map(names.map((name) => [name, new LatencyHistogram()]));
+
 process.on("SIGUSR2", () => {
   // Timers and immediates come and go with each call.
   const handles = process.getActiveResourcesInfo().filter((name) => name !== "Timeout" && name !== "Immediate").length;
-  printLine({ event: "counts", ...counts, lastWrong, handles });
+  printLine({ event: "counts", ...counts, lastWrong, handles, windows: takeWindows() });
 });
 announce({ id: "soak-client" });
-for (let worker = 0; worker < WORKERS; worker++) void work();
+await callAtRate(Number(values.rate));
 
-async function work(): Promise<void> {
-  for (;;) {
-    await one();
-    await delay(PAUSE_MS);
+/** An open loop: calls begin when they are due, whatever became of those before, and their latency counts from there. */
+async function callAtRate(rate: number): Promise<never> {
+  const startedAtMs = performance.now();
+  for (let number = 0; ; number++) {
+    const dueAtMs = startedAtMs + (number * 1000) / rate;
+    const waitMs = dueAtMs - performance.now();
+    if (waitMs > 0) await delay(Math.ceil(waitMs));
+    void (chance.odds(RECONNECT_SHARE) ? oneOfItsOwn() : one(dueAtMs));
   }
 }
 
-async function one(): Promise<void> {
-  if (chance.odds(RECONNECT_SHARE)) return oneOfItsOwn();
+async function one(dueAtMs: number): Promise<void> {
+  const name = names[chance.int(0, names.length - 1)];
   const controller = chance.odds(CANCELLED_SHARE) ? new AbortController() : undefined;
-  const call = start({ signal: controller?.signal, timeoutMs: 20_000 });
   counts.calls++;
-  if (controller !== undefined) {
-    counts.cancelled++;
-    setImmediate(() => controller.abort());
-  }
   try {
+    const call = kinds[name]({ signal: controller?.signal, timeoutMs: CALL_TIMEOUT_MS });
+    if (controller !== undefined) {
+      counts.cancelled++;
+      setImmediate(() => controller.abort());
+    }
     await call;
+    if (controller === undefined) latencies.get(name)?.record(performance.now() - dueAtMs);
   } catch (error) {
     if (controller !== undefined && RpcError.is(error) && error.code === Code.CANCELLED) return;
-    counts.wrong++;
-    lastWrong = String(error);
+    wrong(error);
   }
 }
 
@@ -62,25 +88,30 @@ async function oneOfItsOwn(): Promise<void> {
   counts.calls++;
   counts.connections++;
   try {
-    await client.unary({ payload: new Uint8Array(100) }, { timeoutMs: 20_000 });
+    await client.unary({ payload: new Uint8Array(100) }, { timeoutMs: CALL_TIMEOUT_MS });
   } catch (error) {
-    // Another worker's call of this kind shares the channel, never its end.
-    counts.wrong++;
-    lastWrong = String(error);
+    // Another call of this kind shares the channel, never its end.
+    wrong(error);
   } finally {
     await client[Symbol.asyncDispose]();
   }
 }
 
-function start(options: { signal: AbortSignal | undefined; timeoutMs: number }): Promise<unknown> {
-  const payload = new Uint8Array(chance.int(0, 3000));
-  return chance.oneOf<Promise<unknown>>(
-    () => shared.unary({ payload }, options),
-    () => shared.unary({ payload: new Uint8Array(100_000) }, options),
-    () => read(shared.serverStream({ count: 30, payloadBytes: 700 }, options)),
-    () => shared.clientStream(requests(), options),
-    () => read(shared.bidiStream(requests(), options)),
-  );
+function wrong(error: unknown): void {
+  counts.wrong++;
+  lastWrong = String(error);
+}
+
+function takeWindows(): { kind: string; calls: number; p99Ms: number }[] {
+  return [...latencies].map(([kind, histogram]) => {
+    const window = { kind, calls: histogram.total, p99Ms: histogram.quantileMs(0.99) };
+    histogram.reset();
+    return window;
+  });
+}
+
+function text(bytes: number): Uint8Array {
+  return TEXT.subarray(0, bytes);
 }
 
 async function* requests(): AsyncIterable<{ payload: Uint8Array }> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { grpcMessage, type RawPeer } from "bowline/testing";
-import type { AttackedServer } from "../attacked-server.ts";
+import { AttackedServer } from "../attacked-server.ts";
 import { echoFields, withBody } from "../provocation.ts";
 import type { Row } from "../row.ts";
 import { bombFrames } from "./body-rows.ts";
@@ -8,33 +8,51 @@ import { bombFrames } from "./body-rows.ts";
 const MIB = 2 ** 20;
 const RECEIVE_BYTES = 4 * MIB;
 const MAX_BLOCK_MS = 50;
-/** Other processes may have the CPU or the allocator its whims in one of them: the least of these counts. */
-const TRIES = 10;
+/** Of these, the one in the middle counts. */
+const TRIES = 5;
 
-/** A call that gives an answer, and how high memory rose and how long the event loop stood still meanwhile, at least of some tries. */
-async function leastCost(
-  server: AttackedServer,
-  call: (peer: RawPeer) => Promise<void>,
-  isEnough: (cost: { peak: number; blockMs: number }) => boolean,
-): Promise<{ peak: number; blockMs: number }> {
-  const least = { peak: Number.POSITIVE_INFINITY, blockMs: Number.POSITIVE_INFINITY };
-  for (let i = 0; i < TRIES && !isEnough(least); i++) {
-    const peer = await server.open();
-    await server.report(true);
-    let cpuBefore = Number.NaN;
-    const peak = await server.peakDuring(() => {
-      cpuBefore = server.cpuMs;
-      return call(peer);
-    });
-    const { longestBlockMs } = await server.report();
-    const cpuMs = server.cpuMs - cpuBefore;
-    peer.destroy();
-    // Where the system does not tell, the block has the word.
-    least.peak = Math.min(least.peak, Number.isNaN(peak) ? 0 : peak);
-    // Waiting for a CPU that others have is no block of this server's making: it can't be longer than the CPU time that was used.
-    least.blockMs = Math.min(least.blockMs, longestBlockMs, Number.isNaN(cpuMs) ? longestBlockMs : cpuMs);
+/** What one call costs. */
+interface Cost {
+  /** How high RSS rose above that before, in bytes. */
+  readonly peak: number;
+  /** How long the event loop stood still. */
+  readonly blockMs: number;
+}
+
+/**
+ * What a call costs a server that has seen none of its kind, in the middle of some tries: each has a process of its own, since one that
+ * has met a bomb before has the pages already.
+ */
+async function usualCost(call: (peer: RawPeer) => Promise<void>): Promise<Cost> {
+  const costs: Cost[] = [];
+  for (let i = 0; i < TRIES; i++) {
+    await using server = await AttackedServer.start();
+    costs.push(await costOf(server, call));
   }
-  return least;
+  const middle = (numbers: number[]): number => numbers.sort((a, b) => a - b)[TRIES >> 1];
+  return { peak: middle(costs.map(({ peak }) => peak)), blockMs: middle(costs.map(({ blockMs }) => blockMs)) };
+}
+
+async function costOf(server: AttackedServer, call: (peer: RawPeer) => Promise<void>): Promise<Cost> {
+  const peer = await server.open();
+  await server.report(true);
+  let cpuMs = Number.NaN;
+  const peak = await server.peakDuring(async () => {
+    const before = server.loopCpuMs;
+    await call(peer);
+    cpuMs = server.loopCpuMs - before;
+  });
+  const { longestBlockMs } = await server.report();
+  // Waiting for a CPU that others have is no block of this server's making. Where the system does not tell, the block has the word.
+  const blockMs = Number.isNaN(cpuMs) ? longestBlockMs : Math.min(longestBlockMs, cpuMs);
+  return { peak: Number.isNaN(peak) ? 0 : peak, blockMs };
+}
+
+/** On a connection of its own: what rounds after the first are for, with honest calls beside them. */
+async function callOnce(server: AttackedServer, call: (peer: RawPeer) => Promise<void>): Promise<void> {
+  const peer = await server.open();
+  await call(peer);
+  peer.destroy();
 }
 
 async function statusOf(peer: RawPeer): Promise<string | undefined> {
@@ -42,17 +60,17 @@ async function statusOf(peer: RawPeer): Promise<string | undefined> {
   return headers?.["grpc-status"];
 }
 
+/** What may be held at once: the message so far, and for these the window that they look back on, which is no more than that. */
+const WINDOWS: Readonly<Record<string, number>> = { br: RECEIVE_BYTES, zstd: RECEIVE_BYTES };
+
 const inflation: Row = {
   row: 22,
   role: "server",
   title: "what a compression bomb costs until it is stopped",
-  required: `peak RSS <= maxReceiveBytes + 1 MiB above that before; event loop held up <= ${MAX_BLOCK_MS} ms`,
+  required: `peak RSS <= maxReceiveBytes (br, zstd: and a window of as much) + 1 MiB above that before; event loop held up <= ${MAX_BLOCK_MS} ms`,
   reasons: ["maxReceiveBytes"],
-  // A process of its own: one that has met bombs before has the pages already.
-  options: {},
   isLong: true,
-  attack: async (server) => {
-    const most = RECEIVE_BYTES + MIB;
+  attack: async (server, _form, round) => {
     const shown: string[] = [];
     for (const encoding of ["gzip", "deflate", "br", "zstd"]) {
       const frames = bombFrames({ role: "server", id: 1, fields: echoFields() }, encoding);
@@ -60,12 +78,11 @@ const inflation: Row = {
         peer.send(...frames);
         assert.equal(await statusOf(peer), "8");
       };
-      const { peak, blockMs } = await leastCost(
-        server,
-        call,
-        (cost) => cost.peak <= most && cost.blockMs <= MAX_BLOCK_MS,
-      );
+      await callOnce(server, call);
+      if (round > 0) continue;
+      const { peak, blockMs } = await usualCost(call);
       shown.push(`${encoding} ${(peak / MIB).toFixed(1)} MiB, ${blockMs.toFixed(0)} ms`);
+      const most = RECEIVE_BYTES + MIB + (WINDOWS[encoding] ?? 0);
       assert.ok(peak <= most, `${encoding}: RSS rose by ${(peak / MIB).toFixed(1)} MiB`);
       assert.ok(blockMs <= MAX_BLOCK_MS, `${encoding}: the event loop was held up for ${blockMs.toFixed(0)} ms`);
     }
@@ -108,9 +125,8 @@ const decoding: Row = {
   title: "what messages of nothing but empty objects cost (CVE-2026-55407)",
   required: `decode memory <= 8 x wire or 32 MiB, then RESOURCE_EXHAUSTED; peak RSS <= ${Math.round(MOST_DECODED / MIB)} MiB above that before`,
   reasons: ["decode-memory"],
-  options: {},
   isLong: true,
-  attack: async (server) => {
+  attack: async (server, _form, round) => {
     const shown: string[] = [];
     for (const [what, method, make] of crowds) {
       const message = grpcMessage(make());
@@ -118,7 +134,9 @@ const decoding: Row = {
         peer.send(...withBody({ role: "server", id: 1, fields: echoFields(method) }, message));
         assert.ok(["0", "8"].includes((await statusOf(peer)) ?? ""), what);
       };
-      const { peak } = await leastCost(server, call, (cost) => cost.peak <= MOST_DECODED);
+      await callOnce(server, call);
+      if (round > 0) continue;
+      const { peak } = await usualCost(call);
       shown.push(`${what} ${(peak / MIB).toFixed(1)} MiB`);
       assert.ok(peak <= MOST_DECODED, `${what}: RSS rose by ${(peak / MIB).toFixed(1)} MiB`);
     }

@@ -19,7 +19,8 @@ import { type SocketPaths, socketPeer } from "./socket-peer.ts";
  * - `tls-handshake` the TLS handshake failed
  * - `client-certificate` a client certificate is missing or not trusted
  * - `too-many-connections` refused at `maxConnections`
- * - `accept-failed` the system could not hand over a connection
+ * - `few-descriptors` nearly all file descriptors of this process are open
+ * - `accept-failed` the system could not hand over a connection, or has no descriptor for one
  */
 export type Misuse =
   | "tls-on-plaintext"
@@ -31,6 +32,7 @@ export type Misuse =
   | "tls-handshake"
   | "client-certificate"
   | "too-many-connections"
+  | "few-descriptors"
   | "accept-failed";
 
 /** Where connections go. */

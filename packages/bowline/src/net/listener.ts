@@ -18,6 +18,7 @@ import {
 } from "./address.ts";
 import { ConnectionRouter, type ConnectionTargets, rawSocket } from "./connection-router.ts";
 import { ListenError, listenError, removeStaleSocket } from "./listen-error.ts";
+import { DESCRIPTOR_ADVICE, DescriptorWatch } from "./proc/descriptor-watch.ts";
 import type { TlsMaterial } from "./tls-files.ts";
 
 /** Default time for a client to say what it speaks, and again for a TLS handshake. */
@@ -119,6 +120,7 @@ class PortListener implements Listener {
   readonly #options: ListenOptions;
   readonly #router: ConnectionRouter;
   readonly #sockets = new Set<Socket>();
+  readonly #descriptors: DescriptorWatch;
   readonly #closed: Promise<void>;
   readonly #tlsServer: TlsServer | undefined;
   /** By the socket below, for those whose handshake is done. */
@@ -140,6 +142,7 @@ class PortListener implements Listener {
       handshake: options.tls && ((socket) => this.#handshake(socket)),
     });
     this.#tlsServer = options.tls && this.#createTlsServer(options.tls, handshakeTimeoutMs);
+    this.#descriptors = new DescriptorWatch(options.clock, (kind, text) => options.onMisuse?.(kind, "a client", text));
     this.#closed = new Promise((resolve) => server.once("close", () => resolve()));
     server.on("connection", (socket) => this.#accepted(socket));
     server.on("drop", (peer) => this.#dropped(peer));
@@ -152,6 +155,7 @@ class PortListener implements Listener {
 
   stopAccepting(): void {
     if (this.#server.listening) this.#server.close();
+    this.#descriptors.close();
   }
 
   async close(lingerMs: number = 0): Promise<void> {
@@ -172,6 +176,7 @@ class PortListener implements Listener {
 
   #accepted(socket: Socket): void {
     this.#sockets.add(socket);
+    this.#descriptors.accepted(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     // Read once, the socket keeps it: messages need it when the connection is gone.
     void socket.remoteAddress;
@@ -187,10 +192,10 @@ class PortListener implements Listener {
     this.#options.onMisuse?.("too-many-connections", from, text);
   }
 
-  /** Out of file descriptors, mostly. The port stays open; the kernel keeps or drops what waits. */
+  /** The port stays open; the kernel keeps or drops what waits. Of a want of descriptors mostly the watch alone hears. */
   #acceptFailed(error: Error): void {
     const isOutOfFiles = "code" in error && (error.code === "EMFILE" || error.code === "ENFILE");
-    const advice = isOutOfFiles ? "; raise the limit of file descriptors (ulimit -n) or lower maxConnections" : "";
+    const advice = isOutOfFiles ? `; ${DESCRIPTOR_ADVICE}` : "";
     this.#options.onMisuse?.("accept-failed", "a client", `could not be taken: ${error.message}${advice}`);
   }
 
