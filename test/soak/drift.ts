@@ -34,8 +34,8 @@ const FEWEST_WINDOWS = 12;
 const LEAST_DEVIATIONS = 3;
 
 /**
- * The drift of each kind of which there were calls enough. Too much is one of more than 10 % that isn't chance: medians of many windows are compared, so that a minute
- * in which others had the CPU does not decide, and their ranks must tell them apart (Mann-Whitney).
+ * The drift of each kind of which there were calls enough. Too much is one of more than 10 % that isn't chance: medians of many windows
+ * are compared, so that a minute in which others had the CPU does not decide, and their ranks must tell them apart (Mann-Whitney).
  */
 export function drifts(windows: readonly LatencyWindow[]): Drift[] {
   const late = warmed(windows).filter(({ calls }) => calls >= FEWEST_CALLS);
