@@ -1,4 +1,5 @@
-import { median, warmed } from "./samples.ts";
+import { median } from "../../bench/harness/report/statistics.ts";
+import { warmed } from "./samples.ts";
 
 /** How long the calls of a kind took in a window of time. */
 export interface LatencyWindow {

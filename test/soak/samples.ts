@@ -1,3 +1,5 @@
+import { median } from "../../bench/harness/report/statistics.ts";
+
 /** What a process held at one moment, after its garbage was collected if it can do that. */
 export interface Sample {
   /** Since the start, in ms. */
@@ -122,11 +124,4 @@ function lowest(figure: Figure, samples: readonly Sample[]): Sample[] {
     if (low === undefined || sample[figure] < low[figure]) lows.set(window, sample);
   }
   return [...lows.values()];
-}
-
-/** The middle one, or the mean of the two in the middle. */
-export function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

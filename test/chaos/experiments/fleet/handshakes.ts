@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { connect as connectTls, type SecureContext, type TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
+import { median } from "../../../../bench/harness/report/statistics.ts";
 import { launchHere } from "../../checked/launch.ts";
 import type { BareTlsOptions } from "../../processes/bare-tls-server.ts";
 
@@ -91,8 +92,4 @@ export async function floodBesideBare(
   } finally {
     await Promise.all(bare.map((child) => child.stop()));
   }
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 }
