@@ -95,26 +95,32 @@ export function encodeTestStatus(message: Encodable<typeof TestStatusSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a conformance.TestStatus up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestStatus(reader: Reader, end: number, into?: TestStatus): TestStatus {
+/** Reads a conformance.TestStatus from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestStatus(reader: Reader, start: number, end: number, into?: TestStatus): TestStatus {
   let name = "";
   let failureMessage = "";
   let matchedName = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, failureMessage, matchedName, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        failureMessage = reader.string();
+        at = reader.len(at);
+        failureMessage = reader.string(at);
         break;
       case 26:
-        matchedName = reader.string();
+        at = reader.len(at);
+        matchedName = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: TestStatus = { $typeName: "conformance.TestStatus", name, failureMessage, matchedName };
@@ -145,18 +151,22 @@ export function encodeFailureSet(message: Encodable<typeof FailureSetSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a conformance.FailureSet up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFailureSet(reader: Reader, end: number, into?: FailureSet): FailureSet {
+/** Reads a conformance.FailureSet from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFailureSet(reader: Reader, start: number, end: number, into?: FailureSet): FailureSet {
   let test: FailureSet["test"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ test, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 18:
-        test.push(decodeTestStatus(reader, reader.open(56)));
+        at = reader.len(at);
+        test.push(decodeTestStatus(reader, reader.open(56), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: FailureSet = { $typeName: "conformance.FailureSet", test };
@@ -234,8 +244,13 @@ export function encodeConformanceRequest(message: Encodable<typeof ConformanceRe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a conformance.ConformanceRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeConformanceRequest(reader: Reader, end: number, into?: ConformanceRequest): ConformanceRequest {
+/** Reads a conformance.ConformanceRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeConformanceRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ConformanceRequest,
+): ConformanceRequest {
   let payload: ConformanceRequest["payload"] | undefined;
   let requestedOutputFormat: ConformanceRequest["requestedOutputFormat"] = 0;
   let messageType = "";
@@ -252,37 +267,49 @@ export function decodeConformanceRequest(reader: Reader, end: number, into?: Con
     printUnknownFields,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = { case: "protobufPayload", value: reader.bytes() };
+        at = reader.len(at);
+        payload = { case: "protobufPayload", value: reader.bytes(at) };
         break;
       case 18:
-        payload = { case: "jsonPayload", value: reader.string() };
+        at = reader.len(at);
+        payload = { case: "jsonPayload", value: reader.string(at) };
         break;
       case 58:
-        payload = { case: "jspbPayload", value: reader.string() };
+        at = reader.len(at);
+        payload = { case: "jspbPayload", value: reader.string(at) };
         break;
       case 66:
-        payload = { case: "textPayload", value: reader.string() };
+        at = reader.len(at);
+        payload = { case: "textPayload", value: reader.string(at) };
         break;
       case 24:
+        at = reader.varint(at);
         requestedOutputFormat = reader.int32() as ConformanceRequest["requestedOutputFormat"];
         break;
       case 34:
-        messageType = reader.string();
+        at = reader.len(at);
+        messageType = reader.string(at);
         break;
       case 40:
+        at = reader.varint(at);
         testCategory = reader.int32() as ConformanceRequest["testCategory"];
         break;
       case 50:
-        jspbEncodingOptions = decodeJspbEncodingConfig(reader, reader.open(40), jspbEncodingOptions);
+        at = reader.len(at);
+        jspbEncodingOptions = decodeJspbEncodingConfig(reader, reader.open(40), at, jspbEncodingOptions);
         break;
       case 72:
+        at = reader.varint(at);
         printUnknownFields = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ConformanceRequest = {
@@ -361,42 +388,59 @@ export function encodeConformanceResponse(message: Encodable<typeof ConformanceR
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a conformance.ConformanceResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeConformanceResponse(reader: Reader, end: number, into?: ConformanceResponse): ConformanceResponse {
+/** Reads a conformance.ConformanceResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeConformanceResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ConformanceResponse,
+): ConformanceResponse {
   let result: ConformanceResponse["result"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ result, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        result = { case: "parseError", value: reader.string() };
+        at = reader.len(at);
+        result = { case: "parseError", value: reader.string(at) };
         break;
       case 50:
-        result = { case: "serializeError", value: reader.string() };
+        at = reader.len(at);
+        result = { case: "serializeError", value: reader.string(at) };
         break;
       case 74:
-        result = { case: "timeoutError", value: reader.string() };
+        at = reader.len(at);
+        result = { case: "timeoutError", value: reader.string(at) };
         break;
       case 18:
-        result = { case: "runtimeError", value: reader.string() };
+        at = reader.len(at);
+        result = { case: "runtimeError", value: reader.string(at) };
         break;
       case 26:
-        result = { case: "protobufPayload", value: reader.bytes() };
+        at = reader.len(at);
+        result = { case: "protobufPayload", value: reader.bytes(at) };
         break;
       case 34:
-        result = { case: "jsonPayload", value: reader.string() };
+        at = reader.len(at);
+        result = { case: "jsonPayload", value: reader.string(at) };
         break;
       case 42:
-        result = { case: "skipped", value: reader.string() };
+        at = reader.len(at);
+        result = { case: "skipped", value: reader.string(at) };
         break;
       case 58:
-        result = { case: "jspbPayload", value: reader.string() };
+        at = reader.len(at);
+        result = { case: "jspbPayload", value: reader.string(at) };
         break;
       case 66:
-        result = { case: "textPayload", value: reader.string() };
+        at = reader.len(at);
+        result = { case: "textPayload", value: reader.string(at) };
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ConformanceResponse = {
@@ -425,18 +469,27 @@ export function encodeJspbEncodingConfig(message: Encodable<typeof JspbEncodingC
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a conformance.JspbEncodingConfig up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeJspbEncodingConfig(reader: Reader, end: number, into?: JspbEncodingConfig): JspbEncodingConfig {
+/** Reads a conformance.JspbEncodingConfig from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeJspbEncodingConfig(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: JspbEncodingConfig,
+): JspbEncodingConfig {
   let useJspbArrayAnyFormat = false;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ useJspbArrayAnyFormat, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         useJspbArrayAnyFormat = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: JspbEncodingConfig = { $typeName: "conformance.JspbEncodingConfig", useJspbArrayAnyFormat };

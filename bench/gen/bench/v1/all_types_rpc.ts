@@ -767,8 +767,8 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a bench.v1.AllTypes up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): AllTypes {
+/** Reads a bench.v1.AllTypes from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeAllTypes(reader: Reader, start: number, end: number, into?: AllTypes): AllTypes {
   let doubleValue = 0;
   let floatValue = 0;
   let int32Value = 0;
@@ -907,379 +907,567 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
     bytesWrapper,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 9:
-        doubleValue = reader.double();
+        at = reader.i64(at);
+        doubleValue = reader.double(at);
         break;
       case 21:
-        floatValue = reader.float();
+        at = reader.i32(at);
+        floatValue = reader.float(at);
         break;
       case 24:
+        at = reader.varint(at);
         int32Value = reader.int32();
         break;
       case 32:
+        at = reader.varint(at);
         int64Value = reader.int64();
         break;
       case 40:
+        at = reader.varint(at);
         uint32Value = reader.uint32();
         break;
       case 48:
+        at = reader.varint(at);
         uint64Value = reader.uint64();
         break;
       case 56:
+        at = reader.varint(at);
         sint32Value = reader.sint32();
         break;
       case 64:
+        at = reader.varint(at);
         sint64Value = reader.sint64();
         break;
       case 77:
-        fixed32Value = reader.fixed32();
+        at = reader.i32(at);
+        fixed32Value = reader.fixed32(at);
         break;
       case 81:
-        fixed64Value = reader.fixed64();
+        at = reader.i64(at);
+        fixed64Value = reader.fixed64(at);
         break;
       case 93:
-        sfixed32Value = reader.sfixed32();
+        at = reader.i32(at);
+        sfixed32Value = reader.sfixed32(at);
         break;
       case 97:
-        sfixed64Value = reader.sfixed64();
+        at = reader.i64(at);
+        sfixed64Value = reader.sfixed64(at);
         break;
       case 104:
+        at = reader.varint(at);
         boolValue = reader.bool();
         break;
       case 114:
-        stringValue = reader.string();
+        at = reader.len(at);
+        stringValue = reader.string(at);
         break;
       case 122:
-        bytesValue = reader.bytes();
+        at = reader.len(at);
+        bytesValue = reader.bytes(at);
         break;
       case 128:
+        at = reader.varint(at);
         color = reader.int32() as AllTypes["color"];
         break;
       case 138:
-        tiny = decodeTiny(reader, reader.open(56), tiny);
+        at = reader.len(at);
+        tiny = decodeTiny(reader, reader.open(56), at, tiny);
         break;
       case 170: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = doubles.length;
-        doubles = reader.widened(doubles, last, 8);
-        while (reader.hasMore(last)) doubles[filled++] = reader.double();
+        doubles = reader.widened(doubles, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          doubles[filled++] = reader.double(at);
+        }
         break;
       }
       case 169:
-        doubles.push(reader.double());
+        at = reader.i64(at);
+        doubles.push(reader.double(at));
         break;
       case 178: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = floats.length;
-        floats = reader.widened(floats, last, 4);
-        while (reader.hasMore(last)) floats[filled++] = reader.float();
+        floats = reader.widened(floats, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          floats[filled++] = reader.float(at);
+        }
         break;
       }
       case 181:
-        floats.push(reader.float());
+        at = reader.i32(at);
+        floats.push(reader.float(at));
         break;
       case 186: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = int32s.length;
-        int32s = reader.widened(int32s, last, 0);
-        while (reader.hasMore(last)) int32s[filled++] = reader.int32();
+        int32s = reader.widened(int32s, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          int32s[filled++] = reader.int32();
+        }
         break;
       }
       case 184:
+        at = reader.varint(at);
         int32s.push(reader.int32());
         break;
       case 194: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = int64s.length;
-        int64s = reader.widened(int64s, last, 0);
-        while (reader.hasMore(last)) int64s[filled++] = reader.int64();
+        int64s = reader.widened(int64s, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          int64s[filled++] = reader.int64();
+        }
         break;
       }
       case 192:
+        at = reader.varint(at);
         int64s.push(reader.int64());
         break;
       case 202: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = uint32s.length;
-        uint32s = reader.widened(uint32s, last, 0);
-        while (reader.hasMore(last)) uint32s[filled++] = reader.uint32();
+        uint32s = reader.widened(uint32s, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          uint32s[filled++] = reader.uint32();
+        }
         break;
       }
       case 200:
+        at = reader.varint(at);
         uint32s.push(reader.uint32());
         break;
       case 210: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = uint64s.length;
-        uint64s = reader.widened(uint64s, last, 0);
-        while (reader.hasMore(last)) uint64s[filled++] = reader.uint64();
+        uint64s = reader.widened(uint64s, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          uint64s[filled++] = reader.uint64();
+        }
         break;
       }
       case 208:
+        at = reader.varint(at);
         uint64s.push(reader.uint64());
         break;
       case 218: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = sint32s.length;
-        sint32s = reader.widened(sint32s, last, 0);
-        while (reader.hasMore(last)) sint32s[filled++] = reader.sint32();
+        sint32s = reader.widened(sint32s, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          sint32s[filled++] = reader.sint32();
+        }
         break;
       }
       case 216:
+        at = reader.varint(at);
         sint32s.push(reader.sint32());
         break;
       case 226: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = sint64s.length;
-        sint64s = reader.widened(sint64s, last, 0);
-        while (reader.hasMore(last)) sint64s[filled++] = reader.sint64();
+        sint64s = reader.widened(sint64s, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          sint64s[filled++] = reader.sint64();
+        }
         break;
       }
       case 224:
+        at = reader.varint(at);
         sint64s.push(reader.sint64());
         break;
       case 234: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = fixed32s.length;
-        fixed32s = reader.widened(fixed32s, last, 4);
-        while (reader.hasMore(last)) fixed32s[filled++] = reader.fixed32();
+        fixed32s = reader.widened(fixed32s, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          fixed32s[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 237:
-        fixed32s.push(reader.fixed32());
+        at = reader.i32(at);
+        fixed32s.push(reader.fixed32(at));
         break;
       case 242: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = fixed64s.length;
-        fixed64s = reader.widened(fixed64s, last, 8);
-        while (reader.hasMore(last)) fixed64s[filled++] = reader.fixed64();
+        fixed64s = reader.widened(fixed64s, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          fixed64s[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 241:
-        fixed64s.push(reader.fixed64());
+        at = reader.i64(at);
+        fixed64s.push(reader.fixed64(at));
         break;
       case 250: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = sfixed32s.length;
-        sfixed32s = reader.widened(sfixed32s, last, 4);
-        while (reader.hasMore(last)) sfixed32s[filled++] = reader.sfixed32();
+        sfixed32s = reader.widened(sfixed32s, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          sfixed32s[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 253:
-        sfixed32s.push(reader.sfixed32());
+        at = reader.i32(at);
+        sfixed32s.push(reader.sfixed32(at));
         break;
       case 258: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = sfixed64s.length;
-        sfixed64s = reader.widened(sfixed64s, last, 8);
-        while (reader.hasMore(last)) sfixed64s[filled++] = reader.sfixed64();
+        sfixed64s = reader.widened(sfixed64s, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          sfixed64s[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 257:
-        sfixed64s.push(reader.sfixed64());
+        at = reader.i64(at);
+        sfixed64s.push(reader.sfixed64(at));
         break;
       case 266: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = bools.length;
-        bools = reader.widened(bools, last, 0);
-        while (reader.hasMore(last)) bools[filled++] = reader.bool();
+        bools = reader.widened(bools, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          bools[filled++] = reader.bool();
+        }
         break;
       }
       case 264:
+        at = reader.varint(at);
         bools.push(reader.bool());
         break;
       case 274:
-        strings.push(reader.string());
+        at = reader.len(at);
+        strings.push(reader.string(at));
         break;
       case 282:
-        byteStrings.push(reader.bytes());
+        at = reader.len(at);
+        byteStrings.push(reader.bytes(at));
         break;
       case 290: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = colors.length;
-        colors = reader.widened(colors, last, 0);
-        while (reader.hasMore(last)) colors[filled++] = reader.int32() as AllTypes["colors"][number];
+        colors = reader.widened(colors, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          colors[filled++] = reader.int32() as AllTypes["colors"][number];
+        }
         break;
       }
       case 288:
+        at = reader.varint(at);
         colors.push(reader.int32() as AllTypes["colors"][number]);
         break;
       case 298:
-        tinies.push(decodeTiny(reader, reader.open(56)));
+        at = reader.len(at);
+        tinies.push(decodeTiny(reader, reader.open(56), at));
         break;
       case 306: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpacked.length;
-        unpacked = reader.widened(unpacked, last, 0);
-        while (reader.hasMore(last)) unpacked[filled++] = reader.int32();
+        unpacked = reader.widened(unpacked, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          unpacked[filled++] = reader.int32();
+        }
         break;
       }
       case 304:
+        at = reader.varint(at);
         unpacked.push(reader.int32());
         break;
       case 329:
-        optionalDouble = reader.double();
+        at = reader.i64(at);
+        optionalDouble = reader.double(at);
         break;
       case 336:
+        at = reader.varint(at);
         optionalInt32 = reader.int32();
         break;
       case 344:
+        at = reader.varint(at);
         optionalInt64 = reader.int64();
         break;
       case 352:
+        at = reader.varint(at);
         optionalBool = reader.bool();
         break;
       case 362:
-        optionalString = reader.string();
+        at = reader.len(at);
+        optionalString = reader.string(at);
         break;
       case 370:
-        optionalBytes = reader.bytes();
+        at = reader.len(at);
+        optionalBytes = reader.bytes(at);
         break;
       case 376:
+        at = reader.varint(at);
         optionalColor = reader.int32() as AllTypes["optionalColor"];
         break;
       case 410: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 16) value = reader.int32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32();
+          } else at = reader.skip(at);
         }
         byInt32[key] = value;
         break;
       }
       case 418: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.int64());
-          else if (part === 16) value = reader.int64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.int64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int64();
+          } else at = reader.skip(at);
         }
         byInt64[key] = value;
         break;
       }
       case 426: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.uint32();
-          else if (part === 16) value = reader.uint32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.uint32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.uint32();
+          } else at = reader.skip(at);
         }
         byUint32[key] = value;
         break;
       }
       case 434: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.uint64());
-          else if (part === 16) value = reader.uint64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.uint64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.uint64();
+          } else at = reader.skip(at);
         }
         byUint64[key] = value;
         break;
       }
       case 442: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.sint32();
-          else if (part === 16) value = reader.sint32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.sint32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.sint32();
+          } else at = reader.skip(at);
         }
         bySint32[key] = value;
         break;
       }
       case 450: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.sint64());
-          else if (part === 16) value = reader.sint64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.sint64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.sint64();
+          } else at = reader.skip(at);
         }
         bySint64[key] = value;
         break;
       }
       case 458: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 13) key = reader.fixed32();
-          else if (part === 21) value = reader.fixed32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 13) {
+            at = reader.i32(at);
+            key = reader.fixed32(at);
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.fixed32(at);
+          } else at = reader.skip(at);
         }
         byFixed32[key] = value;
         break;
       }
       case 466: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 9) key = String(reader.fixed64());
-          else if (part === 17) value = reader.fixed64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 9) {
+            at = reader.i64(at);
+            key = String(reader.fixed64(at));
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.fixed64(at);
+          } else at = reader.skip(at);
         }
         byFixed64[key] = value;
         break;
       }
       case 474: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 13) key = reader.sfixed32();
-          else if (part === 21) value = reader.float();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 13) {
+            at = reader.i32(at);
+            key = reader.sfixed32(at);
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.float(at);
+          } else at = reader.skip(at);
         }
         bySfixed32[key] = value;
         break;
       }
       case 482: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 9) key = String(reader.sfixed64());
-          else if (part === 17) value = reader.double();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 9) {
+            at = reader.i64(at);
+            key = String(reader.sfixed64(at));
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.double(at);
+          } else at = reader.skip(at);
         }
         bySfixed64[key] = value;
         break;
       }
       case 490: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "false";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.bool());
-          else if (part === 18) value = reader.string();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.bool());
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.string(at);
+          } else at = reader.skip(at);
         }
         byBool[key] = value;
         break;
       }
       case 498: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: AllTypes["byString"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.bytes();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.bytes(at);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(104);
@@ -1290,26 +1478,40 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       }
       case 506: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: AllTypes["colorByString"][string] = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.int32() as AllTypes["colorByString"][string];
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32() as AllTypes["colorByString"][string];
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(colorByString, key, value);
         else colorByString[key] = value;
         break;
       }
       case 514: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: AllTypes["tinyByString"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeTiny(reader, reader.open(56), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeTiny(reader, reader.open(56), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(56);
@@ -1320,57 +1522,74 @@ export function decodeAllTypes(reader: Reader, end: number, into?: AllTypes): Al
         break;
       }
       case 570:
-        choice = { case: "text", value: reader.string() };
+        at = reader.len(at);
+        choice = { case: "text", value: reader.string(at) };
         break;
       case 576:
+        at = reader.varint(at);
         choice = { case: "number", value: reader.int64() };
         break;
       case 586:
-        choice = { case: "raw", value: reader.bytes() };
+        at = reader.len(at);
+        choice = { case: "raw", value: reader.bytes(at) };
         break;
       case 594: {
         const value: Extract<AllTypes["choice"], { case: "user" }>["value"] | undefined = choice?.case === "user" ? choice.value : undefined;
-        choice = { case: "user", value: decodeTiny(reader, reader.open(56), value) };
+        at = reader.len(at);
+        choice = { case: "user", value: decodeTiny(reader, reader.open(56), at, value) };
         break;
       }
       case 600:
+        at = reader.varint(at);
         choice = { case: "shade", value: reader.int32() as Extract<AllTypes["choice"], { case: "shade" }>["value"] };
         break;
       case 608:
+        at = reader.varint(at);
         choice = { case: "flag", value: reader.bool() };
         break;
       case 650:
-        duration = decodeDuration(reader, reader.open(48), duration);
+        at = reader.len(at);
+        duration = decodeDuration(reader, reader.open(48), at, duration);
         break;
       case 658:
-        doubleWrapper = decodeDoubleValue(reader, reader.open(40), doubleWrapper === undefined ? undefined : create(DoubleValueSchema, { value: doubleWrapper })).value;
+        at = reader.len(at);
+        doubleWrapper = decodeDoubleValue(reader, reader.open(40), at, doubleWrapper === undefined ? undefined : create(DoubleValueSchema, { value: doubleWrapper })).value;
         break;
       case 666:
-        floatWrapper = decodeFloatValue(reader, reader.open(40), floatWrapper === undefined ? undefined : create(FloatValueSchema, { value: floatWrapper })).value;
+        at = reader.len(at);
+        floatWrapper = decodeFloatValue(reader, reader.open(40), at, floatWrapper === undefined ? undefined : create(FloatValueSchema, { value: floatWrapper })).value;
         break;
       case 674:
-        int64Wrapper = decodeInt64Value(reader, reader.open(40), int64Wrapper === undefined ? undefined : create(Int64ValueSchema, { value: int64Wrapper })).value;
+        at = reader.len(at);
+        int64Wrapper = decodeInt64Value(reader, reader.open(40), at, int64Wrapper === undefined ? undefined : create(Int64ValueSchema, { value: int64Wrapper })).value;
         break;
       case 682:
-        uint64Wrapper = decodeUInt64Value(reader, reader.open(40), uint64Wrapper === undefined ? undefined : create(UInt64ValueSchema, { value: uint64Wrapper })).value;
+        at = reader.len(at);
+        uint64Wrapper = decodeUInt64Value(reader, reader.open(40), at, uint64Wrapper === undefined ? undefined : create(UInt64ValueSchema, { value: uint64Wrapper })).value;
         break;
       case 690:
-        int32Wrapper = decodeInt32Value(reader, reader.open(40), int32Wrapper === undefined ? undefined : create(Int32ValueSchema, { value: int32Wrapper })).value;
+        at = reader.len(at);
+        int32Wrapper = decodeInt32Value(reader, reader.open(40), at, int32Wrapper === undefined ? undefined : create(Int32ValueSchema, { value: int32Wrapper })).value;
         break;
       case 698:
-        uint32Wrapper = decodeUInt32Value(reader, reader.open(40), uint32Wrapper === undefined ? undefined : create(UInt32ValueSchema, { value: uint32Wrapper })).value;
+        at = reader.len(at);
+        uint32Wrapper = decodeUInt32Value(reader, reader.open(40), at, uint32Wrapper === undefined ? undefined : create(UInt32ValueSchema, { value: uint32Wrapper })).value;
         break;
       case 706:
-        boolWrapper = decodeBoolValue(reader, reader.open(40), boolWrapper === undefined ? undefined : create(BoolValueSchema, { value: boolWrapper })).value;
+        at = reader.len(at);
+        boolWrapper = decodeBoolValue(reader, reader.open(40), at, boolWrapper === undefined ? undefined : create(BoolValueSchema, { value: boolWrapper })).value;
         break;
       case 714:
-        stringWrapper = decodeStringValue(reader, reader.open(40), stringWrapper === undefined ? undefined : create(StringValueSchema, { value: stringWrapper })).value;
+        at = reader.len(at);
+        stringWrapper = decodeStringValue(reader, reader.open(40), at, stringWrapper === undefined ? undefined : create(StringValueSchema, { value: stringWrapper })).value;
         break;
       case 722:
-        bytesWrapper = decodeBytesValue(reader, reader.open(144), bytesWrapper === undefined ? undefined : create(BytesValueSchema, { value: bytesWrapper })).value;
+        at = reader.len(at);
+        bytesWrapper = decodeBytesValue(reader, reader.open(144), at, bytesWrapper === undefined ? undefined : create(BytesValueSchema, { value: bytesWrapper })).value;
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: AllTypes = {

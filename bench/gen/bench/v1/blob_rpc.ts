@@ -57,26 +57,32 @@ export function encodeBlob(message: Encodable<typeof BlobSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a bench.v1.Blob up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBlob(reader: Reader, end: number, into?: Blob): Blob {
+/** Reads a bench.v1.Blob from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBlob(reader: Reader, start: number, end: number, into?: Blob): Blob {
   let name = "";
   let contentType = "";
   let data: Blob["data"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, contentType, data, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        contentType = reader.string();
+        at = reader.len(at);
+        contentType = reader.string(at);
         break;
       case 26:
-        data = reader.bytes();
+        at = reader.len(at);
+        data = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Blob = { $typeName: "bench.v1.Blob", name, contentType, data: data ?? new Uint8Array(0) };

@@ -218,8 +218,8 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a bench.v1.Order up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
+/** Reads a bench.v1.Order from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOrder(reader: Reader, start: number, end: number, into?: Order): Order {
   let id = 0n;
   let number$ = "";
   let status: Order["status"] = 0;
@@ -258,90 +258,128 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
     note,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         id = reader.int64();
         break;
       case 18:
-        number$ = reader.string();
+        at = reader.len(at);
+        number$ = reader.string(at);
         break;
       case 24:
+        at = reader.varint(at);
         status = reader.int32() as Order["status"];
         break;
       case 34:
-        customer = decodeCustomer(reader, reader.open(64), customer);
+        at = reader.len(at);
+        customer = decodeCustomer(reader, reader.open(64), at, customer);
         break;
       case 42:
-        shipTo = decodeAddress(reader, reader.open(104), shipTo);
+        at = reader.len(at);
+        shipTo = decodeAddress(reader, reader.open(104), at, shipTo);
         break;
       case 50:
-        billTo = decodeAddress(reader, reader.open(104), billTo);
+        at = reader.len(at);
+        billTo = decodeAddress(reader, reader.open(104), at, billTo);
         break;
       case 58:
-        lines.push(decodeOrderLine(reader, reader.open(80)));
+        at = reader.len(at);
+        lines.push(decodeOrderLine(reader, reader.open(80), at));
         break;
       case 66:
-        total = decodeMoney(reader, reader.open(56), total);
+        at = reader.len(at);
+        total = decodeMoney(reader, reader.open(56), at, total);
         break;
       case 74:
-        shipping = decodeMoney(reader, reader.open(56), shipping);
+        at = reader.len(at);
+        shipping = decodeMoney(reader, reader.open(56), at, shipping);
         break;
       case 82:
-        createdAt = decodeTimestamp(reader, reader.open(48), createdAt);
+        at = reader.len(at);
+        createdAt = decodeTimestamp(reader, reader.open(48), at, createdAt);
         break;
       case 90:
-        updatedAt = decodeTimestamp(reader, reader.open(48), updatedAt);
+        at = reader.len(at);
+        updatedAt = decodeTimestamp(reader, reader.open(48), at, updatedAt);
         break;
       case 98: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.string();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.string(at);
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(labels, key, value);
         else labels[key] = value;
         break;
       }
       case 106: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 17) value = reader.double();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.double(at);
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(taxes, key, value);
         else taxes[key] = value;
         break;
       }
       case 114: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 16) value = reader.int64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int64();
+          } else at = reader.skip(at);
         }
         parcels[key] = value;
         break;
       }
       case 121:
-        weightKg = reader.double();
+        at = reader.i64(at);
+        weightKg = reader.double(at);
         break;
       case 128:
+        at = reader.varint(at);
         isGift = reader.bool();
         break;
       case 138:
-        note = reader.string();
+        at = reader.len(at);
+        note = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Order = {
@@ -408,30 +446,37 @@ export function encodeCustomer(message: Encodable<typeof CustomerSchema>, out: B
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a bench.v1.Customer up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCustomer(reader: Reader, end: number, into?: Customer): Customer {
+/** Reads a bench.v1.Customer from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCustomer(reader: Reader, start: number, end: number, into?: Customer): Customer {
   let id = 0n;
   let name = "";
   let email = "";
   let since: Customer["since"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ id, name, email, since, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         id = reader.int64();
         break;
       case 18:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 26:
-        email = reader.string();
+        at = reader.len(at);
+        email = reader.string(at);
         break;
       case 34:
-        since = decodeTimestamp(reader, reader.open(48), since);
+        at = reader.len(at);
+        since = decodeTimestamp(reader, reader.open(48), at, since);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Customer = { $typeName: "bench.v1.Customer", id, name, email };
@@ -488,8 +533,8 @@ export function encodeAddress(message: Encodable<typeof AddressSchema>, out: Buf
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a bench.v1.Address up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeAddress(reader: Reader, end: number, into?: Address): Address {
+/** Reads a bench.v1.Address from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeAddress(reader: Reader, start: number, end: number, into?: Address): Address {
   let name = "";
   let street: Address["street"] = [];
   let postalCode = "";
@@ -497,25 +542,33 @@ export function decodeAddress(reader: Reader, end: number, into?: Address): Addr
   let country = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, street, postalCode, city, country, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        street.push(reader.string());
+        at = reader.len(at);
+        street.push(reader.string(at));
         break;
       case 26:
-        postalCode = reader.string();
+        at = reader.len(at);
+        postalCode = reader.string(at);
         break;
       case 34:
-        city = reader.string();
+        at = reader.len(at);
+        city = reader.string(at);
         break;
       case 42:
-        country = reader.string();
+        at = reader.len(at);
+        country = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Address = { $typeName: "bench.v1.Address", name, street, postalCode, city, country };
@@ -551,26 +604,32 @@ export function encodeMoney(message: Encodable<typeof MoneySchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a bench.v1.Money up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMoney(reader: Reader, end: number, into?: Money): Money {
+/** Reads a bench.v1.Money from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMoney(reader: Reader, start: number, end: number, into?: Money): Money {
   let currency = "";
   let units = 0n;
   let nanos = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ currency, units, nanos, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        currency = reader.string();
+        at = reader.len(at);
+        currency = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         units = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         nanos = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Money = { $typeName: "bench.v1.Money", currency, units, nanos };
@@ -628,8 +687,8 @@ export function encodeOrderLine(message: Encodable<typeof OrderLineSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a bench.v1.OrderLine up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOrderLine(reader: Reader, end: number, into?: OrderLine): OrderLine {
+/** Reads a bench.v1.OrderLine from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOrderLine(reader: Reader, start: number, end: number, into?: OrderLine): OrderLine {
   let sku = "";
   let title = "";
   let quantity = 0;
@@ -638,28 +697,37 @@ export function decodeOrderLine(reader: Reader, end: number, into?: OrderLine): 
   let discountPercent = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ sku, title, quantity, price, weightKg, discountPercent, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        sku = reader.string();
+        at = reader.len(at);
+        sku = reader.string(at);
         break;
       case 18:
-        title = reader.string();
+        at = reader.len(at);
+        title = reader.string(at);
         break;
       case 24:
+        at = reader.varint(at);
         quantity = reader.uint32();
         break;
       case 34:
-        price = decodeMoney(reader, reader.open(56), price);
+        at = reader.len(at);
+        price = decodeMoney(reader, reader.open(56), at, price);
         break;
       case 41:
-        weightKg = reader.double();
+        at = reader.i64(at);
+        weightKg = reader.double(at);
         break;
       case 48:
+        at = reader.varint(at);
         discountPercent = reader.sint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: OrderLine = { $typeName: "bench.v1.OrderLine", sku, title, quantity, weightKg, discountPercent };

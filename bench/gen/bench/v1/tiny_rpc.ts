@@ -51,26 +51,32 @@ export function encodeTiny(message: Encodable<typeof TinySchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a bench.v1.Tiny up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTiny(reader: Reader, end: number, into?: Tiny): Tiny {
+/** Reads a bench.v1.Tiny from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTiny(reader: Reader, start: number, end: number, into?: Tiny): Tiny {
   let userId = 0n;
   let name = "";
   let age = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ userId, name, age, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         userId = reader.int64();
         break;
       case 18:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 24:
+        at = reader.varint(at);
         age = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Tiny = { $typeName: "bench.v1.Tiny", userId, name, age };

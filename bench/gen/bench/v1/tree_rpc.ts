@@ -56,26 +56,32 @@ export function encodeTree(message: Encodable<typeof TreeSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a bench.v1.Tree up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTree(reader: Reader, end: number, into?: Tree): Tree {
+/** Reads a bench.v1.Tree from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTree(reader: Reader, start: number, end: number, into?: Tree): Tree {
   let name = "";
   let size = 0n;
   let children: Tree["children"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, size, children, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         size = reader.sint64();
         break;
       case 26:
-        children.push(decodeTree(reader, reader.open(88)));
+        at = reader.len(at);
+        children.push(decodeTree(reader, reader.open(88), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Tree = { $typeName: "bench.v1.Tree", name, size, children };

@@ -112,17 +112,26 @@ export function encodeComplexMessage(message: Encodable<typeof ComplexMessageSch
 
 const blankComplexMessage = /*@__PURE__*/ blankMessage(ComplexMessageSchema);
 
-/** Reads a protobuf_test_messages.editions.ComplexMessage up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeComplexMessage(reader: Reader, end: number, into?: ComplexMessage): ComplexMessage {
+/** Reads a protobuf_test_messages.editions.ComplexMessage from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeComplexMessage(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ComplexMessage,
+): ComplexMessage {
   const message = into ?? blankComplexMessage();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.d = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1179,8 +1188,13 @@ export function encodeTestAllTypesEdition2023(message: Encodable<typeof TestAllT
 
 const blankTestAllTypesEdition2023 = /*@__PURE__*/ blankMessage(TestAllTypesEdition2023Schema);
 
-/** Reads a protobuf_test_messages.editions.TestAllTypesEdition2023 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesEdition2023(reader: Reader, end: number, into?: TestAllTypesEdition2023): TestAllTypesEdition2023 {
+/** Reads a protobuf_test_messages.editions.TestAllTypesEdition2023 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesEdition2023(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesEdition2023,
+): TestAllTypesEdition2023 {
   const message = into ?? blankTestAllTypesEdition2023();
   if (into === undefined) {
     message.repeatedInt32 = [];
@@ -1254,699 +1268,1049 @@ export function decodeTestAllTypesEdition2023(reader: Reader, end: number, into?
     message.oneofField = { case: undefined };
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.optionalInt32 = reader.int32();
         break;
       case 16:
+        at = reader.varint(at);
         message.optionalInt64 = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         message.optionalUint32 = reader.uint32();
         break;
       case 32:
+        at = reader.varint(at);
         message.optionalUint64 = reader.uint64();
         break;
       case 40:
+        at = reader.varint(at);
         message.optionalSint32 = reader.sint32();
         break;
       case 48:
+        at = reader.varint(at);
         message.optionalSint64 = reader.sint64();
         break;
       case 61:
-        message.optionalFixed32 = reader.fixed32();
+        at = reader.i32(at);
+        message.optionalFixed32 = reader.fixed32(at);
         break;
       case 65:
-        message.optionalFixed64 = reader.fixed64();
+        at = reader.i64(at);
+        message.optionalFixed64 = reader.fixed64(at);
         break;
       case 77:
-        message.optionalSfixed32 = reader.sfixed32();
+        at = reader.i32(at);
+        message.optionalSfixed32 = reader.sfixed32(at);
         break;
       case 81:
-        message.optionalSfixed64 = reader.sfixed64();
+        at = reader.i64(at);
+        message.optionalSfixed64 = reader.sfixed64(at);
         break;
       case 93:
-        message.optionalFloat = reader.float();
+        at = reader.i32(at);
+        message.optionalFloat = reader.float(at);
         break;
       case 97:
-        message.optionalDouble = reader.double();
+        at = reader.i64(at);
+        message.optionalDouble = reader.double(at);
         break;
       case 104:
+        at = reader.varint(at);
         message.optionalBool = reader.bool();
         break;
       case 114:
-        message.optionalString = reader.string();
+        at = reader.len(at);
+        message.optionalString = reader.string(at);
         break;
       case 122:
-        message.optionalBytes = reader.bytes();
+        at = reader.len(at);
+        message.optionalBytes = reader.bytes(at);
         break;
       case 146:
-        message.optionalNestedMessage = decodeTestAllTypesEdition2023_NestedMessage(reader, reader.open(48), message.optionalNestedMessage);
+        at = reader.len(at);
+        message.optionalNestedMessage = decodeTestAllTypesEdition2023_NestedMessage(reader, reader.open(48), at, message.optionalNestedMessage);
         break;
       case 154:
-        message.optionalForeignMessage = decodeForeignMessageEdition2023(reader, reader.open(40), message.optionalForeignMessage);
+        at = reader.len(at);
+        message.optionalForeignMessage = decodeForeignMessageEdition2023(reader, reader.open(40), at, message.optionalForeignMessage);
         break;
       case 168:
+        at = reader.varint(at);
         message.optionalNestedEnum = reader.int32() as TestAllTypesEdition2023["optionalNestedEnum"];
         break;
       case 176:
+        at = reader.varint(at);
         message.optionalForeignEnum = reader.int32() as TestAllTypesEdition2023["optionalForeignEnum"];
         break;
       case 194:
-        message.optionalStringPiece = reader.string();
+        at = reader.len(at);
+        message.optionalStringPiece = reader.string(at);
         break;
       case 202:
-        message.optionalCord = reader.string();
+        at = reader.len(at);
+        message.optionalCord = reader.string(at);
         break;
       case 218:
-        message.recursiveMessage = decodeTestAllTypesEdition2023(reader, reader.open(3448), message.recursiveMessage);
+        at = reader.len(at);
+        message.recursiveMessage = decodeTestAllTypesEdition2023(reader, reader.open(3448), at, message.recursiveMessage);
         break;
       case 250: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedInt32.length;
-        message.repeatedInt32 = reader.widened(message.repeatedInt32, last, 0);
-        while (reader.hasMore(last)) message.repeatedInt32[filled++] = reader.int32();
+        message.repeatedInt32 = reader.widened(message.repeatedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 248:
+        at = reader.varint(at);
         message.repeatedInt32.push(reader.int32());
         break;
       case 258: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedInt64.length;
-        message.repeatedInt64 = reader.widened(message.repeatedInt64, last, 0);
-        while (reader.hasMore(last)) message.repeatedInt64[filled++] = reader.int64();
+        message.repeatedInt64 = reader.widened(message.repeatedInt64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedInt64[filled++] = reader.int64();
+        }
         break;
       }
       case 256:
+        at = reader.varint(at);
         message.repeatedInt64.push(reader.int64());
         break;
       case 266: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedUint32.length;
-        message.repeatedUint32 = reader.widened(message.repeatedUint32, last, 0);
-        while (reader.hasMore(last)) message.repeatedUint32[filled++] = reader.uint32();
+        message.repeatedUint32 = reader.widened(message.repeatedUint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedUint32[filled++] = reader.uint32();
+        }
         break;
       }
       case 264:
+        at = reader.varint(at);
         message.repeatedUint32.push(reader.uint32());
         break;
       case 274: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedUint64.length;
-        message.repeatedUint64 = reader.widened(message.repeatedUint64, last, 0);
-        while (reader.hasMore(last)) message.repeatedUint64[filled++] = reader.uint64();
+        message.repeatedUint64 = reader.widened(message.repeatedUint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedUint64[filled++] = reader.uint64();
+        }
         break;
       }
       case 272:
+        at = reader.varint(at);
         message.repeatedUint64.push(reader.uint64());
         break;
       case 282: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedSint32.length;
-        message.repeatedSint32 = reader.widened(message.repeatedSint32, last, 0);
-        while (reader.hasMore(last)) message.repeatedSint32[filled++] = reader.sint32();
+        message.repeatedSint32 = reader.widened(message.repeatedSint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedSint32[filled++] = reader.sint32();
+        }
         break;
       }
       case 280:
+        at = reader.varint(at);
         message.repeatedSint32.push(reader.sint32());
         break;
       case 290: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedSint64.length;
-        message.repeatedSint64 = reader.widened(message.repeatedSint64, last, 0);
-        while (reader.hasMore(last)) message.repeatedSint64[filled++] = reader.sint64();
+        message.repeatedSint64 = reader.widened(message.repeatedSint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedSint64[filled++] = reader.sint64();
+        }
         break;
       }
       case 288:
+        at = reader.varint(at);
         message.repeatedSint64.push(reader.sint64());
         break;
       case 298: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedFixed32.length;
-        message.repeatedFixed32 = reader.widened(message.repeatedFixed32, last, 4);
-        while (reader.hasMore(last)) message.repeatedFixed32[filled++] = reader.fixed32();
+        message.repeatedFixed32 = reader.widened(message.repeatedFixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.repeatedFixed32[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 301:
-        message.repeatedFixed32.push(reader.fixed32());
+        at = reader.i32(at);
+        message.repeatedFixed32.push(reader.fixed32(at));
         break;
       case 306: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedFixed64.length;
-        message.repeatedFixed64 = reader.widened(message.repeatedFixed64, last, 8);
-        while (reader.hasMore(last)) message.repeatedFixed64[filled++] = reader.fixed64();
+        message.repeatedFixed64 = reader.widened(message.repeatedFixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.repeatedFixed64[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 305:
-        message.repeatedFixed64.push(reader.fixed64());
+        at = reader.i64(at);
+        message.repeatedFixed64.push(reader.fixed64(at));
         break;
       case 314: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedSfixed32.length;
-        message.repeatedSfixed32 = reader.widened(message.repeatedSfixed32, last, 4);
-        while (reader.hasMore(last)) message.repeatedSfixed32[filled++] = reader.sfixed32();
+        message.repeatedSfixed32 = reader.widened(message.repeatedSfixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.repeatedSfixed32[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 317:
-        message.repeatedSfixed32.push(reader.sfixed32());
+        at = reader.i32(at);
+        message.repeatedSfixed32.push(reader.sfixed32(at));
         break;
       case 322: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedSfixed64.length;
-        message.repeatedSfixed64 = reader.widened(message.repeatedSfixed64, last, 8);
-        while (reader.hasMore(last)) message.repeatedSfixed64[filled++] = reader.sfixed64();
+        message.repeatedSfixed64 = reader.widened(message.repeatedSfixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.repeatedSfixed64[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 321:
-        message.repeatedSfixed64.push(reader.sfixed64());
+        at = reader.i64(at);
+        message.repeatedSfixed64.push(reader.sfixed64(at));
         break;
       case 330: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedFloat.length;
-        message.repeatedFloat = reader.widened(message.repeatedFloat, last, 4);
-        while (reader.hasMore(last)) message.repeatedFloat[filled++] = reader.float();
+        message.repeatedFloat = reader.widened(message.repeatedFloat, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.repeatedFloat[filled++] = reader.float(at);
+        }
         break;
       }
       case 333:
-        message.repeatedFloat.push(reader.float());
+        at = reader.i32(at);
+        message.repeatedFloat.push(reader.float(at));
         break;
       case 338: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedDouble.length;
-        message.repeatedDouble = reader.widened(message.repeatedDouble, last, 8);
-        while (reader.hasMore(last)) message.repeatedDouble[filled++] = reader.double();
+        message.repeatedDouble = reader.widened(message.repeatedDouble, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.repeatedDouble[filled++] = reader.double(at);
+        }
         break;
       }
       case 337:
-        message.repeatedDouble.push(reader.double());
+        at = reader.i64(at);
+        message.repeatedDouble.push(reader.double(at));
         break;
       case 346: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedBool.length;
-        message.repeatedBool = reader.widened(message.repeatedBool, last, 0);
-        while (reader.hasMore(last)) message.repeatedBool[filled++] = reader.bool();
+        message.repeatedBool = reader.widened(message.repeatedBool, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedBool[filled++] = reader.bool();
+        }
         break;
       }
       case 344:
+        at = reader.varint(at);
         message.repeatedBool.push(reader.bool());
         break;
       case 354:
-        message.repeatedString.push(reader.string());
+        at = reader.len(at);
+        message.repeatedString.push(reader.string(at));
         break;
       case 362:
-        message.repeatedBytes.push(reader.bytes());
+        at = reader.len(at);
+        message.repeatedBytes.push(reader.bytes(at));
         break;
       case 386:
-        message.repeatedNestedMessage.push(decodeTestAllTypesEdition2023_NestedMessage(reader, reader.open(48)));
+        at = reader.len(at);
+        message.repeatedNestedMessage.push(decodeTestAllTypesEdition2023_NestedMessage(reader, reader.open(48), at));
         break;
       case 394:
-        message.repeatedForeignMessage.push(decodeForeignMessageEdition2023(reader, reader.open(40)));
+        at = reader.len(at);
+        message.repeatedForeignMessage.push(decodeForeignMessageEdition2023(reader, reader.open(40), at));
         break;
       case 410: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedNestedEnum.length;
-        message.repeatedNestedEnum = reader.widened(message.repeatedNestedEnum, last, 0);
-        while (reader.hasMore(last)) message.repeatedNestedEnum[filled++] = reader.int32() as TestAllTypesEdition2023["repeatedNestedEnum"][number];
+        message.repeatedNestedEnum = reader.widened(message.repeatedNestedEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedNestedEnum[filled++] = reader.int32() as TestAllTypesEdition2023["repeatedNestedEnum"][number];
+        }
         break;
       }
       case 408:
+        at = reader.varint(at);
         message.repeatedNestedEnum.push(reader.int32() as TestAllTypesEdition2023["repeatedNestedEnum"][number]);
         break;
       case 418: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedForeignEnum.length;
-        message.repeatedForeignEnum = reader.widened(message.repeatedForeignEnum, last, 0);
-        while (reader.hasMore(last)) message.repeatedForeignEnum[filled++] = reader.int32() as TestAllTypesEdition2023["repeatedForeignEnum"][number];
+        message.repeatedForeignEnum = reader.widened(message.repeatedForeignEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedForeignEnum[filled++] = reader.int32() as TestAllTypesEdition2023["repeatedForeignEnum"][number];
+        }
         break;
       }
       case 416:
+        at = reader.varint(at);
         message.repeatedForeignEnum.push(reader.int32() as TestAllTypesEdition2023["repeatedForeignEnum"][number]);
         break;
       case 434:
-        message.repeatedStringPiece.push(reader.string());
+        at = reader.len(at);
+        message.repeatedStringPiece.push(reader.string(at));
         break;
       case 442:
-        message.repeatedCord.push(reader.string());
+        at = reader.len(at);
+        message.repeatedCord.push(reader.string(at));
         break;
       case 602: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedInt32.length;
-        message.packedInt32 = reader.widened(message.packedInt32, last, 0);
-        while (reader.hasMore(last)) message.packedInt32[filled++] = reader.int32();
+        message.packedInt32 = reader.widened(message.packedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 600:
+        at = reader.varint(at);
         message.packedInt32.push(reader.int32());
         break;
       case 610: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedInt64.length;
-        message.packedInt64 = reader.widened(message.packedInt64, last, 0);
-        while (reader.hasMore(last)) message.packedInt64[filled++] = reader.int64();
+        message.packedInt64 = reader.widened(message.packedInt64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedInt64[filled++] = reader.int64();
+        }
         break;
       }
       case 608:
+        at = reader.varint(at);
         message.packedInt64.push(reader.int64());
         break;
       case 618: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedUint32.length;
-        message.packedUint32 = reader.widened(message.packedUint32, last, 0);
-        while (reader.hasMore(last)) message.packedUint32[filled++] = reader.uint32();
+        message.packedUint32 = reader.widened(message.packedUint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedUint32[filled++] = reader.uint32();
+        }
         break;
       }
       case 616:
+        at = reader.varint(at);
         message.packedUint32.push(reader.uint32());
         break;
       case 626: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedUint64.length;
-        message.packedUint64 = reader.widened(message.packedUint64, last, 0);
-        while (reader.hasMore(last)) message.packedUint64[filled++] = reader.uint64();
+        message.packedUint64 = reader.widened(message.packedUint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedUint64[filled++] = reader.uint64();
+        }
         break;
       }
       case 624:
+        at = reader.varint(at);
         message.packedUint64.push(reader.uint64());
         break;
       case 634: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedSint32.length;
-        message.packedSint32 = reader.widened(message.packedSint32, last, 0);
-        while (reader.hasMore(last)) message.packedSint32[filled++] = reader.sint32();
+        message.packedSint32 = reader.widened(message.packedSint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedSint32[filled++] = reader.sint32();
+        }
         break;
       }
       case 632:
+        at = reader.varint(at);
         message.packedSint32.push(reader.sint32());
         break;
       case 642: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedSint64.length;
-        message.packedSint64 = reader.widened(message.packedSint64, last, 0);
-        while (reader.hasMore(last)) message.packedSint64[filled++] = reader.sint64();
+        message.packedSint64 = reader.widened(message.packedSint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedSint64[filled++] = reader.sint64();
+        }
         break;
       }
       case 640:
+        at = reader.varint(at);
         message.packedSint64.push(reader.sint64());
         break;
       case 650: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedFixed32.length;
-        message.packedFixed32 = reader.widened(message.packedFixed32, last, 4);
-        while (reader.hasMore(last)) message.packedFixed32[filled++] = reader.fixed32();
+        message.packedFixed32 = reader.widened(message.packedFixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.packedFixed32[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 653:
-        message.packedFixed32.push(reader.fixed32());
+        at = reader.i32(at);
+        message.packedFixed32.push(reader.fixed32(at));
         break;
       case 658: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedFixed64.length;
-        message.packedFixed64 = reader.widened(message.packedFixed64, last, 8);
-        while (reader.hasMore(last)) message.packedFixed64[filled++] = reader.fixed64();
+        message.packedFixed64 = reader.widened(message.packedFixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.packedFixed64[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 657:
-        message.packedFixed64.push(reader.fixed64());
+        at = reader.i64(at);
+        message.packedFixed64.push(reader.fixed64(at));
         break;
       case 666: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedSfixed32.length;
-        message.packedSfixed32 = reader.widened(message.packedSfixed32, last, 4);
-        while (reader.hasMore(last)) message.packedSfixed32[filled++] = reader.sfixed32();
+        message.packedSfixed32 = reader.widened(message.packedSfixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.packedSfixed32[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 669:
-        message.packedSfixed32.push(reader.sfixed32());
+        at = reader.i32(at);
+        message.packedSfixed32.push(reader.sfixed32(at));
         break;
       case 674: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedSfixed64.length;
-        message.packedSfixed64 = reader.widened(message.packedSfixed64, last, 8);
-        while (reader.hasMore(last)) message.packedSfixed64[filled++] = reader.sfixed64();
+        message.packedSfixed64 = reader.widened(message.packedSfixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.packedSfixed64[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 673:
-        message.packedSfixed64.push(reader.sfixed64());
+        at = reader.i64(at);
+        message.packedSfixed64.push(reader.sfixed64(at));
         break;
       case 682: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedFloat.length;
-        message.packedFloat = reader.widened(message.packedFloat, last, 4);
-        while (reader.hasMore(last)) message.packedFloat[filled++] = reader.float();
+        message.packedFloat = reader.widened(message.packedFloat, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.packedFloat[filled++] = reader.float(at);
+        }
         break;
       }
       case 685:
-        message.packedFloat.push(reader.float());
+        at = reader.i32(at);
+        message.packedFloat.push(reader.float(at));
         break;
       case 690: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedDouble.length;
-        message.packedDouble = reader.widened(message.packedDouble, last, 8);
-        while (reader.hasMore(last)) message.packedDouble[filled++] = reader.double();
+        message.packedDouble = reader.widened(message.packedDouble, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.packedDouble[filled++] = reader.double(at);
+        }
         break;
       }
       case 689:
-        message.packedDouble.push(reader.double());
+        at = reader.i64(at);
+        message.packedDouble.push(reader.double(at));
         break;
       case 698: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedBool.length;
-        message.packedBool = reader.widened(message.packedBool, last, 0);
-        while (reader.hasMore(last)) message.packedBool[filled++] = reader.bool();
+        message.packedBool = reader.widened(message.packedBool, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedBool[filled++] = reader.bool();
+        }
         break;
       }
       case 696:
+        at = reader.varint(at);
         message.packedBool.push(reader.bool());
         break;
       case 706: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedNestedEnum.length;
-        message.packedNestedEnum = reader.widened(message.packedNestedEnum, last, 0);
-        while (reader.hasMore(last)) message.packedNestedEnum[filled++] = reader.int32() as TestAllTypesEdition2023["packedNestedEnum"][number];
+        message.packedNestedEnum = reader.widened(message.packedNestedEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedNestedEnum[filled++] = reader.int32() as TestAllTypesEdition2023["packedNestedEnum"][number];
+        }
         break;
       }
       case 704:
+        at = reader.varint(at);
         message.packedNestedEnum.push(reader.int32() as TestAllTypesEdition2023["packedNestedEnum"][number]);
         break;
       case 714: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedInt32.length;
-        message.unpackedInt32 = reader.widened(message.unpackedInt32, last, 0);
-        while (reader.hasMore(last)) message.unpackedInt32[filled++] = reader.int32();
+        message.unpackedInt32 = reader.widened(message.unpackedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 712:
+        at = reader.varint(at);
         message.unpackedInt32.push(reader.int32());
         break;
       case 722: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedInt64.length;
-        message.unpackedInt64 = reader.widened(message.unpackedInt64, last, 0);
-        while (reader.hasMore(last)) message.unpackedInt64[filled++] = reader.int64();
+        message.unpackedInt64 = reader.widened(message.unpackedInt64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedInt64[filled++] = reader.int64();
+        }
         break;
       }
       case 720:
+        at = reader.varint(at);
         message.unpackedInt64.push(reader.int64());
         break;
       case 730: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedUint32.length;
-        message.unpackedUint32 = reader.widened(message.unpackedUint32, last, 0);
-        while (reader.hasMore(last)) message.unpackedUint32[filled++] = reader.uint32();
+        message.unpackedUint32 = reader.widened(message.unpackedUint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedUint32[filled++] = reader.uint32();
+        }
         break;
       }
       case 728:
+        at = reader.varint(at);
         message.unpackedUint32.push(reader.uint32());
         break;
       case 738: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedUint64.length;
-        message.unpackedUint64 = reader.widened(message.unpackedUint64, last, 0);
-        while (reader.hasMore(last)) message.unpackedUint64[filled++] = reader.uint64();
+        message.unpackedUint64 = reader.widened(message.unpackedUint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedUint64[filled++] = reader.uint64();
+        }
         break;
       }
       case 736:
+        at = reader.varint(at);
         message.unpackedUint64.push(reader.uint64());
         break;
       case 746: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedSint32.length;
-        message.unpackedSint32 = reader.widened(message.unpackedSint32, last, 0);
-        while (reader.hasMore(last)) message.unpackedSint32[filled++] = reader.sint32();
+        message.unpackedSint32 = reader.widened(message.unpackedSint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedSint32[filled++] = reader.sint32();
+        }
         break;
       }
       case 744:
+        at = reader.varint(at);
         message.unpackedSint32.push(reader.sint32());
         break;
       case 754: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedSint64.length;
-        message.unpackedSint64 = reader.widened(message.unpackedSint64, last, 0);
-        while (reader.hasMore(last)) message.unpackedSint64[filled++] = reader.sint64();
+        message.unpackedSint64 = reader.widened(message.unpackedSint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedSint64[filled++] = reader.sint64();
+        }
         break;
       }
       case 752:
+        at = reader.varint(at);
         message.unpackedSint64.push(reader.sint64());
         break;
       case 762: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedFixed32.length;
-        message.unpackedFixed32 = reader.widened(message.unpackedFixed32, last, 4);
-        while (reader.hasMore(last)) message.unpackedFixed32[filled++] = reader.fixed32();
+        message.unpackedFixed32 = reader.widened(message.unpackedFixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.unpackedFixed32[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 765:
-        message.unpackedFixed32.push(reader.fixed32());
+        at = reader.i32(at);
+        message.unpackedFixed32.push(reader.fixed32(at));
         break;
       case 770: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedFixed64.length;
-        message.unpackedFixed64 = reader.widened(message.unpackedFixed64, last, 8);
-        while (reader.hasMore(last)) message.unpackedFixed64[filled++] = reader.fixed64();
+        message.unpackedFixed64 = reader.widened(message.unpackedFixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.unpackedFixed64[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 769:
-        message.unpackedFixed64.push(reader.fixed64());
+        at = reader.i64(at);
+        message.unpackedFixed64.push(reader.fixed64(at));
         break;
       case 778: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedSfixed32.length;
-        message.unpackedSfixed32 = reader.widened(message.unpackedSfixed32, last, 4);
-        while (reader.hasMore(last)) message.unpackedSfixed32[filled++] = reader.sfixed32();
+        message.unpackedSfixed32 = reader.widened(message.unpackedSfixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.unpackedSfixed32[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 781:
-        message.unpackedSfixed32.push(reader.sfixed32());
+        at = reader.i32(at);
+        message.unpackedSfixed32.push(reader.sfixed32(at));
         break;
       case 786: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedSfixed64.length;
-        message.unpackedSfixed64 = reader.widened(message.unpackedSfixed64, last, 8);
-        while (reader.hasMore(last)) message.unpackedSfixed64[filled++] = reader.sfixed64();
+        message.unpackedSfixed64 = reader.widened(message.unpackedSfixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.unpackedSfixed64[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 785:
-        message.unpackedSfixed64.push(reader.sfixed64());
+        at = reader.i64(at);
+        message.unpackedSfixed64.push(reader.sfixed64(at));
         break;
       case 794: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedFloat.length;
-        message.unpackedFloat = reader.widened(message.unpackedFloat, last, 4);
-        while (reader.hasMore(last)) message.unpackedFloat[filled++] = reader.float();
+        message.unpackedFloat = reader.widened(message.unpackedFloat, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.unpackedFloat[filled++] = reader.float(at);
+        }
         break;
       }
       case 797:
-        message.unpackedFloat.push(reader.float());
+        at = reader.i32(at);
+        message.unpackedFloat.push(reader.float(at));
         break;
       case 802: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedDouble.length;
-        message.unpackedDouble = reader.widened(message.unpackedDouble, last, 8);
-        while (reader.hasMore(last)) message.unpackedDouble[filled++] = reader.double();
+        message.unpackedDouble = reader.widened(message.unpackedDouble, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.unpackedDouble[filled++] = reader.double(at);
+        }
         break;
       }
       case 801:
-        message.unpackedDouble.push(reader.double());
+        at = reader.i64(at);
+        message.unpackedDouble.push(reader.double(at));
         break;
       case 810: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedBool.length;
-        message.unpackedBool = reader.widened(message.unpackedBool, last, 0);
-        while (reader.hasMore(last)) message.unpackedBool[filled++] = reader.bool();
+        message.unpackedBool = reader.widened(message.unpackedBool, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedBool[filled++] = reader.bool();
+        }
         break;
       }
       case 808:
+        at = reader.varint(at);
         message.unpackedBool.push(reader.bool());
         break;
       case 818: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedNestedEnum.length;
-        message.unpackedNestedEnum = reader.widened(message.unpackedNestedEnum, last, 0);
-        while (reader.hasMore(last)) message.unpackedNestedEnum[filled++] = reader.int32() as TestAllTypesEdition2023["unpackedNestedEnum"][number];
+        message.unpackedNestedEnum = reader.widened(message.unpackedNestedEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedNestedEnum[filled++] = reader.int32() as TestAllTypesEdition2023["unpackedNestedEnum"][number];
+        }
         break;
       }
       case 816:
+        at = reader.varint(at);
         message.unpackedNestedEnum.push(reader.int32() as TestAllTypesEdition2023["unpackedNestedEnum"][number]);
         break;
       case 450: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 16) value = reader.int32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32();
+          } else at = reader.skip(at);
         }
         message.mapInt32Int32[key] = value;
         break;
       }
       case 458: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.int64());
-          else if (part === 16) value = reader.int64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.int64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int64();
+          } else at = reader.skip(at);
         }
         message.mapInt64Int64[key] = value;
         break;
       }
       case 466: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.uint32();
-          else if (part === 16) value = reader.uint32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.uint32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.uint32();
+          } else at = reader.skip(at);
         }
         message.mapUint32Uint32[key] = value;
         break;
       }
       case 474: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.uint64());
-          else if (part === 16) value = reader.uint64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.uint64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.uint64();
+          } else at = reader.skip(at);
         }
         message.mapUint64Uint64[key] = value;
         break;
       }
       case 482: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.sint32();
-          else if (part === 16) value = reader.sint32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.sint32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.sint32();
+          } else at = reader.skip(at);
         }
         message.mapSint32Sint32[key] = value;
         break;
       }
       case 490: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.sint64());
-          else if (part === 16) value = reader.sint64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.sint64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.sint64();
+          } else at = reader.skip(at);
         }
         message.mapSint64Sint64[key] = value;
         break;
       }
       case 498: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 13) key = reader.fixed32();
-          else if (part === 21) value = reader.fixed32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 13) {
+            at = reader.i32(at);
+            key = reader.fixed32(at);
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.fixed32(at);
+          } else at = reader.skip(at);
         }
         message.mapFixed32Fixed32[key] = value;
         break;
       }
       case 506: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 9) key = String(reader.fixed64());
-          else if (part === 17) value = reader.fixed64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 9) {
+            at = reader.i64(at);
+            key = String(reader.fixed64(at));
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.fixed64(at);
+          } else at = reader.skip(at);
         }
         message.mapFixed64Fixed64[key] = value;
         break;
       }
       case 514: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 13) key = reader.sfixed32();
-          else if (part === 21) value = reader.sfixed32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 13) {
+            at = reader.i32(at);
+            key = reader.sfixed32(at);
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.sfixed32(at);
+          } else at = reader.skip(at);
         }
         message.mapSfixed32Sfixed32[key] = value;
         break;
       }
       case 522: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 9) key = String(reader.sfixed64());
-          else if (part === 17) value = reader.sfixed64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 9) {
+            at = reader.i64(at);
+            key = String(reader.sfixed64(at));
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.sfixed64(at);
+          } else at = reader.skip(at);
         }
         message.mapSfixed64Sfixed64[key] = value;
         break;
       }
       case 530: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 21) value = reader.float();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.float(at);
+          } else at = reader.skip(at);
         }
         message.mapInt32Float[key] = value;
         break;
       }
       case 538: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 17) value = reader.double();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.double(at);
+          } else at = reader.skip(at);
         }
         message.mapInt32Double[key] = value;
         break;
       }
       case 546: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "false";
         let value = false;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.bool());
-          else if (part === 16) value = reader.bool();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.bool());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.bool();
+          } else at = reader.skip(at);
         }
         message.mapBoolBool[key] = value;
         break;
       }
       case 554: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.string();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.string(at);
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(message.mapStringString, key, value);
         else message.mapStringString[key] = value;
         break;
       }
       case 562: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesEdition2023["mapStringBytes"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.bytes();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.bytes(at);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(104);
@@ -1957,13 +2321,20 @@ export function decodeTestAllTypesEdition2023(reader: Reader, end: number, into?
         break;
       }
       case 570: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesEdition2023["mapStringNestedMessage"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeTestAllTypesEdition2023_NestedMessage(reader, reader.open(48), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeTestAllTypesEdition2023_NestedMessage(reader, reader.open(48), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(48);
@@ -1974,13 +2345,20 @@ export function decodeTestAllTypesEdition2023(reader: Reader, end: number, into?
         break;
       }
       case 578: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesEdition2023["mapStringForeignMessage"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeForeignMessageEdition2023(reader, reader.open(40), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeForeignMessageEdition2023(reader, reader.open(40), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(40);
@@ -1991,68 +2369,94 @@ export function decodeTestAllTypesEdition2023(reader: Reader, end: number, into?
         break;
       }
       case 586: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesEdition2023["mapStringNestedEnum"][string] = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.int32() as TestAllTypesEdition2023["mapStringNestedEnum"][string];
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32() as TestAllTypesEdition2023["mapStringNestedEnum"][string];
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(message.mapStringNestedEnum, key, value);
         else message.mapStringNestedEnum[key] = value;
         break;
       }
       case 594: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesEdition2023["mapStringForeignEnum"][string] = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.int32() as TestAllTypesEdition2023["mapStringForeignEnum"][string];
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32() as TestAllTypesEdition2023["mapStringForeignEnum"][string];
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(message.mapStringForeignEnum, key, value);
         else message.mapStringForeignEnum[key] = value;
         break;
       }
       case 888:
+        at = reader.varint(at);
         message.oneofField = { case: "oneofUint32", value: reader.uint32() };
         break;
       case 898: {
         const value: Extract<TestAllTypesEdition2023["oneofField"], { case: "oneofNestedMessage" }>["value"] | undefined = message.oneofField?.case === "oneofNestedMessage" ? message.oneofField.value : undefined;
-        message.oneofField = { case: "oneofNestedMessage", value: decodeTestAllTypesEdition2023_NestedMessage(reader, reader.open(48), value) };
+        at = reader.len(at);
+        message.oneofField = { case: "oneofNestedMessage", value: decodeTestAllTypesEdition2023_NestedMessage(reader, reader.open(48), at, value) };
         break;
       }
       case 906:
-        message.oneofField = { case: "oneofString", value: reader.string() };
+        at = reader.len(at);
+        message.oneofField = { case: "oneofString", value: reader.string(at) };
         break;
       case 914:
-        message.oneofField = { case: "oneofBytes", value: reader.bytes() };
+        at = reader.len(at);
+        message.oneofField = { case: "oneofBytes", value: reader.bytes(at) };
         break;
       case 920:
+        at = reader.varint(at);
         message.oneofField = { case: "oneofBool", value: reader.bool() };
         break;
       case 928:
+        at = reader.varint(at);
         message.oneofField = { case: "oneofUint64", value: reader.uint64() };
         break;
       case 941:
-        message.oneofField = { case: "oneofFloat", value: reader.float() };
+        at = reader.i32(at);
+        message.oneofField = { case: "oneofFloat", value: reader.float(at) };
         break;
       case 945:
-        message.oneofField = { case: "oneofDouble", value: reader.double() };
+        at = reader.i64(at);
+        message.oneofField = { case: "oneofDouble", value: reader.double(at) };
         break;
       case 952:
+        at = reader.varint(at);
         message.oneofField = { case: "oneofEnum", value: reader.int32() as Extract<TestAllTypesEdition2023["oneofField"], { case: "oneofEnum" }>["value"] };
         break;
       case 1611:
-        message.groupliketype = decodeTestAllTypesEdition2023_GroupLikeType(reader, reader.openGroup(1611, 48), message.groupliketype);
+        message.groupliketype = decodeTestAllTypesEdition2023_GroupLikeType(reader, reader.openGroup(at, 48), -1612, message.groupliketype);
+        at = reader.position;
         break;
       case 1619:
-        message.delimitedField = decodeTestAllTypesEdition2023_GroupLikeType(reader, reader.openGroup(1619, 48), message.delimitedField);
+        message.delimitedField = decodeTestAllTypesEdition2023_GroupLikeType(reader, reader.openGroup(at, 48), -1620, message.delimitedField);
+        at = reader.position;
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2087,20 +2491,30 @@ export function encodeTestAllTypesEdition2023_NestedMessage(message: Encodable<t
 
 const blankTestAllTypesEdition2023_NestedMessage = /*@__PURE__*/ blankMessage(TestAllTypesEdition2023_NestedMessageSchema);
 
-/** Reads a protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesEdition2023_NestedMessage(reader: Reader, end: number, into?: TestAllTypesEdition2023_NestedMessage): TestAllTypesEdition2023_NestedMessage {
+/** Reads a protobuf_test_messages.editions.TestAllTypesEdition2023.NestedMessage from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesEdition2023_NestedMessage(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesEdition2023_NestedMessage,
+): TestAllTypesEdition2023_NestedMessage {
   const message = into ?? blankTestAllTypesEdition2023_NestedMessage();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.a = reader.int32();
         break;
       case 18:
-        message.corecursive = decodeTestAllTypesEdition2023(reader, reader.open(3448), message.corecursive);
+        at = reader.len(at);
+        message.corecursive = decodeTestAllTypesEdition2023(reader, reader.open(3448), at, message.corecursive);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2134,20 +2548,30 @@ export function encodeTestAllTypesEdition2023_GroupLikeType(message: Encodable<t
 
 const blankTestAllTypesEdition2023_GroupLikeType = /*@__PURE__*/ blankMessage(TestAllTypesEdition2023_GroupLikeTypeSchema);
 
-/** Reads a protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesEdition2023_GroupLikeType(reader: Reader, end: number, into?: TestAllTypesEdition2023_GroupLikeType): TestAllTypesEdition2023_GroupLikeType {
+/** Reads a protobuf_test_messages.editions.TestAllTypesEdition2023.GroupLikeType from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesEdition2023_GroupLikeType(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesEdition2023_GroupLikeType,
+): TestAllTypesEdition2023_GroupLikeType {
   const message = into ?? blankTestAllTypesEdition2023_GroupLikeType();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 1616:
+        at = reader.varint(at);
         message.groupInt32 = reader.int32();
         break;
       case 1624:
+        at = reader.varint(at);
         message.groupUint32 = reader.uint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2174,17 +2598,26 @@ export function encodeForeignMessageEdition2023(message: Encodable<typeof Foreig
 
 const blankForeignMessageEdition2023 = /*@__PURE__*/ blankMessage(ForeignMessageEdition2023Schema);
 
-/** Reads a protobuf_test_messages.editions.ForeignMessageEdition2023 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeForeignMessageEdition2023(reader: Reader, end: number, into?: ForeignMessageEdition2023): ForeignMessageEdition2023 {
+/** Reads a protobuf_test_messages.editions.ForeignMessageEdition2023 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeForeignMessageEdition2023(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ForeignMessageEdition2023,
+): ForeignMessageEdition2023 {
   const message = into ?? blankForeignMessageEdition2023();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.c = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2211,17 +2644,21 @@ export function encodeGroupLikeType(message: Encodable<typeof GroupLikeTypeSchem
 
 const blankGroupLikeType = /*@__PURE__*/ blankMessage(GroupLikeTypeSchema);
 
-/** Reads a protobuf_test_messages.editions.GroupLikeType up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeGroupLikeType(reader: Reader, end: number, into?: GroupLikeType): GroupLikeType {
+/** Reads a protobuf_test_messages.editions.GroupLikeType from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeGroupLikeType(reader: Reader, start: number, end: number, into?: GroupLikeType): GroupLikeType {
   const message = into ?? blankGroupLikeType();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.c = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;

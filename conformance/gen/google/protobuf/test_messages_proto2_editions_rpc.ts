@@ -1543,8 +1543,13 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
 
 const blankTestAllTypesProto2 = /*@__PURE__*/ blankMessage(TestAllTypesProto2Schema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: TestAllTypesProto2): TestAllTypesProto2 {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto2(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto2,
+): TestAllTypesProto2 {
   const message = into ?? blankTestAllTypesProto2();
   if (into === undefined) {
     message.repeatedInt32 = [];
@@ -1620,692 +1625,1035 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
     message.oneofField = { case: undefined };
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.optionalInt32 = reader.int32();
         break;
       case 16:
+        at = reader.varint(at);
         message.optionalInt64 = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         message.optionalUint32 = reader.uint32();
         break;
       case 32:
+        at = reader.varint(at);
         message.optionalUint64 = reader.uint64();
         break;
       case 40:
+        at = reader.varint(at);
         message.optionalSint32 = reader.sint32();
         break;
       case 48:
+        at = reader.varint(at);
         message.optionalSint64 = reader.sint64();
         break;
       case 61:
-        message.optionalFixed32 = reader.fixed32();
+        at = reader.i32(at);
+        message.optionalFixed32 = reader.fixed32(at);
         break;
       case 65:
-        message.optionalFixed64 = reader.fixed64();
+        at = reader.i64(at);
+        message.optionalFixed64 = reader.fixed64(at);
         break;
       case 77:
-        message.optionalSfixed32 = reader.sfixed32();
+        at = reader.i32(at);
+        message.optionalSfixed32 = reader.sfixed32(at);
         break;
       case 81:
-        message.optionalSfixed64 = reader.sfixed64();
+        at = reader.i64(at);
+        message.optionalSfixed64 = reader.sfixed64(at);
         break;
       case 93:
-        message.optionalFloat = reader.float();
+        at = reader.i32(at);
+        message.optionalFloat = reader.float(at);
         break;
       case 97:
-        message.optionalDouble = reader.double();
+        at = reader.i64(at);
+        message.optionalDouble = reader.double(at);
         break;
       case 104:
+        at = reader.varint(at);
         message.optionalBool = reader.bool();
         break;
       case 114:
-        message.optionalString = reader.lenientString();
+        at = reader.len(at);
+        message.optionalString = reader.lenientString(at);
         break;
       case 122:
-        message.optionalBytes = reader.bytes();
+        at = reader.len(at);
+        message.optionalBytes = reader.bytes(at);
         break;
       case 146:
-        message.optionalNestedMessage = decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48), message.optionalNestedMessage);
+        at = reader.len(at);
+        message.optionalNestedMessage = decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48), at, message.optionalNestedMessage);
         break;
       case 154:
-        message.optionalForeignMessage = decodeForeignMessageProto2(reader, reader.open(40), message.optionalForeignMessage);
+        at = reader.len(at);
+        message.optionalForeignMessage = decodeForeignMessageProto2(reader, reader.open(40), at, message.optionalForeignMessage);
         break;
       case 168: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= -1 && value <= 2) message.optionalNestedEnum = value as TestAllTypesProto2["optionalNestedEnum"];
         else unknown = reader.unknownEnum(168, value, unknown);
         break;
       }
       case 176: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.optionalForeignEnum = value as TestAllTypesProto2["optionalForeignEnum"];
         else unknown = reader.unknownEnum(176, value, unknown);
         break;
       }
       case 194:
-        message.optionalStringPiece = reader.lenientString();
+        at = reader.len(at);
+        message.optionalStringPiece = reader.lenientString(at);
         break;
       case 202:
-        message.optionalCord = reader.lenientString();
+        at = reader.len(at);
+        message.optionalCord = reader.lenientString(at);
         break;
       case 218:
-        message.recursiveMessage = decodeTestAllTypesProto2(reader, reader.open(3848), message.recursiveMessage);
+        at = reader.len(at);
+        message.recursiveMessage = decodeTestAllTypesProto2(reader, reader.open(3848), at, message.recursiveMessage);
         break;
       case 250: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedInt32.length;
-        message.repeatedInt32 = reader.widened(message.repeatedInt32, last, 0);
-        while (reader.hasMore(last)) message.repeatedInt32[filled++] = reader.int32();
+        message.repeatedInt32 = reader.widened(message.repeatedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 248:
+        at = reader.varint(at);
         message.repeatedInt32.push(reader.int32());
         break;
       case 258: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedInt64.length;
-        message.repeatedInt64 = reader.widened(message.repeatedInt64, last, 0);
-        while (reader.hasMore(last)) message.repeatedInt64[filled++] = reader.int64();
+        message.repeatedInt64 = reader.widened(message.repeatedInt64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedInt64[filled++] = reader.int64();
+        }
         break;
       }
       case 256:
+        at = reader.varint(at);
         message.repeatedInt64.push(reader.int64());
         break;
       case 266: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedUint32.length;
-        message.repeatedUint32 = reader.widened(message.repeatedUint32, last, 0);
-        while (reader.hasMore(last)) message.repeatedUint32[filled++] = reader.uint32();
+        message.repeatedUint32 = reader.widened(message.repeatedUint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedUint32[filled++] = reader.uint32();
+        }
         break;
       }
       case 264:
+        at = reader.varint(at);
         message.repeatedUint32.push(reader.uint32());
         break;
       case 274: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedUint64.length;
-        message.repeatedUint64 = reader.widened(message.repeatedUint64, last, 0);
-        while (reader.hasMore(last)) message.repeatedUint64[filled++] = reader.uint64();
+        message.repeatedUint64 = reader.widened(message.repeatedUint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedUint64[filled++] = reader.uint64();
+        }
         break;
       }
       case 272:
+        at = reader.varint(at);
         message.repeatedUint64.push(reader.uint64());
         break;
       case 282: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedSint32.length;
-        message.repeatedSint32 = reader.widened(message.repeatedSint32, last, 0);
-        while (reader.hasMore(last)) message.repeatedSint32[filled++] = reader.sint32();
+        message.repeatedSint32 = reader.widened(message.repeatedSint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedSint32[filled++] = reader.sint32();
+        }
         break;
       }
       case 280:
+        at = reader.varint(at);
         message.repeatedSint32.push(reader.sint32());
         break;
       case 290: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedSint64.length;
-        message.repeatedSint64 = reader.widened(message.repeatedSint64, last, 0);
-        while (reader.hasMore(last)) message.repeatedSint64[filled++] = reader.sint64();
+        message.repeatedSint64 = reader.widened(message.repeatedSint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedSint64[filled++] = reader.sint64();
+        }
         break;
       }
       case 288:
+        at = reader.varint(at);
         message.repeatedSint64.push(reader.sint64());
         break;
       case 298: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedFixed32.length;
-        message.repeatedFixed32 = reader.widened(message.repeatedFixed32, last, 4);
-        while (reader.hasMore(last)) message.repeatedFixed32[filled++] = reader.fixed32();
+        message.repeatedFixed32 = reader.widened(message.repeatedFixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.repeatedFixed32[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 301:
-        message.repeatedFixed32.push(reader.fixed32());
+        at = reader.i32(at);
+        message.repeatedFixed32.push(reader.fixed32(at));
         break;
       case 306: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedFixed64.length;
-        message.repeatedFixed64 = reader.widened(message.repeatedFixed64, last, 8);
-        while (reader.hasMore(last)) message.repeatedFixed64[filled++] = reader.fixed64();
+        message.repeatedFixed64 = reader.widened(message.repeatedFixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.repeatedFixed64[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 305:
-        message.repeatedFixed64.push(reader.fixed64());
+        at = reader.i64(at);
+        message.repeatedFixed64.push(reader.fixed64(at));
         break;
       case 314: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedSfixed32.length;
-        message.repeatedSfixed32 = reader.widened(message.repeatedSfixed32, last, 4);
-        while (reader.hasMore(last)) message.repeatedSfixed32[filled++] = reader.sfixed32();
+        message.repeatedSfixed32 = reader.widened(message.repeatedSfixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.repeatedSfixed32[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 317:
-        message.repeatedSfixed32.push(reader.sfixed32());
+        at = reader.i32(at);
+        message.repeatedSfixed32.push(reader.sfixed32(at));
         break;
       case 322: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedSfixed64.length;
-        message.repeatedSfixed64 = reader.widened(message.repeatedSfixed64, last, 8);
-        while (reader.hasMore(last)) message.repeatedSfixed64[filled++] = reader.sfixed64();
+        message.repeatedSfixed64 = reader.widened(message.repeatedSfixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.repeatedSfixed64[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 321:
-        message.repeatedSfixed64.push(reader.sfixed64());
+        at = reader.i64(at);
+        message.repeatedSfixed64.push(reader.sfixed64(at));
         break;
       case 330: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedFloat.length;
-        message.repeatedFloat = reader.widened(message.repeatedFloat, last, 4);
-        while (reader.hasMore(last)) message.repeatedFloat[filled++] = reader.float();
+        message.repeatedFloat = reader.widened(message.repeatedFloat, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.repeatedFloat[filled++] = reader.float(at);
+        }
         break;
       }
       case 333:
-        message.repeatedFloat.push(reader.float());
+        at = reader.i32(at);
+        message.repeatedFloat.push(reader.float(at));
         break;
       case 338: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedDouble.length;
-        message.repeatedDouble = reader.widened(message.repeatedDouble, last, 8);
-        while (reader.hasMore(last)) message.repeatedDouble[filled++] = reader.double();
+        message.repeatedDouble = reader.widened(message.repeatedDouble, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.repeatedDouble[filled++] = reader.double(at);
+        }
         break;
       }
       case 337:
-        message.repeatedDouble.push(reader.double());
+        at = reader.i64(at);
+        message.repeatedDouble.push(reader.double(at));
         break;
       case 346: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedBool.length;
-        message.repeatedBool = reader.widened(message.repeatedBool, last, 0);
-        while (reader.hasMore(last)) message.repeatedBool[filled++] = reader.bool();
+        message.repeatedBool = reader.widened(message.repeatedBool, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedBool[filled++] = reader.bool();
+        }
         break;
       }
       case 344:
+        at = reader.varint(at);
         message.repeatedBool.push(reader.bool());
         break;
       case 354:
-        message.repeatedString.push(reader.lenientString());
+        at = reader.len(at);
+        message.repeatedString.push(reader.lenientString(at));
         break;
       case 362:
-        message.repeatedBytes.push(reader.bytes());
+        at = reader.len(at);
+        message.repeatedBytes.push(reader.bytes(at));
         break;
       case 386:
-        message.repeatedNestedMessage.push(decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48)));
+        at = reader.len(at);
+        message.repeatedNestedMessage.push(decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48), at));
         break;
       case 394:
-        message.repeatedForeignMessage.push(decodeForeignMessageProto2(reader, reader.open(40)));
+        at = reader.len(at);
+        message.repeatedForeignMessage.push(decodeForeignMessageProto2(reader, reader.open(40), at));
         break;
       case 410: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedNestedEnum.length;
-        message.repeatedNestedEnum = reader.widened(message.repeatedNestedEnum, last, 0);
-        while (reader.hasMore(last)) message.repeatedNestedEnum[filled++] = reader.int32() as TestAllTypesProto2["repeatedNestedEnum"][number];
+        message.repeatedNestedEnum = reader.widened(message.repeatedNestedEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedNestedEnum[filled++] = reader.int32() as TestAllTypesProto2["repeatedNestedEnum"][number];
+        }
         break;
       }
       case 408:
+        at = reader.varint(at);
         message.repeatedNestedEnum.push(reader.int32() as TestAllTypesProto2["repeatedNestedEnum"][number]);
         break;
       case 418: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedForeignEnum.length;
-        message.repeatedForeignEnum = reader.widened(message.repeatedForeignEnum, last, 0);
-        while (reader.hasMore(last)) message.repeatedForeignEnum[filled++] = reader.int32() as TestAllTypesProto2["repeatedForeignEnum"][number];
+        message.repeatedForeignEnum = reader.widened(message.repeatedForeignEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedForeignEnum[filled++] = reader.int32() as TestAllTypesProto2["repeatedForeignEnum"][number];
+        }
         break;
       }
       case 416:
+        at = reader.varint(at);
         message.repeatedForeignEnum.push(reader.int32() as TestAllTypesProto2["repeatedForeignEnum"][number]);
         break;
       case 434:
-        message.repeatedStringPiece.push(reader.lenientString());
+        at = reader.len(at);
+        message.repeatedStringPiece.push(reader.lenientString(at));
         break;
       case 442:
-        message.repeatedCord.push(reader.lenientString());
+        at = reader.len(at);
+        message.repeatedCord.push(reader.lenientString(at));
         break;
       case 602: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedInt32.length;
-        message.packedInt32 = reader.widened(message.packedInt32, last, 0);
-        while (reader.hasMore(last)) message.packedInt32[filled++] = reader.int32();
+        message.packedInt32 = reader.widened(message.packedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 600:
+        at = reader.varint(at);
         message.packedInt32.push(reader.int32());
         break;
       case 610: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedInt64.length;
-        message.packedInt64 = reader.widened(message.packedInt64, last, 0);
-        while (reader.hasMore(last)) message.packedInt64[filled++] = reader.int64();
+        message.packedInt64 = reader.widened(message.packedInt64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedInt64[filled++] = reader.int64();
+        }
         break;
       }
       case 608:
+        at = reader.varint(at);
         message.packedInt64.push(reader.int64());
         break;
       case 618: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedUint32.length;
-        message.packedUint32 = reader.widened(message.packedUint32, last, 0);
-        while (reader.hasMore(last)) message.packedUint32[filled++] = reader.uint32();
+        message.packedUint32 = reader.widened(message.packedUint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedUint32[filled++] = reader.uint32();
+        }
         break;
       }
       case 616:
+        at = reader.varint(at);
         message.packedUint32.push(reader.uint32());
         break;
       case 626: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedUint64.length;
-        message.packedUint64 = reader.widened(message.packedUint64, last, 0);
-        while (reader.hasMore(last)) message.packedUint64[filled++] = reader.uint64();
+        message.packedUint64 = reader.widened(message.packedUint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedUint64[filled++] = reader.uint64();
+        }
         break;
       }
       case 624:
+        at = reader.varint(at);
         message.packedUint64.push(reader.uint64());
         break;
       case 634: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedSint32.length;
-        message.packedSint32 = reader.widened(message.packedSint32, last, 0);
-        while (reader.hasMore(last)) message.packedSint32[filled++] = reader.sint32();
+        message.packedSint32 = reader.widened(message.packedSint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedSint32[filled++] = reader.sint32();
+        }
         break;
       }
       case 632:
+        at = reader.varint(at);
         message.packedSint32.push(reader.sint32());
         break;
       case 642: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedSint64.length;
-        message.packedSint64 = reader.widened(message.packedSint64, last, 0);
-        while (reader.hasMore(last)) message.packedSint64[filled++] = reader.sint64();
+        message.packedSint64 = reader.widened(message.packedSint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedSint64[filled++] = reader.sint64();
+        }
         break;
       }
       case 640:
+        at = reader.varint(at);
         message.packedSint64.push(reader.sint64());
         break;
       case 650: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedFixed32.length;
-        message.packedFixed32 = reader.widened(message.packedFixed32, last, 4);
-        while (reader.hasMore(last)) message.packedFixed32[filled++] = reader.fixed32();
+        message.packedFixed32 = reader.widened(message.packedFixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.packedFixed32[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 653:
-        message.packedFixed32.push(reader.fixed32());
+        at = reader.i32(at);
+        message.packedFixed32.push(reader.fixed32(at));
         break;
       case 658: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedFixed64.length;
-        message.packedFixed64 = reader.widened(message.packedFixed64, last, 8);
-        while (reader.hasMore(last)) message.packedFixed64[filled++] = reader.fixed64();
+        message.packedFixed64 = reader.widened(message.packedFixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.packedFixed64[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 657:
-        message.packedFixed64.push(reader.fixed64());
+        at = reader.i64(at);
+        message.packedFixed64.push(reader.fixed64(at));
         break;
       case 666: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedSfixed32.length;
-        message.packedSfixed32 = reader.widened(message.packedSfixed32, last, 4);
-        while (reader.hasMore(last)) message.packedSfixed32[filled++] = reader.sfixed32();
+        message.packedSfixed32 = reader.widened(message.packedSfixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.packedSfixed32[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 669:
-        message.packedSfixed32.push(reader.sfixed32());
+        at = reader.i32(at);
+        message.packedSfixed32.push(reader.sfixed32(at));
         break;
       case 674: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedSfixed64.length;
-        message.packedSfixed64 = reader.widened(message.packedSfixed64, last, 8);
-        while (reader.hasMore(last)) message.packedSfixed64[filled++] = reader.sfixed64();
+        message.packedSfixed64 = reader.widened(message.packedSfixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.packedSfixed64[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 673:
-        message.packedSfixed64.push(reader.sfixed64());
+        at = reader.i64(at);
+        message.packedSfixed64.push(reader.sfixed64(at));
         break;
       case 682: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedFloat.length;
-        message.packedFloat = reader.widened(message.packedFloat, last, 4);
-        while (reader.hasMore(last)) message.packedFloat[filled++] = reader.float();
+        message.packedFloat = reader.widened(message.packedFloat, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.packedFloat[filled++] = reader.float(at);
+        }
         break;
       }
       case 685:
-        message.packedFloat.push(reader.float());
+        at = reader.i32(at);
+        message.packedFloat.push(reader.float(at));
         break;
       case 690: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedDouble.length;
-        message.packedDouble = reader.widened(message.packedDouble, last, 8);
-        while (reader.hasMore(last)) message.packedDouble[filled++] = reader.double();
+        message.packedDouble = reader.widened(message.packedDouble, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.packedDouble[filled++] = reader.double(at);
+        }
         break;
       }
       case 689:
-        message.packedDouble.push(reader.double());
+        at = reader.i64(at);
+        message.packedDouble.push(reader.double(at));
         break;
       case 698: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedBool.length;
-        message.packedBool = reader.widened(message.packedBool, last, 0);
-        while (reader.hasMore(last)) message.packedBool[filled++] = reader.bool();
+        message.packedBool = reader.widened(message.packedBool, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedBool[filled++] = reader.bool();
+        }
         break;
       }
       case 696:
+        at = reader.varint(at);
         message.packedBool.push(reader.bool());
         break;
       case 706: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.packedNestedEnum.length;
-        message.packedNestedEnum = reader.widened(message.packedNestedEnum, last, 0);
-        while (reader.hasMore(last)) message.packedNestedEnum[filled++] = reader.int32() as TestAllTypesProto2["packedNestedEnum"][number];
+        message.packedNestedEnum = reader.widened(message.packedNestedEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.packedNestedEnum[filled++] = reader.int32() as TestAllTypesProto2["packedNestedEnum"][number];
+        }
         break;
       }
       case 704:
+        at = reader.varint(at);
         message.packedNestedEnum.push(reader.int32() as TestAllTypesProto2["packedNestedEnum"][number]);
         break;
       case 714: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedInt32.length;
-        message.unpackedInt32 = reader.widened(message.unpackedInt32, last, 0);
-        while (reader.hasMore(last)) message.unpackedInt32[filled++] = reader.int32();
+        message.unpackedInt32 = reader.widened(message.unpackedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 712:
+        at = reader.varint(at);
         message.unpackedInt32.push(reader.int32());
         break;
       case 722: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedInt64.length;
-        message.unpackedInt64 = reader.widened(message.unpackedInt64, last, 0);
-        while (reader.hasMore(last)) message.unpackedInt64[filled++] = reader.int64();
+        message.unpackedInt64 = reader.widened(message.unpackedInt64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedInt64[filled++] = reader.int64();
+        }
         break;
       }
       case 720:
+        at = reader.varint(at);
         message.unpackedInt64.push(reader.int64());
         break;
       case 730: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedUint32.length;
-        message.unpackedUint32 = reader.widened(message.unpackedUint32, last, 0);
-        while (reader.hasMore(last)) message.unpackedUint32[filled++] = reader.uint32();
+        message.unpackedUint32 = reader.widened(message.unpackedUint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedUint32[filled++] = reader.uint32();
+        }
         break;
       }
       case 728:
+        at = reader.varint(at);
         message.unpackedUint32.push(reader.uint32());
         break;
       case 738: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedUint64.length;
-        message.unpackedUint64 = reader.widened(message.unpackedUint64, last, 0);
-        while (reader.hasMore(last)) message.unpackedUint64[filled++] = reader.uint64();
+        message.unpackedUint64 = reader.widened(message.unpackedUint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedUint64[filled++] = reader.uint64();
+        }
         break;
       }
       case 736:
+        at = reader.varint(at);
         message.unpackedUint64.push(reader.uint64());
         break;
       case 746: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedSint32.length;
-        message.unpackedSint32 = reader.widened(message.unpackedSint32, last, 0);
-        while (reader.hasMore(last)) message.unpackedSint32[filled++] = reader.sint32();
+        message.unpackedSint32 = reader.widened(message.unpackedSint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedSint32[filled++] = reader.sint32();
+        }
         break;
       }
       case 744:
+        at = reader.varint(at);
         message.unpackedSint32.push(reader.sint32());
         break;
       case 754: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedSint64.length;
-        message.unpackedSint64 = reader.widened(message.unpackedSint64, last, 0);
-        while (reader.hasMore(last)) message.unpackedSint64[filled++] = reader.sint64();
+        message.unpackedSint64 = reader.widened(message.unpackedSint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedSint64[filled++] = reader.sint64();
+        }
         break;
       }
       case 752:
+        at = reader.varint(at);
         message.unpackedSint64.push(reader.sint64());
         break;
       case 762: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedFixed32.length;
-        message.unpackedFixed32 = reader.widened(message.unpackedFixed32, last, 4);
-        while (reader.hasMore(last)) message.unpackedFixed32[filled++] = reader.fixed32();
+        message.unpackedFixed32 = reader.widened(message.unpackedFixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.unpackedFixed32[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 765:
-        message.unpackedFixed32.push(reader.fixed32());
+        at = reader.i32(at);
+        message.unpackedFixed32.push(reader.fixed32(at));
         break;
       case 770: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedFixed64.length;
-        message.unpackedFixed64 = reader.widened(message.unpackedFixed64, last, 8);
-        while (reader.hasMore(last)) message.unpackedFixed64[filled++] = reader.fixed64();
+        message.unpackedFixed64 = reader.widened(message.unpackedFixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.unpackedFixed64[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 769:
-        message.unpackedFixed64.push(reader.fixed64());
+        at = reader.i64(at);
+        message.unpackedFixed64.push(reader.fixed64(at));
         break;
       case 778: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedSfixed32.length;
-        message.unpackedSfixed32 = reader.widened(message.unpackedSfixed32, last, 4);
-        while (reader.hasMore(last)) message.unpackedSfixed32[filled++] = reader.sfixed32();
+        message.unpackedSfixed32 = reader.widened(message.unpackedSfixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.unpackedSfixed32[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 781:
-        message.unpackedSfixed32.push(reader.sfixed32());
+        at = reader.i32(at);
+        message.unpackedSfixed32.push(reader.sfixed32(at));
         break;
       case 786: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedSfixed64.length;
-        message.unpackedSfixed64 = reader.widened(message.unpackedSfixed64, last, 8);
-        while (reader.hasMore(last)) message.unpackedSfixed64[filled++] = reader.sfixed64();
+        message.unpackedSfixed64 = reader.widened(message.unpackedSfixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.unpackedSfixed64[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 785:
-        message.unpackedSfixed64.push(reader.sfixed64());
+        at = reader.i64(at);
+        message.unpackedSfixed64.push(reader.sfixed64(at));
         break;
       case 794: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedFloat.length;
-        message.unpackedFloat = reader.widened(message.unpackedFloat, last, 4);
-        while (reader.hasMore(last)) message.unpackedFloat[filled++] = reader.float();
+        message.unpackedFloat = reader.widened(message.unpackedFloat, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          message.unpackedFloat[filled++] = reader.float(at);
+        }
         break;
       }
       case 797:
-        message.unpackedFloat.push(reader.float());
+        at = reader.i32(at);
+        message.unpackedFloat.push(reader.float(at));
         break;
       case 802: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedDouble.length;
-        message.unpackedDouble = reader.widened(message.unpackedDouble, last, 8);
-        while (reader.hasMore(last)) message.unpackedDouble[filled++] = reader.double();
+        message.unpackedDouble = reader.widened(message.unpackedDouble, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          message.unpackedDouble[filled++] = reader.double(at);
+        }
         break;
       }
       case 801:
-        message.unpackedDouble.push(reader.double());
+        at = reader.i64(at);
+        message.unpackedDouble.push(reader.double(at));
         break;
       case 810: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedBool.length;
-        message.unpackedBool = reader.widened(message.unpackedBool, last, 0);
-        while (reader.hasMore(last)) message.unpackedBool[filled++] = reader.bool();
+        message.unpackedBool = reader.widened(message.unpackedBool, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedBool[filled++] = reader.bool();
+        }
         break;
       }
       case 808:
+        at = reader.varint(at);
         message.unpackedBool.push(reader.bool());
         break;
       case 818: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.unpackedNestedEnum.length;
-        message.unpackedNestedEnum = reader.widened(message.unpackedNestedEnum, last, 0);
-        while (reader.hasMore(last)) message.unpackedNestedEnum[filled++] = reader.int32() as TestAllTypesProto2["unpackedNestedEnum"][number];
+        message.unpackedNestedEnum = reader.widened(message.unpackedNestedEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.unpackedNestedEnum[filled++] = reader.int32() as TestAllTypesProto2["unpackedNestedEnum"][number];
+        }
         break;
       }
       case 816:
+        at = reader.varint(at);
         message.unpackedNestedEnum.push(reader.int32() as TestAllTypesProto2["unpackedNestedEnum"][number]);
         break;
       case 450: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 16) value = reader.int32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32();
+          } else at = reader.skip(at);
         }
         message.mapInt32Int32[key] = value;
         break;
       }
       case 458: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.int64());
-          else if (part === 16) value = reader.int64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.int64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int64();
+          } else at = reader.skip(at);
         }
         message.mapInt64Int64[key] = value;
         break;
       }
       case 466: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.uint32();
-          else if (part === 16) value = reader.uint32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.uint32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.uint32();
+          } else at = reader.skip(at);
         }
         message.mapUint32Uint32[key] = value;
         break;
       }
       case 474: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.uint64());
-          else if (part === 16) value = reader.uint64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.uint64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.uint64();
+          } else at = reader.skip(at);
         }
         message.mapUint64Uint64[key] = value;
         break;
       }
       case 482: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.sint32();
-          else if (part === 16) value = reader.sint32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.sint32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.sint32();
+          } else at = reader.skip(at);
         }
         message.mapSint32Sint32[key] = value;
         break;
       }
       case 490: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.sint64());
-          else if (part === 16) value = reader.sint64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.sint64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.sint64();
+          } else at = reader.skip(at);
         }
         message.mapSint64Sint64[key] = value;
         break;
       }
       case 498: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 13) key = reader.fixed32();
-          else if (part === 21) value = reader.fixed32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 13) {
+            at = reader.i32(at);
+            key = reader.fixed32(at);
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.fixed32(at);
+          } else at = reader.skip(at);
         }
         message.mapFixed32Fixed32[key] = value;
         break;
       }
       case 506: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 9) key = String(reader.fixed64());
-          else if (part === 17) value = reader.fixed64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 9) {
+            at = reader.i64(at);
+            key = String(reader.fixed64(at));
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.fixed64(at);
+          } else at = reader.skip(at);
         }
         message.mapFixed64Fixed64[key] = value;
         break;
       }
       case 514: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 13) key = reader.sfixed32();
-          else if (part === 21) value = reader.sfixed32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 13) {
+            at = reader.i32(at);
+            key = reader.sfixed32(at);
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.sfixed32(at);
+          } else at = reader.skip(at);
         }
         message.mapSfixed32Sfixed32[key] = value;
         break;
       }
       case 522: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 9) key = String(reader.sfixed64());
-          else if (part === 17) value = reader.sfixed64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 9) {
+            at = reader.i64(at);
+            key = String(reader.sfixed64(at));
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.sfixed64(at);
+          } else at = reader.skip(at);
         }
         message.mapSfixed64Sfixed64[key] = value;
         break;
       }
       case 834: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = false;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 16) value = reader.bool();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.bool();
+          } else at = reader.skip(at);
         }
         message.mapInt32Bool[key] = value;
         break;
       }
       case 530: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 21) value = reader.float();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.float(at);
+          } else at = reader.skip(at);
         }
         message.mapInt32Float[key] = value;
         break;
       }
       case 538: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 17) value = reader.double();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.double(at);
+          } else at = reader.skip(at);
         }
         message.mapInt32Double[key] = value;
         break;
       }
       case 826: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value: TestAllTypesProto2["mapInt32NestedMessage"][number] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 18) value = decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(48);
@@ -2315,38 +2663,59 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       }
       case 546: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "false";
         let value = false;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.bool());
-          else if (part === 16) value = reader.bool();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.bool());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.bool();
+          } else at = reader.skip(at);
         }
         message.mapBoolBool[key] = value;
         break;
       }
       case 554: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.lenientString();
-          else if (part === 18) value = reader.lenientString();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.lenientString(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.lenientString(at);
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(message.mapStringString, key, value);
         else message.mapStringString[key] = value;
         break;
       }
       case 562: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto2["mapStringBytes"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.lenientString();
-          else if (part === 18) value = reader.bytes();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.lenientString(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.bytes(at);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(104);
@@ -2357,13 +2726,20 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       }
       case 570: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto2["mapStringNestedMessage"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.lenientString();
-          else if (part === 18) value = decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.lenientString(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(48);
@@ -2374,13 +2750,20 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       }
       case 578: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto2["mapStringForeignMessage"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.lenientString();
-          else if (part === 18) value = decodeForeignMessageProto2(reader, reader.open(40), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.lenientString(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeForeignMessageProto2(reader, reader.open(40), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(40);
@@ -2391,173 +2774,233 @@ export function decodeTestAllTypesProto2(reader: Reader, end: number, into?: Tes
         break;
       }
       case 586: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto2["mapStringNestedEnum"][string] = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.lenientString();
-          else if (part === 16) value = reader.int32() as TestAllTypesProto2["mapStringNestedEnum"][string];
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.lenientString(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32() as TestAllTypesProto2["mapStringNestedEnum"][string];
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(message.mapStringNestedEnum, key, value);
         else message.mapStringNestedEnum[key] = value;
         break;
       }
       case 594: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto2["mapStringForeignEnum"][string] = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.lenientString();
-          else if (part === 16) value = reader.int32() as TestAllTypesProto2["mapStringForeignEnum"][string];
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.lenientString(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32() as TestAllTypesProto2["mapStringForeignEnum"][string];
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(message.mapStringForeignEnum, key, value);
         else message.mapStringForeignEnum[key] = value;
         break;
       }
       case 888:
+        at = reader.varint(at);
         message.oneofField = { case: "oneofUint32", value: reader.uint32() };
         break;
       case 898: {
         const value: Extract<TestAllTypesProto2["oneofField"], { case: "oneofNestedMessage" }>["value"] | undefined = message.oneofField?.case === "oneofNestedMessage" ? message.oneofField.value : undefined;
-        message.oneofField = { case: "oneofNestedMessage", value: decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48), value) };
+        at = reader.len(at);
+        message.oneofField = { case: "oneofNestedMessage", value: decodeTestAllTypesProto2_NestedMessage(reader, reader.open(48), at, value) };
         break;
       }
       case 906:
-        message.oneofField = { case: "oneofString", value: reader.lenientString() };
+        at = reader.len(at);
+        message.oneofField = { case: "oneofString", value: reader.lenientString(at) };
         break;
       case 914:
-        message.oneofField = { case: "oneofBytes", value: reader.bytes() };
+        at = reader.len(at);
+        message.oneofField = { case: "oneofBytes", value: reader.bytes(at) };
         break;
       case 920:
+        at = reader.varint(at);
         message.oneofField = { case: "oneofBool", value: reader.bool() };
         break;
       case 928:
+        at = reader.varint(at);
         message.oneofField = { case: "oneofUint64", value: reader.uint64() };
         break;
       case 941:
-        message.oneofField = { case: "oneofFloat", value: reader.float() };
+        at = reader.i32(at);
+        message.oneofField = { case: "oneofFloat", value: reader.float(at) };
         break;
       case 945:
-        message.oneofField = { case: "oneofDouble", value: reader.double() };
+        at = reader.i64(at);
+        message.oneofField = { case: "oneofDouble", value: reader.double(at) };
         break;
       case 952: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= -1 && value <= 2) message.oneofField = { case: "oneofEnum", value: value as Extract<TestAllTypesProto2["oneofField"], { case: "oneofEnum" }>["value"] };
         else unknown = reader.unknownEnum(952, value, unknown);
         break;
       }
       case 1611:
-        message.data = decodeTestAllTypesProto2_Data(reader, reader.openGroup(1611, 48), message.data);
+        message.data = decodeTestAllTypesProto2_Data(reader, reader.openGroup(at, 48), -1612, message.data);
+        at = reader.position;
         break;
       case 1635:
-        message.multiwordgroupfield = decodeTestAllTypesProto2_MultiWordGroupField(reader, reader.openGroup(1635, 48), message.multiwordgroupfield);
+        message.multiwordgroupfield = decodeTestAllTypesProto2_MultiWordGroupField(reader, reader.openGroup(at, 48), -1636, message.multiwordgroupfield);
+        at = reader.position;
         break;
       case 1928:
+        at = reader.varint(at);
         message.defaultInt32 = reader.int32();
         break;
       case 1936:
+        at = reader.varint(at);
         message.defaultInt64 = reader.int64();
         break;
       case 1944:
+        at = reader.varint(at);
         message.defaultUint32 = reader.uint32();
         break;
       case 1952:
+        at = reader.varint(at);
         message.defaultUint64 = reader.uint64();
         break;
       case 1960:
+        at = reader.varint(at);
         message.defaultSint32 = reader.sint32();
         break;
       case 1968:
+        at = reader.varint(at);
         message.defaultSint64 = reader.sint64();
         break;
       case 1981:
-        message.defaultFixed32 = reader.fixed32();
+        at = reader.i32(at);
+        message.defaultFixed32 = reader.fixed32(at);
         break;
       case 1985:
-        message.defaultFixed64 = reader.fixed64();
+        at = reader.i64(at);
+        message.defaultFixed64 = reader.fixed64(at);
         break;
       case 1997:
-        message.defaultSfixed32 = reader.sfixed32();
+        at = reader.i32(at);
+        message.defaultSfixed32 = reader.sfixed32(at);
         break;
       case 2001:
-        message.defaultSfixed64 = reader.sfixed64();
+        at = reader.i64(at);
+        message.defaultSfixed64 = reader.sfixed64(at);
         break;
       case 2013:
-        message.defaultFloat = reader.float();
+        at = reader.i32(at);
+        message.defaultFloat = reader.float(at);
         break;
       case 2017:
-        message.defaultDouble = reader.double();
+        at = reader.i64(at);
+        message.defaultDouble = reader.double(at);
         break;
       case 2024:
+        at = reader.varint(at);
         message.defaultBool = reader.bool();
         break;
       case 2034:
-        message.defaultString = reader.lenientString();
+        at = reader.len(at);
+        message.defaultString = reader.lenientString(at);
         break;
       case 2042:
-        message.defaultBytes = reader.bytes();
+        at = reader.len(at);
+        message.defaultBytes = reader.bytes(at);
         break;
       case 3208:
+        at = reader.varint(at);
         message.fieldname1 = reader.int32();
         break;
       case 3216:
+        at = reader.varint(at);
         message.fieldName2 = reader.int32();
         break;
       case 3224:
+        at = reader.varint(at);
         message.FieldName3 = reader.int32();
         break;
       case 3232:
+        at = reader.varint(at);
         message.fieldName4 = reader.int32();
         break;
       case 3240:
+        at = reader.varint(at);
         message.field0name5 = reader.int32();
         break;
       case 3248:
+        at = reader.varint(at);
         message.field0Name6 = reader.int32();
         break;
       case 3256:
+        at = reader.varint(at);
         message.fieldName7 = reader.int32();
         break;
       case 3264:
+        at = reader.varint(at);
         message.FieldName8 = reader.int32();
         break;
       case 3272:
+        at = reader.varint(at);
         message.fieldName9 = reader.int32();
         break;
       case 3280:
+        at = reader.varint(at);
         message.FieldName10 = reader.int32();
         break;
       case 3288:
+        at = reader.varint(at);
         message.FIELDNAME11 = reader.int32();
         break;
       case 3296:
+        at = reader.varint(at);
         message.FIELDName12 = reader.int32();
         break;
       case 3304:
+        at = reader.varint(at);
         message.FieldName13 = reader.int32();
         break;
       case 3312:
+        at = reader.varint(at);
         message.FieldName14 = reader.int32();
         break;
       case 3320:
+        at = reader.varint(at);
         message.fieldName15 = reader.int32();
         break;
       case 3328:
+        at = reader.varint(at);
         message.fieldName16 = reader.int32();
         break;
       case 3336:
+        at = reader.varint(at);
         message.fieldName17 = reader.int32();
         break;
       case 3344:
+        at = reader.varint(at);
         message.FieldName18 = reader.int32();
         break;
       case 4002:
-        message.messageSetCorrect = decodeTestAllTypesProto2_MessageSetCorrect(reader, reader.open(32), message.messageSetCorrect);
+        at = reader.len(at);
+        message.messageSetCorrect = decodeTestAllTypesProto2_MessageSetCorrect(reader, reader.open(32), at, message.messageSetCorrect);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2592,20 +3035,30 @@ export function encodeTestAllTypesProto2_NestedMessage(message: Encodable<typeof
 
 const blankTestAllTypesProto2_NestedMessage = /*@__PURE__*/ blankMessage(TestAllTypesProto2_NestedMessageSchema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto2_NestedMessage(reader: Reader, end: number, into?: TestAllTypesProto2_NestedMessage): TestAllTypesProto2_NestedMessage {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.NestedMessage from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto2_NestedMessage(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto2_NestedMessage,
+): TestAllTypesProto2_NestedMessage {
   const message = into ?? blankTestAllTypesProto2_NestedMessage();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.a = reader.int32();
         break;
       case 18:
-        message.corecursive = decodeTestAllTypesProto2(reader, reader.open(3848), message.corecursive);
+        at = reader.len(at);
+        message.corecursive = decodeTestAllTypesProto2(reader, reader.open(3848), at, message.corecursive);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2639,20 +3092,30 @@ export function encodeTestAllTypesProto2_Data(message: Encodable<typeof TestAllT
 
 const blankTestAllTypesProto2_Data = /*@__PURE__*/ blankMessage(TestAllTypesProto2_DataSchema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto2_Data(reader: Reader, end: number, into?: TestAllTypesProto2_Data): TestAllTypesProto2_Data {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.Data from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto2_Data(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto2_Data,
+): TestAllTypesProto2_Data {
   const message = into ?? blankTestAllTypesProto2_Data();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 1616:
+        at = reader.varint(at);
         message.groupInt32 = reader.int32();
         break;
       case 1624:
+        at = reader.varint(at);
         message.groupUint32 = reader.uint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2686,20 +3149,30 @@ export function encodeTestAllTypesProto2_MultiWordGroupField(message: Encodable<
 
 const blankTestAllTypesProto2_MultiWordGroupField = /*@__PURE__*/ blankMessage(TestAllTypesProto2_MultiWordGroupFieldSchema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto2_MultiWordGroupField(reader: Reader, end: number, into?: TestAllTypesProto2_MultiWordGroupField): TestAllTypesProto2_MultiWordGroupField {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MultiWordGroupField from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto2_MultiWordGroupField(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto2_MultiWordGroupField,
+): TestAllTypesProto2_MultiWordGroupField {
   const message = into ?? blankTestAllTypesProto2_MultiWordGroupField();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 1640:
+        at = reader.varint(at);
         message.groupInt32 = reader.int32();
         break;
       case 1648:
+        at = reader.varint(at);
         message.groupUint32 = reader.uint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2717,12 +3190,20 @@ export function encodeTestAllTypesProto2_MessageSetCorrect(message: Encodable<ty
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto2_MessageSetCorrect(reader: Reader, end: number, into?: TestAllTypesProto2_MessageSetCorrect): TestAllTypesProto2_MessageSetCorrect {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto2_MessageSetCorrect(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto2_MessageSetCorrect,
+): TestAllTypesProto2_MessageSetCorrect {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: TestAllTypesProto2_MessageSetCorrect = {
     $typeName: "protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrect",
@@ -2752,17 +3233,26 @@ export function encodeTestAllTypesProto2_MessageSetCorrectExtension1(message: En
 
 const blankTestAllTypesProto2_MessageSetCorrectExtension1 = /*@__PURE__*/ blankMessage(TestAllTypesProto2_MessageSetCorrectExtension1Schema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto2_MessageSetCorrectExtension1(reader: Reader, end: number, into?: TestAllTypesProto2_MessageSetCorrectExtension1): TestAllTypesProto2_MessageSetCorrectExtension1 {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension1 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto2_MessageSetCorrectExtension1(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto2_MessageSetCorrectExtension1,
+): TestAllTypesProto2_MessageSetCorrectExtension1 {
   const message = into ?? blankTestAllTypesProto2_MessageSetCorrectExtension1();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 202:
-        message.str = reader.lenientString();
+        at = reader.len(at);
+        message.str = reader.lenientString(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2789,17 +3279,26 @@ export function encodeTestAllTypesProto2_MessageSetCorrectExtension2(message: En
 
 const blankTestAllTypesProto2_MessageSetCorrectExtension2 = /*@__PURE__*/ blankMessage(TestAllTypesProto2_MessageSetCorrectExtension2Schema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto2_MessageSetCorrectExtension2(reader: Reader, end: number, into?: TestAllTypesProto2_MessageSetCorrectExtension2): TestAllTypesProto2_MessageSetCorrectExtension2 {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.MessageSetCorrectExtension2 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto2_MessageSetCorrectExtension2(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto2_MessageSetCorrectExtension2,
+): TestAllTypesProto2_MessageSetCorrectExtension2 {
   const message = into ?? blankTestAllTypesProto2_MessageSetCorrectExtension2();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 72:
+        at = reader.varint(at);
         message.i = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2830,21 +3329,31 @@ export function encodeTestAllTypesProto2_ExtensionWithOneof(message: Encodable<t
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto2_ExtensionWithOneof(reader: Reader, end: number, into?: TestAllTypesProto2_ExtensionWithOneof): TestAllTypesProto2_ExtensionWithOneof {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllTypesProto2.ExtensionWithOneof from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto2_ExtensionWithOneof(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto2_ExtensionWithOneof,
+): TestAllTypesProto2_ExtensionWithOneof {
   let oneofField: TestAllTypesProto2_ExtensionWithOneof["oneofField"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ oneofField, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         oneofField = { case: "a", value: reader.int32() };
         break;
       case 16:
+        at = reader.varint(at);
         oneofField = { case: "b", value: reader.int32() };
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: TestAllTypesProto2_ExtensionWithOneof = {
@@ -2875,17 +3384,26 @@ export function encodeForeignMessageProto2(message: Encodable<typeof ForeignMess
 
 const blankForeignMessageProto2 = /*@__PURE__*/ blankMessage(ForeignMessageProto2Schema);
 
-/** Reads a protobuf_test_messages.editions.proto2.ForeignMessageProto2 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeForeignMessageProto2(reader: Reader, end: number, into?: ForeignMessageProto2): ForeignMessageProto2 {
+/** Reads a protobuf_test_messages.editions.proto2.ForeignMessageProto2 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeForeignMessageProto2(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ForeignMessageProto2,
+): ForeignMessageProto2 {
   const message = into ?? blankForeignMessageProto2();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.c = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2919,20 +3437,25 @@ export function encodeGroupField(message: Encodable<typeof GroupFieldSchema>, ou
 
 const blankGroupField = /*@__PURE__*/ blankMessage(GroupFieldSchema);
 
-/** Reads a protobuf_test_messages.editions.proto2.GroupField up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeGroupField(reader: Reader, end: number, into?: GroupField): GroupField {
+/** Reads a protobuf_test_messages.editions.proto2.GroupField from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeGroupField(reader: Reader, start: number, end: number, into?: GroupField): GroupField {
   const message = into ?? blankGroupField();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 976:
+        at = reader.varint(at);
         message.groupInt32 = reader.int32();
         break;
       case 984:
+        at = reader.varint(at);
         message.groupUint32 = reader.uint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3006,42 +3529,60 @@ export function encodeUnknownToTestAllTypes(message: Encodable<typeof UnknownToT
 
 const blankUnknownToTestAllTypes = /*@__PURE__*/ blankMessage(UnknownToTestAllTypesSchema);
 
-/** Reads a protobuf_test_messages.editions.proto2.UnknownToTestAllTypes up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUnknownToTestAllTypes(reader: Reader, end: number, into?: UnknownToTestAllTypes): UnknownToTestAllTypes {
+/** Reads a protobuf_test_messages.editions.proto2.UnknownToTestAllTypes from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUnknownToTestAllTypes(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: UnknownToTestAllTypes,
+): UnknownToTestAllTypes {
   const message = into ?? blankUnknownToTestAllTypes();
   if (into === undefined) {
     message.repeatedInt32 = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8008:
+        at = reader.varint(at);
         message.optionalInt32 = reader.int32();
         break;
       case 8018:
-        message.optionalString = reader.lenientString();
+        at = reader.len(at);
+        message.optionalString = reader.lenientString(at);
         break;
       case 8026:
-        message.nestedMessage = decodeForeignMessageProto2(reader, reader.open(40), message.nestedMessage);
+        at = reader.len(at);
+        message.nestedMessage = decodeForeignMessageProto2(reader, reader.open(40), at, message.nestedMessage);
         break;
       case 8035:
-        message.optionalgroup = decodeUnknownToTestAllTypes_OptionalGroup(reader, reader.openGroup(8035, 40), message.optionalgroup);
+        message.optionalgroup = decodeUnknownToTestAllTypes_OptionalGroup(reader, reader.openGroup(at, 40), -8036, message.optionalgroup);
+        at = reader.position;
         break;
       case 8048:
+        at = reader.varint(at);
         message.optionalBool = reader.bool();
         break;
       case 8090: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.repeatedInt32.length;
-        message.repeatedInt32 = reader.widened(message.repeatedInt32, last, 0);
-        while (reader.hasMore(last)) message.repeatedInt32[filled++] = reader.int32();
+        message.repeatedInt32 = reader.widened(message.repeatedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.repeatedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 8088:
+        at = reader.varint(at);
         message.repeatedInt32.push(reader.int32());
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3068,17 +3609,26 @@ export function encodeUnknownToTestAllTypes_OptionalGroup(message: Encodable<typ
 
 const blankUnknownToTestAllTypes_OptionalGroup = /*@__PURE__*/ blankMessage(UnknownToTestAllTypes_OptionalGroupSchema);
 
-/** Reads a protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUnknownToTestAllTypes_OptionalGroup(reader: Reader, end: number, into?: UnknownToTestAllTypes_OptionalGroup): UnknownToTestAllTypes_OptionalGroup {
+/** Reads a protobuf_test_messages.editions.proto2.UnknownToTestAllTypes.OptionalGroup from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUnknownToTestAllTypes_OptionalGroup(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: UnknownToTestAllTypes_OptionalGroup,
+): UnknownToTestAllTypes_OptionalGroup {
   const message = into ?? blankUnknownToTestAllTypes_OptionalGroup();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.a = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3096,12 +3646,20 @@ export function encodeNullHypothesisProto2(message: Encodable<typeof NullHypothe
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.NullHypothesisProto2 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeNullHypothesisProto2(reader: Reader, end: number, into?: NullHypothesisProto2): NullHypothesisProto2 {
+/** Reads a protobuf_test_messages.editions.proto2.NullHypothesisProto2 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeNullHypothesisProto2(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: NullHypothesisProto2,
+): NullHypothesisProto2 {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: NullHypothesisProto2 = { $typeName: "protobuf_test_messages.editions.proto2.NullHypothesisProto2" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3119,12 +3677,20 @@ export function encodeEnumOnlyProto2(message: Encodable<typeof EnumOnlyProto2Sch
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.EnumOnlyProto2 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEnumOnlyProto2(reader: Reader, end: number, into?: EnumOnlyProto2): EnumOnlyProto2 {
+/** Reads a protobuf_test_messages.editions.proto2.EnumOnlyProto2 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEnumOnlyProto2(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: EnumOnlyProto2,
+): EnumOnlyProto2 {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: EnumOnlyProto2 = { $typeName: "protobuf_test_messages.editions.proto2.EnumOnlyProto2" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3151,17 +3717,26 @@ export function encodeOneStringProto2(message: Encodable<typeof OneStringProto2S
 
 const blankOneStringProto2 = /*@__PURE__*/ blankMessage(OneStringProto2Schema);
 
-/** Reads a protobuf_test_messages.editions.proto2.OneStringProto2 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOneStringProto2(reader: Reader, end: number, into?: OneStringProto2): OneStringProto2 {
+/** Reads a protobuf_test_messages.editions.proto2.OneStringProto2 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOneStringProto2(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: OneStringProto2,
+): OneStringProto2 {
   const message = into ?? blankOneStringProto2();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.data = reader.lenientString();
+        at = reader.len(at);
+        message.data = reader.lenientString(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3205,26 +3780,37 @@ export function encodeProtoWithKeywords(message: Encodable<typeof ProtoWithKeywo
 
 const blankProtoWithKeywords = /*@__PURE__*/ blankMessage(ProtoWithKeywordsSchema);
 
-/** Reads a protobuf_test_messages.editions.proto2.ProtoWithKeywords up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeProtoWithKeywords(reader: Reader, end: number, into?: ProtoWithKeywords): ProtoWithKeywords {
+/** Reads a protobuf_test_messages.editions.proto2.ProtoWithKeywords from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeProtoWithKeywords(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ProtoWithKeywords,
+): ProtoWithKeywords {
   const message = into ?? blankProtoWithKeywords();
   if (into === undefined) {
     message.requires = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.inline = reader.int32();
         break;
       case 18:
-        message.concept = reader.lenientString();
+        at = reader.len(at);
+        message.concept = reader.lenientString(at);
         break;
       case 26:
-        message.requires.push(reader.lenientString());
+        at = reader.len(at);
+        message.requires.push(reader.lenientString(at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3452,137 +4038,184 @@ export function encodeTestAllRequiredTypesProto2(message: Encodable<typeof TestA
 
 const blankTestAllRequiredTypesProto2 = /*@__PURE__*/ blankMessage(TestAllRequiredTypesProto2Schema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllRequiredTypesProto2(reader: Reader, end: number, into?: TestAllRequiredTypesProto2): TestAllRequiredTypesProto2 {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllRequiredTypesProto2(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllRequiredTypesProto2,
+): TestAllRequiredTypesProto2 {
   const message = into ?? blankTestAllRequiredTypesProto2();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.requiredInt32 = reader.int32();
         break;
       case 16:
+        at = reader.varint(at);
         message.requiredInt64 = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         message.requiredUint32 = reader.uint32();
         break;
       case 32:
+        at = reader.varint(at);
         message.requiredUint64 = reader.uint64();
         break;
       case 40:
+        at = reader.varint(at);
         message.requiredSint32 = reader.sint32();
         break;
       case 48:
+        at = reader.varint(at);
         message.requiredSint64 = reader.sint64();
         break;
       case 61:
-        message.requiredFixed32 = reader.fixed32();
+        at = reader.i32(at);
+        message.requiredFixed32 = reader.fixed32(at);
         break;
       case 65:
-        message.requiredFixed64 = reader.fixed64();
+        at = reader.i64(at);
+        message.requiredFixed64 = reader.fixed64(at);
         break;
       case 77:
-        message.requiredSfixed32 = reader.sfixed32();
+        at = reader.i32(at);
+        message.requiredSfixed32 = reader.sfixed32(at);
         break;
       case 81:
-        message.requiredSfixed64 = reader.sfixed64();
+        at = reader.i64(at);
+        message.requiredSfixed64 = reader.sfixed64(at);
         break;
       case 93:
-        message.requiredFloat = reader.float();
+        at = reader.i32(at);
+        message.requiredFloat = reader.float(at);
         break;
       case 97:
-        message.requiredDouble = reader.double();
+        at = reader.i64(at);
+        message.requiredDouble = reader.double(at);
         break;
       case 104:
+        at = reader.varint(at);
         message.requiredBool = reader.bool();
         break;
       case 114:
-        message.requiredString = reader.lenientString();
+        at = reader.len(at);
+        message.requiredString = reader.lenientString(at);
         break;
       case 122:
-        message.requiredBytes = reader.bytes();
+        at = reader.len(at);
+        message.requiredBytes = reader.bytes(at);
         break;
       case 146:
-        message.requiredNestedMessage = decodeTestAllRequiredTypesProto2_NestedMessage(reader, reader.open(56), message.requiredNestedMessage);
+        at = reader.len(at);
+        message.requiredNestedMessage = decodeTestAllRequiredTypesProto2_NestedMessage(reader, reader.open(56), at, message.requiredNestedMessage);
         break;
       case 154:
-        message.requiredForeignMessage = decodeForeignMessageProto2(reader, reader.open(40), message.requiredForeignMessage);
+        at = reader.len(at);
+        message.requiredForeignMessage = decodeForeignMessageProto2(reader, reader.open(40), at, message.requiredForeignMessage);
         break;
       case 168: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= -1 && value <= 2) message.requiredNestedEnum = value as TestAllRequiredTypesProto2["requiredNestedEnum"];
         else unknown = reader.unknownEnum(168, value, unknown);
         break;
       }
       case 176: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.requiredForeignEnum = value as TestAllRequiredTypesProto2["requiredForeignEnum"];
         else unknown = reader.unknownEnum(176, value, unknown);
         break;
       }
       case 194:
-        message.requiredStringPiece = reader.lenientString();
+        at = reader.len(at);
+        message.requiredStringPiece = reader.lenientString(at);
         break;
       case 202:
-        message.requiredCord = reader.lenientString();
+        at = reader.len(at);
+        message.requiredCord = reader.lenientString(at);
         break;
       case 218:
-        message.recursiveMessage = decodeTestAllRequiredTypesProto2(reader, reader.open(344), message.recursiveMessage);
+        at = reader.len(at);
+        message.recursiveMessage = decodeTestAllRequiredTypesProto2(reader, reader.open(344), at, message.recursiveMessage);
         break;
       case 226:
-        message.optionalRecursiveMessage = decodeTestAllRequiredTypesProto2(reader, reader.open(344), message.optionalRecursiveMessage);
+        at = reader.len(at);
+        message.optionalRecursiveMessage = decodeTestAllRequiredTypesProto2(reader, reader.open(344), at, message.optionalRecursiveMessage);
         break;
       case 1611:
-        message.data = decodeTestAllRequiredTypesProto2_Data(reader, reader.openGroup(1611, 48), message.data);
+        message.data = decodeTestAllRequiredTypesProto2_Data(reader, reader.openGroup(at, 48), -1612, message.data);
+        at = reader.position;
         break;
       case 1928:
+        at = reader.varint(at);
         message.defaultInt32 = reader.int32();
         break;
       case 1936:
+        at = reader.varint(at);
         message.defaultInt64 = reader.int64();
         break;
       case 1944:
+        at = reader.varint(at);
         message.defaultUint32 = reader.uint32();
         break;
       case 1952:
+        at = reader.varint(at);
         message.defaultUint64 = reader.uint64();
         break;
       case 1960:
+        at = reader.varint(at);
         message.defaultSint32 = reader.sint32();
         break;
       case 1968:
+        at = reader.varint(at);
         message.defaultSint64 = reader.sint64();
         break;
       case 1981:
-        message.defaultFixed32 = reader.fixed32();
+        at = reader.i32(at);
+        message.defaultFixed32 = reader.fixed32(at);
         break;
       case 1985:
-        message.defaultFixed64 = reader.fixed64();
+        at = reader.i64(at);
+        message.defaultFixed64 = reader.fixed64(at);
         break;
       case 1997:
-        message.defaultSfixed32 = reader.sfixed32();
+        at = reader.i32(at);
+        message.defaultSfixed32 = reader.sfixed32(at);
         break;
       case 2001:
-        message.defaultSfixed64 = reader.sfixed64();
+        at = reader.i64(at);
+        message.defaultSfixed64 = reader.sfixed64(at);
         break;
       case 2013:
-        message.defaultFloat = reader.float();
+        at = reader.i32(at);
+        message.defaultFloat = reader.float(at);
         break;
       case 2017:
-        message.defaultDouble = reader.double();
+        at = reader.i64(at);
+        message.defaultDouble = reader.double(at);
         break;
       case 2024:
+        at = reader.varint(at);
         message.defaultBool = reader.bool();
         break;
       case 2034:
-        message.defaultString = reader.lenientString();
+        at = reader.len(at);
+        message.defaultString = reader.lenientString(at);
         break;
       case 2042:
-        message.defaultBytes = reader.bytes();
+        at = reader.len(at);
+        message.defaultBytes = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3622,23 +4255,34 @@ export function encodeTestAllRequiredTypesProto2_NestedMessage(message: Encodabl
 
 const blankTestAllRequiredTypesProto2_NestedMessage = /*@__PURE__*/ blankMessage(TestAllRequiredTypesProto2_NestedMessageSchema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllRequiredTypesProto2_NestedMessage(reader: Reader, end: number, into?: TestAllRequiredTypesProto2_NestedMessage): TestAllRequiredTypesProto2_NestedMessage {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.NestedMessage from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllRequiredTypesProto2_NestedMessage(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllRequiredTypesProto2_NestedMessage,
+): TestAllRequiredTypesProto2_NestedMessage {
   const message = into ?? blankTestAllRequiredTypesProto2_NestedMessage();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.a = reader.int32();
         break;
       case 18:
-        message.corecursive = decodeTestAllRequiredTypesProto2(reader, reader.open(344), message.corecursive);
+        at = reader.len(at);
+        message.corecursive = decodeTestAllRequiredTypesProto2(reader, reader.open(344), at, message.corecursive);
         break;
       case 26:
-        message.optionalCorecursive = decodeTestAllRequiredTypesProto2(reader, reader.open(344), message.optionalCorecursive);
+        at = reader.len(at);
+        message.optionalCorecursive = decodeTestAllRequiredTypesProto2(reader, reader.open(344), at, message.optionalCorecursive);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3670,20 +4314,30 @@ export function encodeTestAllRequiredTypesProto2_Data(message: Encodable<typeof 
 
 const blankTestAllRequiredTypesProto2_Data = /*@__PURE__*/ blankMessage(TestAllRequiredTypesProto2_DataSchema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllRequiredTypesProto2_Data(reader: Reader, end: number, into?: TestAllRequiredTypesProto2_Data): TestAllRequiredTypesProto2_Data {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.Data from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllRequiredTypesProto2_Data(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllRequiredTypesProto2_Data,
+): TestAllRequiredTypesProto2_Data {
   const message = into ?? blankTestAllRequiredTypesProto2_Data();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 1616:
+        at = reader.varint(at);
         message.groupInt32 = reader.int32();
         break;
       case 1624:
+        at = reader.varint(at);
         message.groupUint32 = reader.uint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3701,12 +4355,20 @@ export function encodeTestAllRequiredTypesProto2_MessageSetCorrect(message: Enco
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllRequiredTypesProto2_MessageSetCorrect(reader: Reader, end: number, into?: TestAllRequiredTypesProto2_MessageSetCorrect): TestAllRequiredTypesProto2_MessageSetCorrect {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllRequiredTypesProto2_MessageSetCorrect(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllRequiredTypesProto2_MessageSetCorrect,
+): TestAllRequiredTypesProto2_MessageSetCorrect {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: TestAllRequiredTypesProto2_MessageSetCorrect = {
     $typeName: "protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrect",
@@ -3735,17 +4397,26 @@ export function encodeTestAllRequiredTypesProto2_MessageSetCorrectExtension1(mes
 
 const blankTestAllRequiredTypesProto2_MessageSetCorrectExtension1 = /*@__PURE__*/ blankMessage(TestAllRequiredTypesProto2_MessageSetCorrectExtension1Schema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllRequiredTypesProto2_MessageSetCorrectExtension1(reader: Reader, end: number, into?: TestAllRequiredTypesProto2_MessageSetCorrectExtension1): TestAllRequiredTypesProto2_MessageSetCorrectExtension1 {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension1 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllRequiredTypesProto2_MessageSetCorrectExtension1(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllRequiredTypesProto2_MessageSetCorrectExtension1,
+): TestAllRequiredTypesProto2_MessageSetCorrectExtension1 {
   const message = into ?? blankTestAllRequiredTypesProto2_MessageSetCorrectExtension1();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 202:
-        message.str = reader.lenientString();
+        at = reader.len(at);
+        message.str = reader.lenientString(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3771,17 +4442,26 @@ export function encodeTestAllRequiredTypesProto2_MessageSetCorrectExtension2(mes
 
 const blankTestAllRequiredTypesProto2_MessageSetCorrectExtension2 = /*@__PURE__*/ blankMessage(TestAllRequiredTypesProto2_MessageSetCorrectExtension2Schema);
 
-/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllRequiredTypesProto2_MessageSetCorrectExtension2(reader: Reader, end: number, into?: TestAllRequiredTypesProto2_MessageSetCorrectExtension2): TestAllRequiredTypesProto2_MessageSetCorrectExtension2 {
+/** Reads a protobuf_test_messages.editions.proto2.TestAllRequiredTypesProto2.MessageSetCorrectExtension2 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllRequiredTypesProto2_MessageSetCorrectExtension2(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllRequiredTypesProto2_MessageSetCorrectExtension2,
+): TestAllRequiredTypesProto2_MessageSetCorrectExtension2 {
   const message = into ?? blankTestAllRequiredTypesProto2_MessageSetCorrectExtension2();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 72:
+        at = reader.varint(at);
         message.i = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3831,40 +4511,53 @@ export function encodeTestLargeOneof(message: Encodable<typeof TestLargeOneofSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestLargeOneof(reader: Reader, end: number, into?: TestLargeOneof): TestLargeOneof {
+/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestLargeOneof(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestLargeOneof,
+): TestLargeOneof {
   let largeOneof: TestLargeOneof["largeOneof"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ largeOneof, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
         const value: Extract<TestLargeOneof["largeOneof"], { case: "a1" }>["value"] | undefined = largeOneof?.case === "a1" ? largeOneof.value : undefined;
-        largeOneof = { case: "a1", value: decodeTestLargeOneof_A1(reader, reader.open(32), value) };
+        at = reader.len(at);
+        largeOneof = { case: "a1", value: decodeTestLargeOneof_A1(reader, reader.open(32), at, value) };
         break;
       }
       case 18: {
         const value: Extract<TestLargeOneof["largeOneof"], { case: "a2" }>["value"] | undefined = largeOneof?.case === "a2" ? largeOneof.value : undefined;
-        largeOneof = { case: "a2", value: decodeTestLargeOneof_A2(reader, reader.open(32), value) };
+        at = reader.len(at);
+        largeOneof = { case: "a2", value: decodeTestLargeOneof_A2(reader, reader.open(32), at, value) };
         break;
       }
       case 26: {
         const value: Extract<TestLargeOneof["largeOneof"], { case: "a3" }>["value"] | undefined = largeOneof?.case === "a3" ? largeOneof.value : undefined;
-        largeOneof = { case: "a3", value: decodeTestLargeOneof_A3(reader, reader.open(32), value) };
+        at = reader.len(at);
+        largeOneof = { case: "a3", value: decodeTestLargeOneof_A3(reader, reader.open(32), at, value) };
         break;
       }
       case 34: {
         const value: Extract<TestLargeOneof["largeOneof"], { case: "a4" }>["value"] | undefined = largeOneof?.case === "a4" ? largeOneof.value : undefined;
-        largeOneof = { case: "a4", value: decodeTestLargeOneof_A4(reader, reader.open(32), value) };
+        at = reader.len(at);
+        largeOneof = { case: "a4", value: decodeTestLargeOneof_A4(reader, reader.open(32), at, value) };
         break;
       }
       case 42: {
         const value: Extract<TestLargeOneof["largeOneof"], { case: "a5" }>["value"] | undefined = largeOneof?.case === "a5" ? largeOneof.value : undefined;
-        largeOneof = { case: "a5", value: decodeTestLargeOneof_A5(reader, reader.open(32), value) };
+        at = reader.len(at);
+        largeOneof = { case: "a5", value: decodeTestLargeOneof_A5(reader, reader.open(32), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: TestLargeOneof = {
@@ -3886,12 +4579,20 @@ export function encodeTestLargeOneof_A1(message: Encodable<typeof TestLargeOneof
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A1 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestLargeOneof_A1(reader: Reader, end: number, into?: TestLargeOneof_A1): TestLargeOneof_A1 {
+/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A1 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestLargeOneof_A1(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestLargeOneof_A1,
+): TestLargeOneof_A1 {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: TestLargeOneof_A1 = { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A1" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3909,12 +4610,20 @@ export function encodeTestLargeOneof_A2(message: Encodable<typeof TestLargeOneof
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A2 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestLargeOneof_A2(reader: Reader, end: number, into?: TestLargeOneof_A2): TestLargeOneof_A2 {
+/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A2 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestLargeOneof_A2(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestLargeOneof_A2,
+): TestLargeOneof_A2 {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: TestLargeOneof_A2 = { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A2" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3932,12 +4641,20 @@ export function encodeTestLargeOneof_A3(message: Encodable<typeof TestLargeOneof
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A3 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestLargeOneof_A3(reader: Reader, end: number, into?: TestLargeOneof_A3): TestLargeOneof_A3 {
+/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A3 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestLargeOneof_A3(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestLargeOneof_A3,
+): TestLargeOneof_A3 {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: TestLargeOneof_A3 = { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A3" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3955,12 +4672,20 @@ export function encodeTestLargeOneof_A4(message: Encodable<typeof TestLargeOneof
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A4 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestLargeOneof_A4(reader: Reader, end: number, into?: TestLargeOneof_A4): TestLargeOneof_A4 {
+/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A4 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestLargeOneof_A4(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestLargeOneof_A4,
+): TestLargeOneof_A4 {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: TestLargeOneof_A4 = { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A4" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3978,12 +4703,20 @@ export function encodeTestLargeOneof_A5(message: Encodable<typeof TestLargeOneof
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A5 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestLargeOneof_A5(reader: Reader, end: number, into?: TestLargeOneof_A5): TestLargeOneof_A5 {
+/** Reads a protobuf_test_messages.editions.proto2.TestLargeOneof.A5 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestLargeOneof_A5(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestLargeOneof_A5,
+): TestLargeOneof_A5 {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: TestLargeOneof_A5 = { $typeName: "protobuf_test_messages.editions.proto2.TestLargeOneof.A5" };
   if (unknown !== undefined) message.$unknown = unknown;

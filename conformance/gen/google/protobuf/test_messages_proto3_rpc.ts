@@ -1573,8 +1573,13 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a protobuf_test_messages.proto3.TestAllTypesProto3 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: TestAllTypesProto3): TestAllTypesProto3 {
+/** Reads a protobuf_test_messages.proto3.TestAllTypesProto3 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto3(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto3,
+): TestAllTypesProto3 {
   let optionalInt32 = 0;
   let optionalInt64 = 0n;
   let optionalUint32 = 0;
@@ -1863,702 +1868,1053 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
     FieldName18,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         optionalInt32 = reader.int32();
         break;
       case 16:
+        at = reader.varint(at);
         optionalInt64 = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         optionalUint32 = reader.uint32();
         break;
       case 32:
+        at = reader.varint(at);
         optionalUint64 = reader.uint64();
         break;
       case 40:
+        at = reader.varint(at);
         optionalSint32 = reader.sint32();
         break;
       case 48:
+        at = reader.varint(at);
         optionalSint64 = reader.sint64();
         break;
       case 61:
-        optionalFixed32 = reader.fixed32();
+        at = reader.i32(at);
+        optionalFixed32 = reader.fixed32(at);
         break;
       case 65:
-        optionalFixed64 = reader.fixed64();
+        at = reader.i64(at);
+        optionalFixed64 = reader.fixed64(at);
         break;
       case 77:
-        optionalSfixed32 = reader.sfixed32();
+        at = reader.i32(at);
+        optionalSfixed32 = reader.sfixed32(at);
         break;
       case 81:
-        optionalSfixed64 = reader.sfixed64();
+        at = reader.i64(at);
+        optionalSfixed64 = reader.sfixed64(at);
         break;
       case 93:
-        optionalFloat = reader.float();
+        at = reader.i32(at);
+        optionalFloat = reader.float(at);
         break;
       case 97:
-        optionalDouble = reader.double();
+        at = reader.i64(at);
+        optionalDouble = reader.double(at);
         break;
       case 104:
+        at = reader.varint(at);
         optionalBool = reader.bool();
         break;
       case 114:
-        optionalString = reader.string();
+        at = reader.len(at);
+        optionalString = reader.string(at);
         break;
       case 122:
-        optionalBytes = reader.bytes();
+        at = reader.len(at);
+        optionalBytes = reader.bytes(at);
         break;
       case 146:
-        optionalNestedMessage = decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), optionalNestedMessage);
+        at = reader.len(at);
+        optionalNestedMessage = decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), at, optionalNestedMessage);
         break;
       case 154:
-        optionalForeignMessage = decodeForeignMessage(reader, reader.open(40), optionalForeignMessage);
+        at = reader.len(at);
+        optionalForeignMessage = decodeForeignMessage(reader, reader.open(40), at, optionalForeignMessage);
         break;
       case 168:
+        at = reader.varint(at);
         optionalNestedEnum = reader.int32() as TestAllTypesProto3["optionalNestedEnum"];
         break;
       case 176:
+        at = reader.varint(at);
         optionalForeignEnum = reader.int32() as TestAllTypesProto3["optionalForeignEnum"];
         break;
       case 184:
+        at = reader.varint(at);
         optionalAliasedEnum = reader.int32() as TestAllTypesProto3["optionalAliasedEnum"];
         break;
       case 194:
-        optionalStringPiece = reader.string();
+        at = reader.len(at);
+        optionalStringPiece = reader.string(at);
         break;
       case 202:
-        optionalCord = reader.string();
+        at = reader.len(at);
+        optionalCord = reader.string(at);
         break;
       case 218:
-        recursiveMessage = decodeTestAllTypesProto3(reader, reader.open(4456), recursiveMessage);
+        at = reader.len(at);
+        recursiveMessage = decodeTestAllTypesProto3(reader, reader.open(4456), at, recursiveMessage);
         break;
       case 250: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedInt32.length;
-        repeatedInt32 = reader.widened(repeatedInt32, last, 0);
-        while (reader.hasMore(last)) repeatedInt32[filled++] = reader.int32();
+        repeatedInt32 = reader.widened(repeatedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          repeatedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 248:
+        at = reader.varint(at);
         repeatedInt32.push(reader.int32());
         break;
       case 258: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedInt64.length;
-        repeatedInt64 = reader.widened(repeatedInt64, last, 0);
-        while (reader.hasMore(last)) repeatedInt64[filled++] = reader.int64();
+        repeatedInt64 = reader.widened(repeatedInt64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          repeatedInt64[filled++] = reader.int64();
+        }
         break;
       }
       case 256:
+        at = reader.varint(at);
         repeatedInt64.push(reader.int64());
         break;
       case 266: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedUint32.length;
-        repeatedUint32 = reader.widened(repeatedUint32, last, 0);
-        while (reader.hasMore(last)) repeatedUint32[filled++] = reader.uint32();
+        repeatedUint32 = reader.widened(repeatedUint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          repeatedUint32[filled++] = reader.uint32();
+        }
         break;
       }
       case 264:
+        at = reader.varint(at);
         repeatedUint32.push(reader.uint32());
         break;
       case 274: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedUint64.length;
-        repeatedUint64 = reader.widened(repeatedUint64, last, 0);
-        while (reader.hasMore(last)) repeatedUint64[filled++] = reader.uint64();
+        repeatedUint64 = reader.widened(repeatedUint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          repeatedUint64[filled++] = reader.uint64();
+        }
         break;
       }
       case 272:
+        at = reader.varint(at);
         repeatedUint64.push(reader.uint64());
         break;
       case 282: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedSint32.length;
-        repeatedSint32 = reader.widened(repeatedSint32, last, 0);
-        while (reader.hasMore(last)) repeatedSint32[filled++] = reader.sint32();
+        repeatedSint32 = reader.widened(repeatedSint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          repeatedSint32[filled++] = reader.sint32();
+        }
         break;
       }
       case 280:
+        at = reader.varint(at);
         repeatedSint32.push(reader.sint32());
         break;
       case 290: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedSint64.length;
-        repeatedSint64 = reader.widened(repeatedSint64, last, 0);
-        while (reader.hasMore(last)) repeatedSint64[filled++] = reader.sint64();
+        repeatedSint64 = reader.widened(repeatedSint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          repeatedSint64[filled++] = reader.sint64();
+        }
         break;
       }
       case 288:
+        at = reader.varint(at);
         repeatedSint64.push(reader.sint64());
         break;
       case 298: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedFixed32.length;
-        repeatedFixed32 = reader.widened(repeatedFixed32, last, 4);
-        while (reader.hasMore(last)) repeatedFixed32[filled++] = reader.fixed32();
+        repeatedFixed32 = reader.widened(repeatedFixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          repeatedFixed32[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 301:
-        repeatedFixed32.push(reader.fixed32());
+        at = reader.i32(at);
+        repeatedFixed32.push(reader.fixed32(at));
         break;
       case 306: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedFixed64.length;
-        repeatedFixed64 = reader.widened(repeatedFixed64, last, 8);
-        while (reader.hasMore(last)) repeatedFixed64[filled++] = reader.fixed64();
+        repeatedFixed64 = reader.widened(repeatedFixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          repeatedFixed64[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 305:
-        repeatedFixed64.push(reader.fixed64());
+        at = reader.i64(at);
+        repeatedFixed64.push(reader.fixed64(at));
         break;
       case 314: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedSfixed32.length;
-        repeatedSfixed32 = reader.widened(repeatedSfixed32, last, 4);
-        while (reader.hasMore(last)) repeatedSfixed32[filled++] = reader.sfixed32();
+        repeatedSfixed32 = reader.widened(repeatedSfixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          repeatedSfixed32[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 317:
-        repeatedSfixed32.push(reader.sfixed32());
+        at = reader.i32(at);
+        repeatedSfixed32.push(reader.sfixed32(at));
         break;
       case 322: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedSfixed64.length;
-        repeatedSfixed64 = reader.widened(repeatedSfixed64, last, 8);
-        while (reader.hasMore(last)) repeatedSfixed64[filled++] = reader.sfixed64();
+        repeatedSfixed64 = reader.widened(repeatedSfixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          repeatedSfixed64[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 321:
-        repeatedSfixed64.push(reader.sfixed64());
+        at = reader.i64(at);
+        repeatedSfixed64.push(reader.sfixed64(at));
         break;
       case 330: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedFloat.length;
-        repeatedFloat = reader.widened(repeatedFloat, last, 4);
-        while (reader.hasMore(last)) repeatedFloat[filled++] = reader.float();
+        repeatedFloat = reader.widened(repeatedFloat, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          repeatedFloat[filled++] = reader.float(at);
+        }
         break;
       }
       case 333:
-        repeatedFloat.push(reader.float());
+        at = reader.i32(at);
+        repeatedFloat.push(reader.float(at));
         break;
       case 338: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedDouble.length;
-        repeatedDouble = reader.widened(repeatedDouble, last, 8);
-        while (reader.hasMore(last)) repeatedDouble[filled++] = reader.double();
+        repeatedDouble = reader.widened(repeatedDouble, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          repeatedDouble[filled++] = reader.double(at);
+        }
         break;
       }
       case 337:
-        repeatedDouble.push(reader.double());
+        at = reader.i64(at);
+        repeatedDouble.push(reader.double(at));
         break;
       case 346: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedBool.length;
-        repeatedBool = reader.widened(repeatedBool, last, 0);
-        while (reader.hasMore(last)) repeatedBool[filled++] = reader.bool();
+        repeatedBool = reader.widened(repeatedBool, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          repeatedBool[filled++] = reader.bool();
+        }
         break;
       }
       case 344:
+        at = reader.varint(at);
         repeatedBool.push(reader.bool());
         break;
       case 354:
-        repeatedString.push(reader.string());
+        at = reader.len(at);
+        repeatedString.push(reader.string(at));
         break;
       case 362:
-        repeatedBytes.push(reader.bytes());
+        at = reader.len(at);
+        repeatedBytes.push(reader.bytes(at));
         break;
       case 386:
-        repeatedNestedMessage.push(decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48)));
+        at = reader.len(at);
+        repeatedNestedMessage.push(decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), at));
         break;
       case 394:
-        repeatedForeignMessage.push(decodeForeignMessage(reader, reader.open(40)));
+        at = reader.len(at);
+        repeatedForeignMessage.push(decodeForeignMessage(reader, reader.open(40), at));
         break;
       case 410: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedNestedEnum.length;
-        repeatedNestedEnum = reader.widened(repeatedNestedEnum, last, 0);
-        while (reader.hasMore(last)) repeatedNestedEnum[filled++] = reader.int32() as TestAllTypesProto3["repeatedNestedEnum"][number];
+        repeatedNestedEnum = reader.widened(repeatedNestedEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          repeatedNestedEnum[filled++] = reader.int32() as TestAllTypesProto3["repeatedNestedEnum"][number];
+        }
         break;
       }
       case 408:
+        at = reader.varint(at);
         repeatedNestedEnum.push(reader.int32() as TestAllTypesProto3["repeatedNestedEnum"][number]);
         break;
       case 418: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = repeatedForeignEnum.length;
-        repeatedForeignEnum = reader.widened(repeatedForeignEnum, last, 0);
-        while (reader.hasMore(last)) repeatedForeignEnum[filled++] = reader.int32() as TestAllTypesProto3["repeatedForeignEnum"][number];
+        repeatedForeignEnum = reader.widened(repeatedForeignEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          repeatedForeignEnum[filled++] = reader.int32() as TestAllTypesProto3["repeatedForeignEnum"][number];
+        }
         break;
       }
       case 416:
+        at = reader.varint(at);
         repeatedForeignEnum.push(reader.int32() as TestAllTypesProto3["repeatedForeignEnum"][number]);
         break;
       case 434:
-        repeatedStringPiece.push(reader.string());
+        at = reader.len(at);
+        repeatedStringPiece.push(reader.string(at));
         break;
       case 442:
-        repeatedCord.push(reader.string());
+        at = reader.len(at);
+        repeatedCord.push(reader.string(at));
         break;
       case 602: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedInt32.length;
-        packedInt32 = reader.widened(packedInt32, last, 0);
-        while (reader.hasMore(last)) packedInt32[filled++] = reader.int32();
+        packedInt32 = reader.widened(packedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          packedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 600:
+        at = reader.varint(at);
         packedInt32.push(reader.int32());
         break;
       case 610: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedInt64.length;
-        packedInt64 = reader.widened(packedInt64, last, 0);
-        while (reader.hasMore(last)) packedInt64[filled++] = reader.int64();
+        packedInt64 = reader.widened(packedInt64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          packedInt64[filled++] = reader.int64();
+        }
         break;
       }
       case 608:
+        at = reader.varint(at);
         packedInt64.push(reader.int64());
         break;
       case 618: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedUint32.length;
-        packedUint32 = reader.widened(packedUint32, last, 0);
-        while (reader.hasMore(last)) packedUint32[filled++] = reader.uint32();
+        packedUint32 = reader.widened(packedUint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          packedUint32[filled++] = reader.uint32();
+        }
         break;
       }
       case 616:
+        at = reader.varint(at);
         packedUint32.push(reader.uint32());
         break;
       case 626: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedUint64.length;
-        packedUint64 = reader.widened(packedUint64, last, 0);
-        while (reader.hasMore(last)) packedUint64[filled++] = reader.uint64();
+        packedUint64 = reader.widened(packedUint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          packedUint64[filled++] = reader.uint64();
+        }
         break;
       }
       case 624:
+        at = reader.varint(at);
         packedUint64.push(reader.uint64());
         break;
       case 634: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedSint32.length;
-        packedSint32 = reader.widened(packedSint32, last, 0);
-        while (reader.hasMore(last)) packedSint32[filled++] = reader.sint32();
+        packedSint32 = reader.widened(packedSint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          packedSint32[filled++] = reader.sint32();
+        }
         break;
       }
       case 632:
+        at = reader.varint(at);
         packedSint32.push(reader.sint32());
         break;
       case 642: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedSint64.length;
-        packedSint64 = reader.widened(packedSint64, last, 0);
-        while (reader.hasMore(last)) packedSint64[filled++] = reader.sint64();
+        packedSint64 = reader.widened(packedSint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          packedSint64[filled++] = reader.sint64();
+        }
         break;
       }
       case 640:
+        at = reader.varint(at);
         packedSint64.push(reader.sint64());
         break;
       case 650: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedFixed32.length;
-        packedFixed32 = reader.widened(packedFixed32, last, 4);
-        while (reader.hasMore(last)) packedFixed32[filled++] = reader.fixed32();
+        packedFixed32 = reader.widened(packedFixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          packedFixed32[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 653:
-        packedFixed32.push(reader.fixed32());
+        at = reader.i32(at);
+        packedFixed32.push(reader.fixed32(at));
         break;
       case 658: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedFixed64.length;
-        packedFixed64 = reader.widened(packedFixed64, last, 8);
-        while (reader.hasMore(last)) packedFixed64[filled++] = reader.fixed64();
+        packedFixed64 = reader.widened(packedFixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          packedFixed64[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 657:
-        packedFixed64.push(reader.fixed64());
+        at = reader.i64(at);
+        packedFixed64.push(reader.fixed64(at));
         break;
       case 666: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedSfixed32.length;
-        packedSfixed32 = reader.widened(packedSfixed32, last, 4);
-        while (reader.hasMore(last)) packedSfixed32[filled++] = reader.sfixed32();
+        packedSfixed32 = reader.widened(packedSfixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          packedSfixed32[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 669:
-        packedSfixed32.push(reader.sfixed32());
+        at = reader.i32(at);
+        packedSfixed32.push(reader.sfixed32(at));
         break;
       case 674: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedSfixed64.length;
-        packedSfixed64 = reader.widened(packedSfixed64, last, 8);
-        while (reader.hasMore(last)) packedSfixed64[filled++] = reader.sfixed64();
+        packedSfixed64 = reader.widened(packedSfixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          packedSfixed64[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 673:
-        packedSfixed64.push(reader.sfixed64());
+        at = reader.i64(at);
+        packedSfixed64.push(reader.sfixed64(at));
         break;
       case 682: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedFloat.length;
-        packedFloat = reader.widened(packedFloat, last, 4);
-        while (reader.hasMore(last)) packedFloat[filled++] = reader.float();
+        packedFloat = reader.widened(packedFloat, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          packedFloat[filled++] = reader.float(at);
+        }
         break;
       }
       case 685:
-        packedFloat.push(reader.float());
+        at = reader.i32(at);
+        packedFloat.push(reader.float(at));
         break;
       case 690: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedDouble.length;
-        packedDouble = reader.widened(packedDouble, last, 8);
-        while (reader.hasMore(last)) packedDouble[filled++] = reader.double();
+        packedDouble = reader.widened(packedDouble, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          packedDouble[filled++] = reader.double(at);
+        }
         break;
       }
       case 689:
-        packedDouble.push(reader.double());
+        at = reader.i64(at);
+        packedDouble.push(reader.double(at));
         break;
       case 698: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedBool.length;
-        packedBool = reader.widened(packedBool, last, 0);
-        while (reader.hasMore(last)) packedBool[filled++] = reader.bool();
+        packedBool = reader.widened(packedBool, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          packedBool[filled++] = reader.bool();
+        }
         break;
       }
       case 696:
+        at = reader.varint(at);
         packedBool.push(reader.bool());
         break;
       case 706: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = packedNestedEnum.length;
-        packedNestedEnum = reader.widened(packedNestedEnum, last, 0);
-        while (reader.hasMore(last)) packedNestedEnum[filled++] = reader.int32() as TestAllTypesProto3["packedNestedEnum"][number];
+        packedNestedEnum = reader.widened(packedNestedEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          packedNestedEnum[filled++] = reader.int32() as TestAllTypesProto3["packedNestedEnum"][number];
+        }
         break;
       }
       case 704:
+        at = reader.varint(at);
         packedNestedEnum.push(reader.int32() as TestAllTypesProto3["packedNestedEnum"][number]);
         break;
       case 714: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedInt32.length;
-        unpackedInt32 = reader.widened(unpackedInt32, last, 0);
-        while (reader.hasMore(last)) unpackedInt32[filled++] = reader.int32();
+        unpackedInt32 = reader.widened(unpackedInt32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          unpackedInt32[filled++] = reader.int32();
+        }
         break;
       }
       case 712:
+        at = reader.varint(at);
         unpackedInt32.push(reader.int32());
         break;
       case 722: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedInt64.length;
-        unpackedInt64 = reader.widened(unpackedInt64, last, 0);
-        while (reader.hasMore(last)) unpackedInt64[filled++] = reader.int64();
+        unpackedInt64 = reader.widened(unpackedInt64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          unpackedInt64[filled++] = reader.int64();
+        }
         break;
       }
       case 720:
+        at = reader.varint(at);
         unpackedInt64.push(reader.int64());
         break;
       case 730: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedUint32.length;
-        unpackedUint32 = reader.widened(unpackedUint32, last, 0);
-        while (reader.hasMore(last)) unpackedUint32[filled++] = reader.uint32();
+        unpackedUint32 = reader.widened(unpackedUint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          unpackedUint32[filled++] = reader.uint32();
+        }
         break;
       }
       case 728:
+        at = reader.varint(at);
         unpackedUint32.push(reader.uint32());
         break;
       case 738: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedUint64.length;
-        unpackedUint64 = reader.widened(unpackedUint64, last, 0);
-        while (reader.hasMore(last)) unpackedUint64[filled++] = reader.uint64();
+        unpackedUint64 = reader.widened(unpackedUint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          unpackedUint64[filled++] = reader.uint64();
+        }
         break;
       }
       case 736:
+        at = reader.varint(at);
         unpackedUint64.push(reader.uint64());
         break;
       case 746: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedSint32.length;
-        unpackedSint32 = reader.widened(unpackedSint32, last, 0);
-        while (reader.hasMore(last)) unpackedSint32[filled++] = reader.sint32();
+        unpackedSint32 = reader.widened(unpackedSint32, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          unpackedSint32[filled++] = reader.sint32();
+        }
         break;
       }
       case 744:
+        at = reader.varint(at);
         unpackedSint32.push(reader.sint32());
         break;
       case 754: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedSint64.length;
-        unpackedSint64 = reader.widened(unpackedSint64, last, 0);
-        while (reader.hasMore(last)) unpackedSint64[filled++] = reader.sint64();
+        unpackedSint64 = reader.widened(unpackedSint64, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          unpackedSint64[filled++] = reader.sint64();
+        }
         break;
       }
       case 752:
+        at = reader.varint(at);
         unpackedSint64.push(reader.sint64());
         break;
       case 762: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedFixed32.length;
-        unpackedFixed32 = reader.widened(unpackedFixed32, last, 4);
-        while (reader.hasMore(last)) unpackedFixed32[filled++] = reader.fixed32();
+        unpackedFixed32 = reader.widened(unpackedFixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          unpackedFixed32[filled++] = reader.fixed32(at);
+        }
         break;
       }
       case 765:
-        unpackedFixed32.push(reader.fixed32());
+        at = reader.i32(at);
+        unpackedFixed32.push(reader.fixed32(at));
         break;
       case 770: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedFixed64.length;
-        unpackedFixed64 = reader.widened(unpackedFixed64, last, 8);
-        while (reader.hasMore(last)) unpackedFixed64[filled++] = reader.fixed64();
+        unpackedFixed64 = reader.widened(unpackedFixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          unpackedFixed64[filled++] = reader.fixed64(at);
+        }
         break;
       }
       case 769:
-        unpackedFixed64.push(reader.fixed64());
+        at = reader.i64(at);
+        unpackedFixed64.push(reader.fixed64(at));
         break;
       case 778: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedSfixed32.length;
-        unpackedSfixed32 = reader.widened(unpackedSfixed32, last, 4);
-        while (reader.hasMore(last)) unpackedSfixed32[filled++] = reader.sfixed32();
+        unpackedSfixed32 = reader.widened(unpackedSfixed32, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          unpackedSfixed32[filled++] = reader.sfixed32(at);
+        }
         break;
       }
       case 781:
-        unpackedSfixed32.push(reader.sfixed32());
+        at = reader.i32(at);
+        unpackedSfixed32.push(reader.sfixed32(at));
         break;
       case 786: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedSfixed64.length;
-        unpackedSfixed64 = reader.widened(unpackedSfixed64, last, 8);
-        while (reader.hasMore(last)) unpackedSfixed64[filled++] = reader.sfixed64();
+        unpackedSfixed64 = reader.widened(unpackedSfixed64, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          unpackedSfixed64[filled++] = reader.sfixed64(at);
+        }
         break;
       }
       case 785:
-        unpackedSfixed64.push(reader.sfixed64());
+        at = reader.i64(at);
+        unpackedSfixed64.push(reader.sfixed64(at));
         break;
       case 794: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedFloat.length;
-        unpackedFloat = reader.widened(unpackedFloat, last, 4);
-        while (reader.hasMore(last)) unpackedFloat[filled++] = reader.float();
+        unpackedFloat = reader.widened(unpackedFloat, at, last, 4);
+        while (reader.hasMore(at, last)) {
+          at = reader.i32(at);
+          unpackedFloat[filled++] = reader.float(at);
+        }
         break;
       }
       case 797:
-        unpackedFloat.push(reader.float());
+        at = reader.i32(at);
+        unpackedFloat.push(reader.float(at));
         break;
       case 802: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedDouble.length;
-        unpackedDouble = reader.widened(unpackedDouble, last, 8);
-        while (reader.hasMore(last)) unpackedDouble[filled++] = reader.double();
+        unpackedDouble = reader.widened(unpackedDouble, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          unpackedDouble[filled++] = reader.double(at);
+        }
         break;
       }
       case 801:
-        unpackedDouble.push(reader.double());
+        at = reader.i64(at);
+        unpackedDouble.push(reader.double(at));
         break;
       case 810: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedBool.length;
-        unpackedBool = reader.widened(unpackedBool, last, 0);
-        while (reader.hasMore(last)) unpackedBool[filled++] = reader.bool();
+        unpackedBool = reader.widened(unpackedBool, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          unpackedBool[filled++] = reader.bool();
+        }
         break;
       }
       case 808:
+        at = reader.varint(at);
         unpackedBool.push(reader.bool());
         break;
       case 818: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = unpackedNestedEnum.length;
-        unpackedNestedEnum = reader.widened(unpackedNestedEnum, last, 0);
-        while (reader.hasMore(last)) unpackedNestedEnum[filled++] = reader.int32() as TestAllTypesProto3["unpackedNestedEnum"][number];
+        unpackedNestedEnum = reader.widened(unpackedNestedEnum, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          unpackedNestedEnum[filled++] = reader.int32() as TestAllTypesProto3["unpackedNestedEnum"][number];
+        }
         break;
       }
       case 816:
+        at = reader.varint(at);
         unpackedNestedEnum.push(reader.int32() as TestAllTypesProto3["unpackedNestedEnum"][number]);
         break;
       case 450: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 16) value = reader.int32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32();
+          } else at = reader.skip(at);
         }
         mapInt32Int32[key] = value;
         break;
       }
       case 458: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.int64());
-          else if (part === 16) value = reader.int64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.int64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int64();
+          } else at = reader.skip(at);
         }
         mapInt64Int64[key] = value;
         break;
       }
       case 466: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.uint32();
-          else if (part === 16) value = reader.uint32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.uint32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.uint32();
+          } else at = reader.skip(at);
         }
         mapUint32Uint32[key] = value;
         break;
       }
       case 474: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.uint64());
-          else if (part === 16) value = reader.uint64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.uint64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.uint64();
+          } else at = reader.skip(at);
         }
         mapUint64Uint64[key] = value;
         break;
       }
       case 482: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.sint32();
-          else if (part === 16) value = reader.sint32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.sint32();
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.sint32();
+          } else at = reader.skip(at);
         }
         mapSint32Sint32[key] = value;
         break;
       }
       case 490: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.sint64());
-          else if (part === 16) value = reader.sint64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.sint64());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.sint64();
+          } else at = reader.skip(at);
         }
         mapSint64Sint64[key] = value;
         break;
       }
       case 498: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 13) key = reader.fixed32();
-          else if (part === 21) value = reader.fixed32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 13) {
+            at = reader.i32(at);
+            key = reader.fixed32(at);
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.fixed32(at);
+          } else at = reader.skip(at);
         }
         mapFixed32Fixed32[key] = value;
         break;
       }
       case 506: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 9) key = String(reader.fixed64());
-          else if (part === 17) value = reader.fixed64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 9) {
+            at = reader.i64(at);
+            key = String(reader.fixed64(at));
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.fixed64(at);
+          } else at = reader.skip(at);
         }
         mapFixed64Fixed64[key] = value;
         break;
       }
       case 514: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 13) key = reader.sfixed32();
-          else if (part === 21) value = reader.sfixed32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 13) {
+            at = reader.i32(at);
+            key = reader.sfixed32(at);
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.sfixed32(at);
+          } else at = reader.skip(at);
         }
         mapSfixed32Sfixed32[key] = value;
         break;
       }
       case 522: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 9) key = String(reader.sfixed64());
-          else if (part === 17) value = reader.sfixed64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 9) {
+            at = reader.i64(at);
+            key = String(reader.sfixed64(at));
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.sfixed64(at);
+          } else at = reader.skip(at);
         }
         mapSfixed64Sfixed64[key] = value;
         break;
       }
       case 530: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 21) value = reader.float();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 21) {
+            at = reader.i32(at);
+            value = reader.float(at);
+          } else at = reader.skip(at);
         }
         mapInt32Float[key] = value;
         break;
       }
       case 538: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = 0;
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = reader.int32();
-          else if (part === 17) value = reader.double();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = reader.int32();
+          } else if (part === 17) {
+            at = reader.i64(at);
+            value = reader.double(at);
+          } else at = reader.skip(at);
         }
         mapInt32Double[key] = value;
         break;
       }
       case 546: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "false";
         let value = false;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.bool());
-          else if (part === 16) value = reader.bool();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.bool());
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.bool();
+          } else at = reader.skip(at);
         }
         mapBoolBool[key] = value;
         break;
       }
       case 554: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.string();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.string(at);
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(mapStringString, key, value);
         else mapStringString[key] = value;
         break;
       }
       case 562: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto3["mapStringBytes"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.bytes();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.bytes(at);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(104);
@@ -2569,13 +2925,20 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       }
       case 570: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto3["mapStringNestedMessage"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(48);
@@ -2586,13 +2949,20 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       }
       case 578: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto3["mapStringForeignMessage"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeForeignMessage(reader, reader.open(40), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeForeignMessage(reader, reader.open(40), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(40);
@@ -2603,215 +2973,290 @@ export function decodeTestAllTypesProto3(reader: Reader, end: number, into?: Tes
         break;
       }
       case 586: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto3["mapStringNestedEnum"][string] = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.int32() as TestAllTypesProto3["mapStringNestedEnum"][string];
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32() as TestAllTypesProto3["mapStringNestedEnum"][string];
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(mapStringNestedEnum, key, value);
         else mapStringNestedEnum[key] = value;
         break;
       }
       case 594: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: TestAllTypesProto3["mapStringForeignEnum"][string] = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.int32() as TestAllTypesProto3["mapStringForeignEnum"][string];
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32() as TestAllTypesProto3["mapStringForeignEnum"][string];
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(mapStringForeignEnum, key, value);
         else mapStringForeignEnum[key] = value;
         break;
       }
       case 888:
+        at = reader.varint(at);
         oneofField = { case: "oneofUint32", value: reader.uint32() };
         break;
       case 898: {
         const value: Extract<TestAllTypesProto3["oneofField"], { case: "oneofNestedMessage" }>["value"] | undefined = oneofField?.case === "oneofNestedMessage" ? oneofField.value : undefined;
-        oneofField = { case: "oneofNestedMessage", value: decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), value) };
+        at = reader.len(at);
+        oneofField = { case: "oneofNestedMessage", value: decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), at, value) };
         break;
       }
       case 906:
-        oneofField = { case: "oneofString", value: reader.string() };
+        at = reader.len(at);
+        oneofField = { case: "oneofString", value: reader.string(at) };
         break;
       case 914:
-        oneofField = { case: "oneofBytes", value: reader.bytes() };
+        at = reader.len(at);
+        oneofField = { case: "oneofBytes", value: reader.bytes(at) };
         break;
       case 920:
+        at = reader.varint(at);
         oneofField = { case: "oneofBool", value: reader.bool() };
         break;
       case 928:
+        at = reader.varint(at);
         oneofField = { case: "oneofUint64", value: reader.uint64() };
         break;
       case 941:
-        oneofField = { case: "oneofFloat", value: reader.float() };
+        at = reader.i32(at);
+        oneofField = { case: "oneofFloat", value: reader.float(at) };
         break;
       case 945:
-        oneofField = { case: "oneofDouble", value: reader.double() };
+        at = reader.i64(at);
+        oneofField = { case: "oneofDouble", value: reader.double(at) };
         break;
       case 952:
+        at = reader.varint(at);
         oneofField = { case: "oneofEnum", value: reader.int32() as Extract<TestAllTypesProto3["oneofField"], { case: "oneofEnum" }>["value"] };
         break;
       case 960:
+        at = reader.varint(at);
         oneofField = { case: "oneofNullValue", value: reader.int32() as Extract<TestAllTypesProto3["oneofField"], { case: "oneofNullValue" }>["value"] };
         break;
       case 1610:
-        optionalBoolWrapper = decodeBoolValue(reader, reader.open(40), optionalBoolWrapper === undefined ? undefined : create(BoolValueSchema, { value: optionalBoolWrapper })).value;
+        at = reader.len(at);
+        optionalBoolWrapper = decodeBoolValue(reader, reader.open(40), at, optionalBoolWrapper === undefined ? undefined : create(BoolValueSchema, { value: optionalBoolWrapper })).value;
         break;
       case 1618:
-        optionalInt32Wrapper = decodeInt32Value(reader, reader.open(40), optionalInt32Wrapper === undefined ? undefined : create(Int32ValueSchema, { value: optionalInt32Wrapper })).value;
+        at = reader.len(at);
+        optionalInt32Wrapper = decodeInt32Value(reader, reader.open(40), at, optionalInt32Wrapper === undefined ? undefined : create(Int32ValueSchema, { value: optionalInt32Wrapper })).value;
         break;
       case 1626:
-        optionalInt64Wrapper = decodeInt64Value(reader, reader.open(40), optionalInt64Wrapper === undefined ? undefined : create(Int64ValueSchema, { value: optionalInt64Wrapper })).value;
+        at = reader.len(at);
+        optionalInt64Wrapper = decodeInt64Value(reader, reader.open(40), at, optionalInt64Wrapper === undefined ? undefined : create(Int64ValueSchema, { value: optionalInt64Wrapper })).value;
         break;
       case 1634:
-        optionalUint32Wrapper = decodeUInt32Value(reader, reader.open(40), optionalUint32Wrapper === undefined ? undefined : create(UInt32ValueSchema, { value: optionalUint32Wrapper })).value;
+        at = reader.len(at);
+        optionalUint32Wrapper = decodeUInt32Value(reader, reader.open(40), at, optionalUint32Wrapper === undefined ? undefined : create(UInt32ValueSchema, { value: optionalUint32Wrapper })).value;
         break;
       case 1642:
-        optionalUint64Wrapper = decodeUInt64Value(reader, reader.open(40), optionalUint64Wrapper === undefined ? undefined : create(UInt64ValueSchema, { value: optionalUint64Wrapper })).value;
+        at = reader.len(at);
+        optionalUint64Wrapper = decodeUInt64Value(reader, reader.open(40), at, optionalUint64Wrapper === undefined ? undefined : create(UInt64ValueSchema, { value: optionalUint64Wrapper })).value;
         break;
       case 1650:
-        optionalFloatWrapper = decodeFloatValue(reader, reader.open(40), optionalFloatWrapper === undefined ? undefined : create(FloatValueSchema, { value: optionalFloatWrapper })).value;
+        at = reader.len(at);
+        optionalFloatWrapper = decodeFloatValue(reader, reader.open(40), at, optionalFloatWrapper === undefined ? undefined : create(FloatValueSchema, { value: optionalFloatWrapper })).value;
         break;
       case 1658:
-        optionalDoubleWrapper = decodeDoubleValue(reader, reader.open(40), optionalDoubleWrapper === undefined ? undefined : create(DoubleValueSchema, { value: optionalDoubleWrapper })).value;
+        at = reader.len(at);
+        optionalDoubleWrapper = decodeDoubleValue(reader, reader.open(40), at, optionalDoubleWrapper === undefined ? undefined : create(DoubleValueSchema, { value: optionalDoubleWrapper })).value;
         break;
       case 1666:
-        optionalStringWrapper = decodeStringValue(reader, reader.open(40), optionalStringWrapper === undefined ? undefined : create(StringValueSchema, { value: optionalStringWrapper })).value;
+        at = reader.len(at);
+        optionalStringWrapper = decodeStringValue(reader, reader.open(40), at, optionalStringWrapper === undefined ? undefined : create(StringValueSchema, { value: optionalStringWrapper })).value;
         break;
       case 1674:
-        optionalBytesWrapper = decodeBytesValue(reader, reader.open(144), optionalBytesWrapper === undefined ? undefined : create(BytesValueSchema, { value: optionalBytesWrapper })).value;
+        at = reader.len(at);
+        optionalBytesWrapper = decodeBytesValue(reader, reader.open(144), at, optionalBytesWrapper === undefined ? undefined : create(BytesValueSchema, { value: optionalBytesWrapper })).value;
         break;
       case 1690:
-        repeatedBoolWrapper.push(decodeBoolValue(reader, reader.open(40)));
+        at = reader.len(at);
+        repeatedBoolWrapper.push(decodeBoolValue(reader, reader.open(40), at));
         break;
       case 1698:
-        repeatedInt32Wrapper.push(decodeInt32Value(reader, reader.open(40)));
+        at = reader.len(at);
+        repeatedInt32Wrapper.push(decodeInt32Value(reader, reader.open(40), at));
         break;
       case 1706:
-        repeatedInt64Wrapper.push(decodeInt64Value(reader, reader.open(40)));
+        at = reader.len(at);
+        repeatedInt64Wrapper.push(decodeInt64Value(reader, reader.open(40), at));
         break;
       case 1714:
-        repeatedUint32Wrapper.push(decodeUInt32Value(reader, reader.open(40)));
+        at = reader.len(at);
+        repeatedUint32Wrapper.push(decodeUInt32Value(reader, reader.open(40), at));
         break;
       case 1722:
-        repeatedUint64Wrapper.push(decodeUInt64Value(reader, reader.open(40)));
+        at = reader.len(at);
+        repeatedUint64Wrapper.push(decodeUInt64Value(reader, reader.open(40), at));
         break;
       case 1730:
-        repeatedFloatWrapper.push(decodeFloatValue(reader, reader.open(40)));
+        at = reader.len(at);
+        repeatedFloatWrapper.push(decodeFloatValue(reader, reader.open(40), at));
         break;
       case 1738:
-        repeatedDoubleWrapper.push(decodeDoubleValue(reader, reader.open(40)));
+        at = reader.len(at);
+        repeatedDoubleWrapper.push(decodeDoubleValue(reader, reader.open(40), at));
         break;
       case 1746:
-        repeatedStringWrapper.push(decodeStringValue(reader, reader.open(40)));
+        at = reader.len(at);
+        repeatedStringWrapper.push(decodeStringValue(reader, reader.open(40), at));
         break;
       case 1754:
-        repeatedBytesWrapper.push(decodeBytesValue(reader, reader.open(144)));
+        at = reader.len(at);
+        repeatedBytesWrapper.push(decodeBytesValue(reader, reader.open(144), at));
         break;
       case 2410:
-        optionalDuration = decodeDuration(reader, reader.open(48), optionalDuration);
+        at = reader.len(at);
+        optionalDuration = decodeDuration(reader, reader.open(48), at, optionalDuration);
         break;
       case 2418:
-        optionalTimestamp = decodeTimestamp(reader, reader.open(48), optionalTimestamp);
+        at = reader.len(at);
+        optionalTimestamp = decodeTimestamp(reader, reader.open(48), at, optionalTimestamp);
         break;
       case 2426:
-        optionalFieldMask = decodeFieldMask(reader, reader.open(72), optionalFieldMask);
+        at = reader.len(at);
+        optionalFieldMask = decodeFieldMask(reader, reader.open(72), at, optionalFieldMask);
         break;
       case 2434:
-        optionalStruct = decodeJsonObject(reader, reader.open(96), optionalStruct);
+        at = reader.len(at);
+        optionalStruct = decodeJsonObject(reader, reader.open(96), at, optionalStruct);
         break;
       case 2442:
-        optionalAny = decodeAny(reader, reader.open(152), optionalAny);
+        at = reader.len(at);
+        optionalAny = decodeAny(reader, reader.open(152), at, optionalAny);
         break;
       case 2450:
-        optionalValue = decodeValue(reader, reader.open(80), optionalValue);
+        at = reader.len(at);
+        optionalValue = decodeValue(reader, reader.open(80), at, optionalValue);
         break;
       case 2456:
+        at = reader.varint(at);
         optionalNullValue = reader.int32() as TestAllTypesProto3["optionalNullValue"];
         break;
       case 2490:
-        repeatedDuration.push(decodeDuration(reader, reader.open(48)));
+        at = reader.len(at);
+        repeatedDuration.push(decodeDuration(reader, reader.open(48), at));
         break;
       case 2498:
-        repeatedTimestamp.push(decodeTimestamp(reader, reader.open(48)));
+        at = reader.len(at);
+        repeatedTimestamp.push(decodeTimestamp(reader, reader.open(48), at));
         break;
       case 2506:
-        repeatedFieldmask.push(decodeFieldMask(reader, reader.open(72)));
+        at = reader.len(at);
+        repeatedFieldmask.push(decodeFieldMask(reader, reader.open(72), at));
         break;
       case 2594:
-        repeatedStruct.push(decodeJsonObject(reader, reader.open(96)));
+        at = reader.len(at);
+        repeatedStruct.push(decodeJsonObject(reader, reader.open(96), at));
         break;
       case 2522:
-        repeatedAny.push(decodeAny(reader, reader.open(152)));
+        at = reader.len(at);
+        repeatedAny.push(decodeAny(reader, reader.open(152), at));
         break;
       case 2530:
-        repeatedValue.push(decodeValue(reader, reader.open(80)));
+        at = reader.len(at);
+        repeatedValue.push(decodeValue(reader, reader.open(80), at));
         break;
       case 2538:
-        repeatedListValue.push(decodeListValue(reader, reader.open(72)));
+        at = reader.len(at);
+        repeatedListValue.push(decodeListValue(reader, reader.open(72), at));
         break;
       case 3208:
+        at = reader.varint(at);
         fieldname1 = reader.int32();
         break;
       case 3216:
+        at = reader.varint(at);
         fieldName2 = reader.int32();
         break;
       case 3224:
+        at = reader.varint(at);
         FieldName3 = reader.int32();
         break;
       case 3232:
+        at = reader.varint(at);
         fieldName4 = reader.int32();
         break;
       case 3240:
+        at = reader.varint(at);
         field0name5 = reader.int32();
         break;
       case 3248:
+        at = reader.varint(at);
         field0Name6 = reader.int32();
         break;
       case 3256:
+        at = reader.varint(at);
         fieldName7 = reader.int32();
         break;
       case 3264:
+        at = reader.varint(at);
         FieldName8 = reader.int32();
         break;
       case 3272:
+        at = reader.varint(at);
         fieldName9 = reader.int32();
         break;
       case 3280:
+        at = reader.varint(at);
         FieldName10 = reader.int32();
         break;
       case 3288:
+        at = reader.varint(at);
         FIELDNAME11 = reader.int32();
         break;
       case 3296:
+        at = reader.varint(at);
         FIELDName12 = reader.int32();
         break;
       case 3304:
+        at = reader.varint(at);
         FieldName13 = reader.int32();
         break;
       case 3312:
+        at = reader.varint(at);
         FieldName14 = reader.int32();
         break;
       case 3320:
+        at = reader.varint(at);
         fieldName15 = reader.int32();
         break;
       case 3328:
+        at = reader.varint(at);
         fieldName16 = reader.int32();
         break;
       case 3336:
+        at = reader.varint(at);
         fieldName17 = reader.int32();
         break;
       case 3344:
+        at = reader.varint(at);
         FieldName18 = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: TestAllTypesProto3 = {
@@ -2989,22 +3434,32 @@ export function encodeTestAllTypesProto3_NestedMessage(message: Encodable<typeof
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a protobuf_test_messages.proto3.TestAllTypesProto3.NestedMessage up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTestAllTypesProto3_NestedMessage(reader: Reader, end: number, into?: TestAllTypesProto3_NestedMessage): TestAllTypesProto3_NestedMessage {
+/** Reads a protobuf_test_messages.proto3.TestAllTypesProto3.NestedMessage from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTestAllTypesProto3_NestedMessage(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: TestAllTypesProto3_NestedMessage,
+): TestAllTypesProto3_NestedMessage {
   let a = 0;
   let corecursive: TestAllTypesProto3_NestedMessage["corecursive"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ a, corecursive, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         a = reader.int32();
         break;
       case 18:
-        corecursive = decodeTestAllTypesProto3(reader, reader.open(4456), corecursive);
+        at = reader.len(at);
+        corecursive = decodeTestAllTypesProto3(reader, reader.open(4456), at, corecursive);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: TestAllTypesProto3_NestedMessage = {
@@ -3034,18 +3489,27 @@ export function encodeForeignMessage(message: Encodable<typeof ForeignMessageSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a protobuf_test_messages.proto3.ForeignMessage up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeForeignMessage(reader: Reader, end: number, into?: ForeignMessage): ForeignMessage {
+/** Reads a protobuf_test_messages.proto3.ForeignMessage from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeForeignMessage(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ForeignMessage,
+): ForeignMessage {
   let c = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ c, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         c = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ForeignMessage = { $typeName: "protobuf_test_messages.proto3.ForeignMessage", c };
@@ -3064,12 +3528,20 @@ export function encodeNullHypothesisProto3(message: Encodable<typeof NullHypothe
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.proto3.NullHypothesisProto3 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeNullHypothesisProto3(reader: Reader, end: number, into?: NullHypothesisProto3): NullHypothesisProto3 {
+/** Reads a protobuf_test_messages.proto3.NullHypothesisProto3 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeNullHypothesisProto3(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: NullHypothesisProto3,
+): NullHypothesisProto3 {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: NullHypothesisProto3 = { $typeName: "protobuf_test_messages.proto3.NullHypothesisProto3" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3087,12 +3559,20 @@ export function encodeEnumOnlyProto3(message: Encodable<typeof EnumOnlyProto3Sch
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a protobuf_test_messages.proto3.EnumOnlyProto3 up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEnumOnlyProto3(reader: Reader, end: number, into?: EnumOnlyProto3): EnumOnlyProto3 {
+/** Reads a protobuf_test_messages.proto3.EnumOnlyProto3 from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEnumOnlyProto3(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: EnumOnlyProto3,
+): EnumOnlyProto3 {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: EnumOnlyProto3 = { $typeName: "protobuf_test_messages.proto3.EnumOnlyProto3" };
   if (unknown !== undefined) message.$unknown = unknown;

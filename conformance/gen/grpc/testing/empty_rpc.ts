@@ -29,12 +29,15 @@ export function encodeEmpty(message: Encodable<typeof EmptySchema>, out: Buffer,
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a grpc.testing.Empty up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEmpty(reader: Reader, end: number, into?: Empty): Empty {
+/** Reads a grpc.testing.Empty from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEmpty(reader: Reader, start: number, end: number, into?: Empty): Empty {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: Empty = { $typeName: "grpc.testing.Empty" };
   if (unknown !== undefined) message.$unknown = unknown;

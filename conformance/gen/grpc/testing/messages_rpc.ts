@@ -119,18 +119,22 @@ export function encodeBoolValue(message: Encodable<typeof BoolValueSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.BoolValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBoolValue(reader: Reader, end: number, into?: BoolValue): BoolValue {
+/** Reads a grpc.testing.BoolValue from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBoolValue(reader: Reader, start: number, end: number, into?: BoolValue): BoolValue {
   let value$ = false;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         value$ = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BoolValue = { $typeName: "grpc.testing.BoolValue", value: value$ };
@@ -161,22 +165,27 @@ export function encodePayload(message: Encodable<typeof PayloadSchema>, out: Buf
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.Payload up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodePayload(reader: Reader, end: number, into?: Payload): Payload {
+/** Reads a grpc.testing.Payload from `start` to `end`; one that comes again goes on with `into`. */
+export function decodePayload(reader: Reader, start: number, end: number, into?: Payload): Payload {
   let type$: Payload["type"] = 0;
   let body: Payload["body"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ type: type$, body, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         type$ = reader.int32() as Payload["type"];
         break;
       case 18:
-        body = reader.bytes();
+        at = reader.len(at);
+        body = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Payload = { $typeName: "grpc.testing.Payload", type: type$, body: body ?? new Uint8Array(0) };
@@ -207,22 +216,27 @@ export function encodeEchoStatus(message: Encodable<typeof EchoStatusSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.EchoStatus up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEchoStatus(reader: Reader, end: number, into?: EchoStatus): EchoStatus {
+/** Reads a grpc.testing.EchoStatus from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEchoStatus(reader: Reader, start: number, end: number, into?: EchoStatus): EchoStatus {
   let code = 0;
   let message$ = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ code, message: message$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         code = reader.int32();
         break;
       case 18:
-        message$ = reader.string();
+        at = reader.len(at);
+        message$ = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: EchoStatus = { $typeName: "grpc.testing.EchoStatus", code, message: message$ };
@@ -287,8 +301,8 @@ export function encodeSimpleRequest(message: Encodable<typeof SimpleRequestSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.SimpleRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeSimpleRequest(reader: Reader, end: number, into?: SimpleRequest): SimpleRequest {
+/** Reads a grpc.testing.SimpleRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeSimpleRequest(reader: Reader, start: number, end: number, into?: SimpleRequest): SimpleRequest {
   let responseType: SimpleRequest["responseType"] = 0;
   let responseSize = 0;
   let payload: SimpleRequest["payload"] | undefined;
@@ -307,31 +321,41 @@ export function decodeSimpleRequest(reader: Reader, end: number, into?: SimpleRe
     fillServerId,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         responseType = reader.int32() as SimpleRequest["responseType"];
         break;
       case 16:
+        at = reader.varint(at);
         responseSize = reader.int32();
         break;
       case 26:
-        payload = decodePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodePayload(reader, reader.open(152), at, payload);
         break;
       case 50:
-        responseCompressed = decodeBoolValue(reader, reader.open(40), responseCompressed);
+        at = reader.len(at);
+        responseCompressed = decodeBoolValue(reader, reader.open(40), at, responseCompressed);
         break;
       case 58:
-        responseStatus = decodeEchoStatus(reader, reader.open(48), responseStatus);
+        at = reader.len(at);
+        responseStatus = decodeEchoStatus(reader, reader.open(48), at, responseStatus);
         break;
       case 66:
-        expectCompressed = decodeBoolValue(reader, reader.open(40), expectCompressed);
+        at = reader.len(at);
+        expectCompressed = decodeBoolValue(reader, reader.open(40), at, expectCompressed);
         break;
       case 72:
+        at = reader.varint(at);
         fillServerId = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: SimpleRequest = { $typeName: "grpc.testing.SimpleRequest", responseType, responseSize, fillServerId };
@@ -378,26 +402,37 @@ export function encodeSimpleResponse(message: Encodable<typeof SimpleResponseSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.SimpleResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeSimpleResponse(reader: Reader, end: number, into?: SimpleResponse): SimpleResponse {
+/** Reads a grpc.testing.SimpleResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeSimpleResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: SimpleResponse,
+): SimpleResponse {
   let payload: SimpleResponse["payload"] | undefined;
   let serverId = "";
   let hostname = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, serverId, hostname, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = decodePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodePayload(reader, reader.open(152), at, payload);
         break;
       case 34:
-        serverId = reader.string();
+        at = reader.len(at);
+        serverId = reader.string(at);
         break;
       case 50:
-        hostname = reader.string();
+        at = reader.len(at);
+        hostname = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: SimpleResponse = { $typeName: "grpc.testing.SimpleResponse", serverId, hostname };
@@ -434,22 +469,32 @@ export function encodeStreamingInputCallRequest(message: Encodable<typeof Stream
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.StreamingInputCallRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStreamingInputCallRequest(reader: Reader, end: number, into?: StreamingInputCallRequest): StreamingInputCallRequest {
+/** Reads a grpc.testing.StreamingInputCallRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStreamingInputCallRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: StreamingInputCallRequest,
+): StreamingInputCallRequest {
   let payload: StreamingInputCallRequest["payload"] | undefined;
   let expectCompressed: StreamingInputCallRequest["expectCompressed"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, expectCompressed, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = decodePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodePayload(reader, reader.open(152), at, payload);
         break;
       case 18:
-        expectCompressed = decodeBoolValue(reader, reader.open(40), expectCompressed);
+        at = reader.len(at);
+        expectCompressed = decodeBoolValue(reader, reader.open(40), at, expectCompressed);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StreamingInputCallRequest = { $typeName: "grpc.testing.StreamingInputCallRequest" };
@@ -477,18 +522,27 @@ export function encodeStreamingInputCallResponse(message: Encodable<typeof Strea
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.StreamingInputCallResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStreamingInputCallResponse(reader: Reader, end: number, into?: StreamingInputCallResponse): StreamingInputCallResponse {
+/** Reads a grpc.testing.StreamingInputCallResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStreamingInputCallResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: StreamingInputCallResponse,
+): StreamingInputCallResponse {
   let aggregatedPayloadSize = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ aggregatedPayloadSize, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         aggregatedPayloadSize = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StreamingInputCallResponse = {
@@ -530,26 +584,37 @@ export function encodeResponseParameters(message: Encodable<typeof ResponseParam
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.ResponseParameters up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeResponseParameters(reader: Reader, end: number, into?: ResponseParameters): ResponseParameters {
+/** Reads a grpc.testing.ResponseParameters from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeResponseParameters(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ResponseParameters,
+): ResponseParameters {
   let size = 0;
   let intervalUs = 0;
   let compressed: ResponseParameters["compressed"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ size, intervalUs, compressed, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         size = reader.int32();
         break;
       case 16:
+        at = reader.varint(at);
         intervalUs = reader.int32();
         break;
       case 26:
-        compressed = decodeBoolValue(reader, reader.open(40), compressed);
+        at = reader.len(at);
+        compressed = decodeBoolValue(reader, reader.open(40), at, compressed);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ResponseParameters = { $typeName: "grpc.testing.ResponseParameters", size, intervalUs };
@@ -600,30 +665,42 @@ export function encodeStreamingOutputCallRequest(message: Encodable<typeof Strea
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.StreamingOutputCallRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStreamingOutputCallRequest(reader: Reader, end: number, into?: StreamingOutputCallRequest): StreamingOutputCallRequest {
+/** Reads a grpc.testing.StreamingOutputCallRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStreamingOutputCallRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: StreamingOutputCallRequest,
+): StreamingOutputCallRequest {
   let responseType: StreamingOutputCallRequest["responseType"] = 0;
   let responseParameters: StreamingOutputCallRequest["responseParameters"] = [];
   let payload: StreamingOutputCallRequest["payload"] | undefined;
   let responseStatus: StreamingOutputCallRequest["responseStatus"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ responseType, responseParameters, payload, responseStatus, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         responseType = reader.int32() as StreamingOutputCallRequest["responseType"];
         break;
       case 18:
-        responseParameters.push(decodeResponseParameters(reader, reader.open(56)));
+        at = reader.len(at);
+        responseParameters.push(decodeResponseParameters(reader, reader.open(56), at));
         break;
       case 26:
-        payload = decodePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodePayload(reader, reader.open(152), at, payload);
         break;
       case 58:
-        responseStatus = decodeEchoStatus(reader, reader.open(48), responseStatus);
+        at = reader.len(at);
+        responseStatus = decodeEchoStatus(reader, reader.open(48), at, responseStatus);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StreamingOutputCallRequest = {
@@ -658,18 +735,27 @@ export function encodeStreamingOutputCallResponse(message: Encodable<typeof Stre
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.testing.StreamingOutputCallResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStreamingOutputCallResponse(reader: Reader, end: number, into?: StreamingOutputCallResponse): StreamingOutputCallResponse {
+/** Reads a grpc.testing.StreamingOutputCallResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStreamingOutputCallResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: StreamingOutputCallResponse,
+): StreamingOutputCallResponse {
   let payload: StreamingOutputCallResponse["payload"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = decodePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodePayload(reader, reader.open(152), at, payload);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StreamingOutputCallResponse = { $typeName: "grpc.testing.StreamingOutputCallResponse" };

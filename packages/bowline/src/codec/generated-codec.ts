@@ -21,8 +21,8 @@ export interface MessageCode<Desc extends DescMessage> {
   bound(message: MessageShape<Desc>): number;
   /** Writes the message from `at` on and returns the position behind it. */
   encode(message: MessageShape<Desc>, out: Buffer, at: number): number;
-  /** Reads the message up to `end`, which is what the reader gave. */
-  decode(reader: Reader, end: number): MessageShape<Desc>;
+  /** Reads the message that lies in `[start, end)`. */
+  decode(reader: Reader, start: number, end: number): MessageShape<Desc>;
 }
 
 /**
@@ -128,7 +128,8 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
   #read(source: Buffer, start: number, end: number, isShared: boolean): MessageShape<Desc> {
     const budgetBytes = decodeBudget(this.#maxDecodedBytes, end - start);
     try {
-      return this.#decode(reader, reader.begin(source, start, end, isShared, budgetBytes));
+      reader.begin(source, end, isShared, budgetBytes);
+      return this.#decode(reader, start, end);
     } catch (cause) {
       if (cause instanceof DecodeBudgetError) throw overBudget(this.#schema, "", end - start, this.#maxDecodedBytes);
       throw decodeError(this.#schema, "", end - start, cause);

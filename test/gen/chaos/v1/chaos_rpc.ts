@@ -168,8 +168,8 @@ export function encodeWork(message: Encodable<typeof WorkSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a chaos.v1.Work up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWork(reader: Reader, end: number, into?: Work): Work {
+/** Reads a chaos.v1.Work from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWork(reader: Reader, start: number, end: number, into?: Work): Work {
   let client = 0;
   let sequence = 0;
   let sleepMs = 0;
@@ -190,34 +190,45 @@ export function decodeWork(reader: Reader, end: number, into?: Work): Work {
     filling,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         client = reader.uint32();
         break;
       case 16:
+        at = reader.varint(at);
         sequence = reader.uint32();
         break;
       case 24:
+        at = reader.varint(at);
         sleepMs = reader.uint32();
         break;
       case 32:
+        at = reader.varint(at);
         blockMs = reader.uint32();
         break;
       case 40:
+        at = reader.varint(at);
         payloadBytes = reader.uint32();
         break;
       case 48:
+        at = reader.varint(at);
         count = reader.uint32();
         break;
       case 56:
+        at = reader.varint(at);
         intervalMs = reader.uint32();
         break;
       case 66:
-        filling = reader.bytes();
+        at = reader.len(at);
+        filling = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Work = {
@@ -278,8 +289,8 @@ export function encodeDone(message: Encodable<typeof DoneSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a chaos.v1.Done up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeDone(reader: Reader, end: number, into?: Done): Done {
+/** Reads a chaos.v1.Done from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeDone(reader: Reader, start: number, end: number, into?: Done): Done {
   let client = 0;
   let sequence = 0;
   let position = 0;
@@ -287,25 +298,33 @@ export function decodeDone(reader: Reader, end: number, into?: Done): Done {
   let payload: Done["payload"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ client, sequence, position, serverId, payload, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         client = reader.uint32();
         break;
       case 16:
+        at = reader.varint(at);
         sequence = reader.uint32();
         break;
       case 24:
+        at = reader.varint(at);
         position = reader.uint32();
         break;
       case 34:
-        serverId = reader.string();
+        at = reader.len(at);
+        serverId = reader.string(at);
         break;
       case 42:
-        payload = reader.bytes();
+        at = reader.len(at);
+        payload = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Done = {

@@ -160,8 +160,8 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a chaos.next.v1.Order up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
+/** Reads a chaos.next.v1.Order from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOrder(reader: Reader, start: number, end: number, into?: Order): Order {
   let client = 0;
   let sequence = 0;
   let item = "";
@@ -171,41 +171,57 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
   let weights: Order["weights"] = {};
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ client, sequence, item, state, parcel, notes, weights, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         client = reader.uint32();
         break;
       case 16:
+        at = reader.varint(at);
         sequence = reader.uint32();
         break;
       case 26:
-        item = reader.string();
+        at = reader.len(at);
+        item = reader.string(at);
         break;
       case 32:
+        at = reader.varint(at);
         state = reader.int32() as Order["state"];
         break;
       case 42:
-        parcel = decodeParcel(reader, reader.open(192), parcel);
+        at = reader.len(at);
+        parcel = decodeParcel(reader, reader.open(192), at, parcel);
         break;
       case 50:
-        notes.push(reader.string());
+        at = reader.len(at);
+        notes.push(reader.string(at));
         break;
       case 58: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = 0n;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.sint64();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.sint64();
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(weights, key, value);
         else weights[key] = value;
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Order = { $typeName: "chaos.next.v1.Order", client, sequence, item, state, notes, weights };
@@ -249,33 +265,43 @@ export function encodeParcel(message: Encodable<typeof ParcelSchema>, out: Buffe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a chaos.next.v1.Parcel up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeParcel(reader: Reader, end: number, into?: Parcel): Parcel {
+/** Reads a chaos.next.v1.Parcel from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeParcel(reader: Reader, start: number, end: number, into?: Parcel): Parcel {
   let number$ = 0n;
   let sizes: Parcel["sizes"] = [];
   let label: Parcel["label"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ number: number$, sizes, label, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 9:
-        number$ = reader.fixed64();
+        at = reader.i64(at);
+        number$ = reader.fixed64(at);
         break;
       case 18: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = sizes.length;
-        sizes = reader.widened(sizes, last, 8);
-        while (reader.hasMore(last)) sizes[filled++] = reader.double();
+        sizes = reader.widened(sizes, at, last, 8);
+        while (reader.hasMore(at, last)) {
+          at = reader.i64(at);
+          sizes[filled++] = reader.double(at);
+        }
         break;
       }
       case 17:
-        sizes.push(reader.double());
+        at = reader.i64(at);
+        sizes.push(reader.double(at));
         break;
       case 26:
-        label = reader.bytes();
+        at = reader.len(at);
+        label = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Parcel = {

@@ -93,30 +93,37 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a chaos.old.v1.Order up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
+/** Reads a chaos.old.v1.Order from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOrder(reader: Reader, start: number, end: number, into?: Order): Order {
   let client = 0;
   let sequence = 0;
   let item = "";
   let state: Order["state"] = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ client, sequence, item, state, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         client = reader.uint32();
         break;
       case 16:
+        at = reader.varint(at);
         sequence = reader.uint32();
         break;
       case 26:
-        item = reader.string();
+        at = reader.len(at);
+        item = reader.string(at);
         break;
       case 32:
+        at = reader.varint(at);
         state = reader.int32() as Order["state"];
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Order = { $typeName: "chaos.old.v1.Order", client, sequence, item, state };

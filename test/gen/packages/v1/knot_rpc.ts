@@ -170,22 +170,27 @@ export function encodeTieRequest(message: Encodable<typeof TieRequestSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a packages.v1.TieRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTieRequest(reader: Reader, end: number, into?: TieRequest): TieRequest {
+/** Reads a packages.v1.TieRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTieRequest(reader: Reader, start: number, end: number, into?: TieRequest): TieRequest {
   let name = "";
   let paddingBytes = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, paddingBytes, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         paddingBytes = reader.uint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: TieRequest = { $typeName: "packages.v1.TieRequest", name, paddingBytes };
@@ -235,30 +240,37 @@ export function encodeKnot(message: Encodable<typeof KnotSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a packages.v1.Knot up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeKnot(reader: Reader, end: number, into?: Knot): Knot {
+/** Reads a packages.v1.Knot from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeKnot(reader: Reader, start: number, end: number, into?: Knot): Knot {
   let name = "";
   let padding: Knot["padding"] | undefined;
   let tiedAt: Knot["tiedAt"] | undefined;
   let fault: Knot["fault"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, padding, tiedAt, fault, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        padding = reader.bytes();
+        at = reader.len(at);
+        padding = reader.bytes(at);
         break;
       case 26:
-        tiedAt = decodeTimestamp(reader, reader.open(48), tiedAt);
+        at = reader.len(at);
+        tiedAt = decodeTimestamp(reader, reader.open(48), at, tiedAt);
         break;
       case 34:
-        fault = decodeStatus(reader, reader.open(88), fault);
+        at = reader.len(at);
+        fault = decodeStatus(reader, reader.open(88), at, fault);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Knot = { $typeName: "packages.v1.Knot", name, padding: padding ?? new Uint8Array(0) };
@@ -286,18 +298,22 @@ export function encodeListRequest(message: Encodable<typeof ListRequestSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a packages.v1.ListRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeListRequest(reader: Reader, end: number, into?: ListRequest): ListRequest {
+/** Reads a packages.v1.ListRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeListRequest(reader: Reader, start: number, end: number, into?: ListRequest): ListRequest {
   let count = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ count, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         count = reader.uint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ListRequest = { $typeName: "packages.v1.ListRequest", count };
@@ -325,18 +341,27 @@ export function encodeCollectResponse(message: Encodable<typeof CollectResponseS
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a packages.v1.CollectResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCollectResponse(reader: Reader, end: number, into?: CollectResponse): CollectResponse {
+/** Reads a packages.v1.CollectResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCollectResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: CollectResponse,
+): CollectResponse {
   let names: CollectResponse["names"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ names, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        names.push(reader.string());
+        at = reader.len(at);
+        names.push(reader.string(at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: CollectResponse = { $typeName: "packages.v1.CollectResponse", names };

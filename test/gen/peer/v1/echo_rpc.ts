@@ -274,22 +274,27 @@ export function encodeEchoRequest(message: Encodable<typeof EchoRequestSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a peer.v1.EchoRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEchoRequest(reader: Reader, end: number, into?: EchoRequest): EchoRequest {
+/** Reads a peer.v1.EchoRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEchoRequest(reader: Reader, start: number, end: number, into?: EchoRequest): EchoRequest {
   let payload: EchoRequest["payload"] | undefined;
   let describe = false;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, describe, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = reader.bytes();
+        at = reader.len(at);
+        payload = reader.bytes(at);
         break;
       case 16:
+        at = reader.varint(at);
         describe = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: EchoRequest = { $typeName: "peer.v1.EchoRequest", payload: payload ?? new Uint8Array(0), describe };
@@ -337,30 +342,37 @@ export function encodeEchoResponse(message: Encodable<typeof EchoResponseSchema>
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a peer.v1.EchoResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEchoResponse(reader: Reader, end: number, into?: EchoResponse): EchoResponse {
+/** Reads a peer.v1.EchoResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEchoResponse(reader: Reader, start: number, end: number, into?: EchoResponse): EchoResponse {
   let payload: EchoResponse["payload"] | undefined;
   let serverId = "";
   let sequence = 0;
   let call: EchoResponse["call"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, serverId, sequence, call, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = reader.bytes();
+        at = reader.len(at);
+        payload = reader.bytes(at);
         break;
       case 18:
-        serverId = reader.string();
+        at = reader.len(at);
+        serverId = reader.string(at);
         break;
       case 24:
+        at = reader.varint(at);
         sequence = reader.uint32();
         break;
       case 34:
-        call = decodeCallInfo(reader, reader.open(112), call);
+        at = reader.len(at);
+        call = decodeCallInfo(reader, reader.open(112), at, call);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: EchoResponse = {
@@ -414,26 +426,36 @@ export function encodeCallInfo(message: Encodable<typeof CallInfoSchema>, out: B
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a peer.v1.CallInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCallInfo(reader: Reader, end: number, into?: CallInfo): CallInfo {
+/** Reads a peer.v1.CallInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCallInfo(reader: Reader, start: number, end: number, into?: CallInfo): CallInfo {
   let peerAddress = "";
   let metadata: CallInfo["metadata"] = {};
   let remainingDeadlineMs: CallInfo["remainingDeadlineMs"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ peerAddress, metadata, remainingDeadlineMs, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        peerAddress = reader.string();
+        at = reader.len(at);
+        peerAddress = reader.string(at);
         break;
       case 18: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: CallInfo["metadata"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeHeaderValues(reader, reader.open(72), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeHeaderValues(reader, reader.open(72), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(72);
@@ -444,10 +466,12 @@ export function decodeCallInfo(reader: Reader, end: number, into?: CallInfo): Ca
         break;
       }
       case 24:
+        at = reader.varint(at);
         remainingDeadlineMs = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: CallInfo = { $typeName: "peer.v1.CallInfo", peerAddress, metadata };
@@ -476,18 +500,22 @@ export function encodeHeaderValues(message: Encodable<typeof HeaderValuesSchema>
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a peer.v1.HeaderValues up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHeaderValues(reader: Reader, end: number, into?: HeaderValues): HeaderValues {
+/** Reads a peer.v1.HeaderValues from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHeaderValues(reader: Reader, start: number, end: number, into?: HeaderValues): HeaderValues {
   let values: HeaderValues["values"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ values, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        values.push(reader.bytes());
+        at = reader.len(at);
+        values.push(reader.bytes(at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: HeaderValues = { $typeName: "peer.v1.HeaderValues", values };
@@ -531,30 +559,37 @@ export function encodeStreamRequest(message: Encodable<typeof StreamRequestSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a peer.v1.StreamRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStreamRequest(reader: Reader, end: number, into?: StreamRequest): StreamRequest {
+/** Reads a peer.v1.StreamRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStreamRequest(reader: Reader, start: number, end: number, into?: StreamRequest): StreamRequest {
   let count = 0;
   let payloadBytes = 0;
   let intervalMs = 0;
   let endWith: StreamRequest["endWith"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ count, payloadBytes, intervalMs, endWith, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         count = reader.uint32();
         break;
       case 16:
+        at = reader.varint(at);
         payloadBytes = reader.uint32();
         break;
       case 24:
+        at = reader.varint(at);
         intervalMs = reader.uint32();
         break;
       case 34:
-        endWith = decodeFailRequest(reader, reader.open(96), endWith);
+        at = reader.len(at);
+        endWith = decodeFailRequest(reader, reader.open(96), at, endWith);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StreamRequest = { $typeName: "peer.v1.StreamRequest", count, payloadBytes, intervalMs };
@@ -601,30 +636,37 @@ export function encodeFailRequest(message: Encodable<typeof FailRequestSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a peer.v1.FailRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFailRequest(reader: Reader, end: number, into?: FailRequest): FailRequest {
+/** Reads a peer.v1.FailRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFailRequest(reader: Reader, start: number, end: number, into?: FailRequest): FailRequest {
   let code = 0;
   let message$ = "";
   let violations: FailRequest["violations"] = [];
   let retryDelayMs: FailRequest["retryDelayMs"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ code, message: message$, violations, retryDelayMs, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         code = reader.int32();
         break;
       case 18:
-        message$ = reader.string();
+        at = reader.len(at);
+        message$ = reader.string(at);
         break;
       case 26:
-        violations.push(decodeFieldViolation(reader, reader.open(48)));
+        at = reader.len(at);
+        violations.push(decodeFieldViolation(reader, reader.open(48), at));
         break;
       case 32:
+        at = reader.varint(at);
         retryDelayMs = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: FailRequest = { $typeName: "peer.v1.FailRequest", code, message: message$, violations };
@@ -661,22 +703,32 @@ export function encodeFieldViolation(message: Encodable<typeof FieldViolationSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a peer.v1.FieldViolation up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFieldViolation(reader: Reader, end: number, into?: FieldViolation): FieldViolation {
+/** Reads a peer.v1.FieldViolation from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFieldViolation(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FieldViolation,
+): FieldViolation {
   let field = "";
   let description = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ field, description, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        field = reader.string();
+        at = reader.len(at);
+        field = reader.string(at);
         break;
       case 18:
-        description = reader.string();
+        at = reader.len(at);
+        description = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: FieldViolation = { $typeName: "peer.v1.FieldViolation", field, description };
@@ -702,18 +754,22 @@ export function encodeSlowRequest(message: Encodable<typeof SlowRequestSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a peer.v1.SlowRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeSlowRequest(reader: Reader, end: number, into?: SlowRequest): SlowRequest {
+/** Reads a peer.v1.SlowRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeSlowRequest(reader: Reader, start: number, end: number, into?: SlowRequest): SlowRequest {
   let sleepMs = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ sleepMs, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         sleepMs = reader.uint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: SlowRequest = { $typeName: "peer.v1.SlowRequest", sleepMs };
@@ -761,22 +817,36 @@ export function encodeHeadersRequest(message: Encodable<typeof HeadersRequestSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a peer.v1.HeadersRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHeadersRequest(reader: Reader, end: number, into?: HeadersRequest): HeadersRequest {
+/** Reads a peer.v1.HeadersRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHeadersRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: HeadersRequest,
+): HeadersRequest {
   let responseHeaders: HeadersRequest["responseHeaders"] = {};
   let responseTrailers: HeadersRequest["responseTrailers"] = {};
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ responseHeaders, responseTrailers, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: HeadersRequest["responseHeaders"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeHeaderValues(reader, reader.open(72), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeHeaderValues(reader, reader.open(72), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(72);
@@ -787,13 +857,20 @@ export function decodeHeadersRequest(reader: Reader, end: number, into?: Headers
         break;
       }
       case 18: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: HeadersRequest["responseTrailers"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeHeaderValues(reader, reader.open(72), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeHeaderValues(reader, reader.open(72), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(72);
@@ -804,7 +881,8 @@ export function decodeHeadersRequest(reader: Reader, end: number, into?: Headers
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: HeadersRequest = { $typeName: "peer.v1.HeadersRequest", responseHeaders, responseTrailers };

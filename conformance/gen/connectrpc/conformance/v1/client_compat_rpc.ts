@@ -232,8 +232,13 @@ export function encodeClientCompatRequest(message: Encodable<typeof ClientCompat
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ClientCompatRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeClientCompatRequest(reader: Reader, end: number, into?: ClientCompatRequest): ClientCompatRequest {
+/** Reads a connectrpc.conformance.v1.ClientCompatRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeClientCompatRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ClientCompatRequest,
+): ClientCompatRequest {
   let testName = "";
   let httpVersion: ClientCompatRequest["httpVersion"] = 0;
   let protocol: ClientCompatRequest["protocol"] = 0;
@@ -278,70 +283,93 @@ export function decodeClientCompatRequest(reader: Reader, end: number, into?: Cl
     rawRequest,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        testName = reader.string();
+        at = reader.len(at);
+        testName = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         httpVersion = reader.int32() as ClientCompatRequest["httpVersion"];
         break;
       case 24:
+        at = reader.varint(at);
         protocol = reader.int32() as ClientCompatRequest["protocol"];
         break;
       case 32:
+        at = reader.varint(at);
         codec = reader.int32() as ClientCompatRequest["codec"];
         break;
       case 40:
+        at = reader.varint(at);
         compression = reader.int32() as ClientCompatRequest["compression"];
         break;
       case 50:
-        host = reader.string();
+        at = reader.len(at);
+        host = reader.string(at);
         break;
       case 56:
+        at = reader.varint(at);
         port = reader.uint32();
         break;
       case 66:
-        serverTlsCert = reader.bytes();
+        at = reader.len(at);
+        serverTlsCert = reader.bytes(at);
         break;
       case 74:
-        clientTlsCreds = decodeTLSCreds(reader, reader.open(256), clientTlsCreds);
+        at = reader.len(at);
+        clientTlsCreds = decodeTLSCreds(reader, reader.open(256), at, clientTlsCreds);
         break;
       case 80:
+        at = reader.varint(at);
         messageReceiveLimit = reader.uint32();
         break;
       case 90:
-        service = reader.string();
+        at = reader.len(at);
+        service = reader.string(at);
         break;
       case 98:
-        method = reader.string();
+        at = reader.len(at);
+        method = reader.string(at);
         break;
       case 104:
+        at = reader.varint(at);
         streamType = reader.int32() as ClientCompatRequest["streamType"];
         break;
       case 112:
+        at = reader.varint(at);
         useGetHttpMethod = reader.bool();
         break;
       case 122:
-        requestHeaders.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        requestHeaders.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 130:
-        requestMessages.push(decodeAny(reader, reader.open(152)));
+        at = reader.len(at);
+        requestMessages.push(decodeAny(reader, reader.open(152), at));
         break;
       case 136:
+        at = reader.varint(at);
         timeoutMs = reader.uint32();
         break;
       case 144:
+        at = reader.varint(at);
         requestDelayMs = reader.uint32();
         break;
       case 154:
-        cancel = decodeClientCompatRequest_Cancel(reader, reader.open(80), cancel);
+        at = reader.len(at);
+        cancel = decodeClientCompatRequest_Cancel(reader, reader.open(80), at, cancel);
         break;
       case 162:
-        rawRequest = decodeRawHTTPRequest(reader, reader.open(216), rawRequest);
+        at = reader.len(at);
+        rawRequest = decodeRawHTTPRequest(reader, reader.open(216), at, rawRequest);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ClientCompatRequest = {
@@ -402,26 +430,37 @@ export function encodeClientCompatRequest_Cancel(message: Encodable<typeof Clien
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ClientCompatRequest.Cancel up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeClientCompatRequest_Cancel(reader: Reader, end: number, into?: ClientCompatRequest_Cancel): ClientCompatRequest_Cancel {
+/** Reads a connectrpc.conformance.v1.ClientCompatRequest.Cancel from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeClientCompatRequest_Cancel(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ClientCompatRequest_Cancel,
+): ClientCompatRequest_Cancel {
   let cancelTiming: ClientCompatRequest_Cancel["cancelTiming"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ cancelTiming, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
         const value: Extract<ClientCompatRequest_Cancel["cancelTiming"], { case: "beforeCloseSend" }>["value"] | undefined = cancelTiming?.case === "beforeCloseSend" ? cancelTiming.value : undefined;
-        cancelTiming = { case: "beforeCloseSend", value: decodeEmpty(reader, reader.open(32), value) };
+        at = reader.len(at);
+        cancelTiming = { case: "beforeCloseSend", value: decodeEmpty(reader, reader.open(32), at, value) };
         break;
       }
       case 16:
+        at = reader.varint(at);
         cancelTiming = { case: "afterCloseSendMs", value: reader.uint32() };
         break;
       case 24:
+        at = reader.varint(at);
         cancelTiming = { case: "afterNumResponses", value: reader.uint32() };
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ClientCompatRequest_Cancel = {
@@ -465,29 +504,40 @@ export function encodeClientCompatResponse(message: Encodable<typeof ClientCompa
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ClientCompatResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeClientCompatResponse(reader: Reader, end: number, into?: ClientCompatResponse): ClientCompatResponse {
+/** Reads a connectrpc.conformance.v1.ClientCompatResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeClientCompatResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ClientCompatResponse,
+): ClientCompatResponse {
   let testName = "";
   let result: ClientCompatResponse["result"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ testName, result, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        testName = reader.string();
+        at = reader.len(at);
+        testName = reader.string(at);
         break;
       case 18: {
         const value: Extract<ClientCompatResponse["result"], { case: "response" }>["value"] | undefined = result?.case === "response" ? result.value : undefined;
-        result = { case: "response", value: decodeClientResponseResult(reader, reader.open(216), value) };
+        at = reader.len(at);
+        result = { case: "response", value: decodeClientResponseResult(reader, reader.open(216), at, value) };
         break;
       }
       case 26: {
         const value: Extract<ClientCompatResponse["result"], { case: "error" }>["value"] | undefined = result?.case === "error" ? result.value : undefined;
-        result = { case: "error", value: decodeClientErrorResult(reader, reader.open(40), value) };
+        at = reader.len(at);
+        result = { case: "error", value: decodeClientErrorResult(reader, reader.open(40), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ClientCompatResponse = {
@@ -567,8 +617,13 @@ export function encodeClientResponseResult(message: Encodable<typeof ClientRespo
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ClientResponseResult up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeClientResponseResult(reader: Reader, end: number, into?: ClientResponseResult): ClientResponseResult {
+/** Reads a connectrpc.conformance.v1.ClientResponseResult from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeClientResponseResult(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ClientResponseResult,
+): ClientResponseResult {
   let responseHeaders: ClientResponseResult["responseHeaders"] = [];
   let payloads: ClientResponseResult["payloads"] = [];
   let error: ClientResponseResult["error"] | undefined;
@@ -587,31 +642,41 @@ export function decodeClientResponseResult(reader: Reader, end: number, into?: C
     feedback,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        responseHeaders.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        responseHeaders.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 18:
-        payloads.push(decodeConformancePayload(reader, reader.open(152)));
+        at = reader.len(at);
+        payloads.push(decodeConformancePayload(reader, reader.open(152), at));
         break;
       case 26:
-        error = decodeError(reader, reader.open(88), error);
+        at = reader.len(at);
+        error = decodeError(reader, reader.open(88), at, error);
         break;
       case 34:
-        responseTrailers.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        responseTrailers.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 40:
+        at = reader.varint(at);
         numUnsentRequests = reader.int32();
         break;
       case 48:
+        at = reader.varint(at);
         httpStatusCode = reader.int32();
         break;
       case 58:
-        feedback.push(reader.string());
+        at = reader.len(at);
+        feedback.push(reader.string(at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ClientResponseResult = {
@@ -646,18 +711,27 @@ export function encodeClientErrorResult(message: Encodable<typeof ClientErrorRes
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ClientErrorResult up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeClientErrorResult(reader: Reader, end: number, into?: ClientErrorResult): ClientErrorResult {
+/** Reads a connectrpc.conformance.v1.ClientErrorResult from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeClientErrorResult(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ClientErrorResult,
+): ClientErrorResult {
   let message$ = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ message: message$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message$ = reader.string();
+        at = reader.len(at);
+        message$ = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ClientErrorResult = { $typeName: "connectrpc.conformance.v1.ClientErrorResult", message: message$ };
@@ -708,8 +782,8 @@ export function encodeWireDetails(message: Encodable<typeof WireDetailsSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.WireDetails up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWireDetails(reader: Reader, end: number, into?: WireDetails): WireDetails {
+/** Reads a connectrpc.conformance.v1.WireDetails from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWireDetails(reader: Reader, start: number, end: number, into?: WireDetails): WireDetails {
   let actualStatusCode = 0;
   let connectErrorRaw: WireDetails["connectErrorRaw"] | undefined;
   let actualHttpTrailers: WireDetails["actualHttpTrailers"] = [];
@@ -722,22 +796,29 @@ export function decodeWireDetails(reader: Reader, end: number, into?: WireDetail
     actualGrpcwebTrailers,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         actualStatusCode = reader.int32();
         break;
       case 18:
-        connectErrorRaw = decodeJsonObject(reader, reader.open(96), connectErrorRaw);
+        at = reader.len(at);
+        connectErrorRaw = decodeJsonObject(reader, reader.open(96), at, connectErrorRaw);
         break;
       case 26:
-        actualHttpTrailers.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        actualHttpTrailers.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 34:
-        actualGrpcwebTrailers = reader.string();
+        at = reader.len(at);
+        actualGrpcwebTrailers = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: WireDetails = {

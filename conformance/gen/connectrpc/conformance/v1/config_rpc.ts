@@ -93,26 +93,32 @@ export function encodeConfig(message: Encodable<typeof ConfigSchema>, out: Buffe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.Config up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeConfig(reader: Reader, end: number, into?: Config): Config {
+/** Reads a connectrpc.conformance.v1.Config from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeConfig(reader: Reader, start: number, end: number, into?: Config): Config {
   let features: Config["features"] | undefined;
   let includeCases: Config["includeCases"] = [];
   let excludeCases: Config["excludeCases"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ features, includeCases, excludeCases, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        features = decodeFeatures(reader, reader.open(288), features);
+        at = reader.len(at);
+        features = decodeFeatures(reader, reader.open(288), at, features);
         break;
       case 18:
-        includeCases.push(decodeConfigCase(reader, reader.open(96)));
+        at = reader.len(at);
+        includeCases.push(decodeConfigCase(reader, reader.open(96), at));
         break;
       case 26:
-        excludeCases.push(decodeConfigCase(reader, reader.open(96)));
+        at = reader.len(at);
+        excludeCases.push(decodeConfigCase(reader, reader.open(96), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Config = { $typeName: "connectrpc.conformance.v1.Config", includeCases, excludeCases };
@@ -225,8 +231,8 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.Features up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFeatures(reader: Reader, end: number, into?: Features): Features {
+/** Reads a connectrpc.conformance.v1.Features from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFeatures(reader: Reader, start: number, end: number, into?: Features): Features {
   let versions: Features["versions"] = [];
   let protocols: Features["protocols"] = [];
   let codecs: Features["codecs"] = [];
@@ -255,81 +261,116 @@ export function decodeFeatures(reader: Reader, end: number, into?: Features): Fe
     supportsMessageReceiveLimit,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = versions.length;
-        versions = reader.widened(versions, last, 0);
-        while (reader.hasMore(last)) versions[filled++] = reader.int32() as Features["versions"][number];
+        versions = reader.widened(versions, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          versions[filled++] = reader.int32() as Features["versions"][number];
+        }
         break;
       }
       case 8:
+        at = reader.varint(at);
         versions.push(reader.int32() as Features["versions"][number]);
         break;
       case 18: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = protocols.length;
-        protocols = reader.widened(protocols, last, 0);
-        while (reader.hasMore(last)) protocols[filled++] = reader.int32() as Features["protocols"][number];
+        protocols = reader.widened(protocols, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          protocols[filled++] = reader.int32() as Features["protocols"][number];
+        }
         break;
       }
       case 16:
+        at = reader.varint(at);
         protocols.push(reader.int32() as Features["protocols"][number]);
         break;
       case 26: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = codecs.length;
-        codecs = reader.widened(codecs, last, 0);
-        while (reader.hasMore(last)) codecs[filled++] = reader.int32() as Features["codecs"][number];
+        codecs = reader.widened(codecs, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          codecs[filled++] = reader.int32() as Features["codecs"][number];
+        }
         break;
       }
       case 24:
+        at = reader.varint(at);
         codecs.push(reader.int32() as Features["codecs"][number]);
         break;
       case 34: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = compressions.length;
-        compressions = reader.widened(compressions, last, 0);
-        while (reader.hasMore(last)) compressions[filled++] = reader.int32() as Features["compressions"][number];
+        compressions = reader.widened(compressions, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          compressions[filled++] = reader.int32() as Features["compressions"][number];
+        }
         break;
       }
       case 32:
+        at = reader.varint(at);
         compressions.push(reader.int32() as Features["compressions"][number]);
         break;
       case 42: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = streamTypes.length;
-        streamTypes = reader.widened(streamTypes, last, 0);
-        while (reader.hasMore(last)) streamTypes[filled++] = reader.int32() as Features["streamTypes"][number];
+        streamTypes = reader.widened(streamTypes, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          streamTypes[filled++] = reader.int32() as Features["streamTypes"][number];
+        }
         break;
       }
       case 40:
+        at = reader.varint(at);
         streamTypes.push(reader.int32() as Features["streamTypes"][number]);
         break;
       case 48:
+        at = reader.varint(at);
         supportsH2c = reader.bool();
         break;
       case 56:
+        at = reader.varint(at);
         supportsTls = reader.bool();
         break;
       case 64:
+        at = reader.varint(at);
         supportsTlsClientCerts = reader.bool();
         break;
       case 72:
+        at = reader.varint(at);
         supportsTrailers = reader.bool();
         break;
       case 80:
+        at = reader.varint(at);
         supportsHalfDuplexBidiOverHttp1 = reader.bool();
         break;
       case 88:
+        at = reader.varint(at);
         supportsConnectGet = reader.bool();
         break;
       case 96:
+        at = reader.varint(at);
         supportsMessageReceiveLimit = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Features = {
@@ -404,8 +445,8 @@ export function encodeConfigCase(message: Encodable<typeof ConfigCaseSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ConfigCase up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeConfigCase(reader: Reader, end: number, into?: ConfigCase): ConfigCase {
+/** Reads a connectrpc.conformance.v1.ConfigCase from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeConfigCase(reader: Reader, start: number, end: number, into?: ConfigCase): ConfigCase {
   let version: ConfigCase["version"] = 0;
   let protocol: ConfigCase["protocol"] = 0;
   let codec: ConfigCase["codec"] = 0;
@@ -426,34 +467,45 @@ export function decodeConfigCase(reader: Reader, end: number, into?: ConfigCase)
     useMessageReceiveLimit,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         version = reader.int32() as ConfigCase["version"];
         break;
       case 16:
+        at = reader.varint(at);
         protocol = reader.int32() as ConfigCase["protocol"];
         break;
       case 24:
+        at = reader.varint(at);
         codec = reader.int32() as ConfigCase["codec"];
         break;
       case 32:
+        at = reader.varint(at);
         compression = reader.int32() as ConfigCase["compression"];
         break;
       case 40:
+        at = reader.varint(at);
         streamType = reader.int32() as ConfigCase["streamType"];
         break;
       case 48:
+        at = reader.varint(at);
         useTls = reader.bool();
         break;
       case 56:
+        at = reader.varint(at);
         useTlsClientCerts = reader.bool();
         break;
       case 64:
+        at = reader.varint(at);
         useMessageReceiveLimit = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ConfigCase = {
@@ -499,22 +551,27 @@ export function encodeTLSCreds(message: Encodable<typeof TLSCredsSchema>, out: B
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.TLSCreds up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTLSCreds(reader: Reader, end: number, into?: TLSCreds): TLSCreds {
+/** Reads a connectrpc.conformance.v1.TLSCreds from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTLSCreds(reader: Reader, start: number, end: number, into?: TLSCreds): TLSCreds {
   let cert: TLSCreds["cert"] | undefined;
   let key$: TLSCreds["key"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ cert, key: key$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        cert = reader.bytes();
+        at = reader.len(at);
+        cert = reader.bytes(at);
         break;
       case 18:
-        key$ = reader.bytes();
+        at = reader.len(at);
+        key$ = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: TLSCreds = {

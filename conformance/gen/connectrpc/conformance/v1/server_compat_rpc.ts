@@ -88,8 +88,13 @@ export function encodeServerCompatRequest(message: Encodable<typeof ServerCompat
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ServerCompatRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServerCompatRequest(reader: Reader, end: number, into?: ServerCompatRequest): ServerCompatRequest {
+/** Reads a connectrpc.conformance.v1.ServerCompatRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServerCompatRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ServerCompatRequest,
+): ServerCompatRequest {
   let protocol: ServerCompatRequest["protocol"] = 0;
   let httpVersion: ServerCompatRequest["httpVersion"] = 0;
   let useTls = false;
@@ -106,28 +111,37 @@ export function decodeServerCompatRequest(reader: Reader, end: number, into?: Se
     serverCreds,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         protocol = reader.int32() as ServerCompatRequest["protocol"];
         break;
       case 16:
+        at = reader.varint(at);
         httpVersion = reader.int32() as ServerCompatRequest["httpVersion"];
         break;
       case 32:
+        at = reader.varint(at);
         useTls = reader.bool();
         break;
       case 42:
-        clientTlsCert = reader.bytes();
+        at = reader.len(at);
+        clientTlsCert = reader.bytes(at);
         break;
       case 48:
+        at = reader.varint(at);
         messageReceiveLimit = reader.uint32();
         break;
       case 58:
-        serverCreds = decodeTLSCreds(reader, reader.open(256), serverCreds);
+        at = reader.len(at);
+        serverCreds = decodeTLSCreds(reader, reader.open(256), at, serverCreds);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ServerCompatRequest = {
@@ -176,26 +190,37 @@ export function encodeServerCompatResponse(message: Encodable<typeof ServerCompa
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ServerCompatResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServerCompatResponse(reader: Reader, end: number, into?: ServerCompatResponse): ServerCompatResponse {
+/** Reads a connectrpc.conformance.v1.ServerCompatResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServerCompatResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ServerCompatResponse,
+): ServerCompatResponse {
   let host = "";
   let port = 0;
   let pemCert: ServerCompatResponse["pemCert"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ host, port, pemCert, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        host = reader.string();
+        at = reader.len(at);
+        host = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         port = reader.uint32();
         break;
       case 26:
-        pemCert = reader.bytes();
+        at = reader.len(at);
+        pemCert = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ServerCompatResponse = {

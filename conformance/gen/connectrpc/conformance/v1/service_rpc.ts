@@ -663,8 +663,13 @@ export function encodeUnaryResponseDefinition(message: Encodable<typeof UnaryRes
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.UnaryResponseDefinition up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUnaryResponseDefinition(reader: Reader, end: number, into?: UnaryResponseDefinition): UnaryResponseDefinition {
+/** Reads a connectrpc.conformance.v1.UnaryResponseDefinition from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUnaryResponseDefinition(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: UnaryResponseDefinition,
+): UnaryResponseDefinition {
   let responseHeaders: UnaryResponseDefinition["responseHeaders"] = [];
   let response: UnaryResponseDefinition["response"] | undefined;
   let responseTrailers: UnaryResponseDefinition["responseTrailers"] = [];
@@ -679,30 +684,39 @@ export function decodeUnaryResponseDefinition(reader: Reader, end: number, into?
     rawResponse,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        responseHeaders.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        responseHeaders.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 18:
-        response = { case: "responseData", value: reader.bytes() };
+        at = reader.len(at);
+        response = { case: "responseData", value: reader.bytes(at) };
         break;
       case 26: {
         const value: Extract<UnaryResponseDefinition["response"], { case: "error" }>["value"] | undefined = response?.case === "error" ? response.value : undefined;
-        response = { case: "error", value: decodeError(reader, reader.open(88), value) };
+        at = reader.len(at);
+        response = { case: "error", value: decodeError(reader, reader.open(88), at, value) };
         break;
       }
       case 34:
-        responseTrailers.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        responseTrailers.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 48:
+        at = reader.varint(at);
         responseDelayMs = reader.uint32();
         break;
       case 42:
-        rawResponse = decodeRawHTTPResponse(reader, reader.open(168), rawResponse);
+        at = reader.len(at);
+        rawResponse = decodeRawHTTPResponse(reader, reader.open(168), at, rawResponse);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: UnaryResponseDefinition = {
@@ -778,8 +792,13 @@ export function encodeStreamResponseDefinition(message: Encodable<typeof StreamR
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.StreamResponseDefinition up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStreamResponseDefinition(reader: Reader, end: number, into?: StreamResponseDefinition): StreamResponseDefinition {
+/** Reads a connectrpc.conformance.v1.StreamResponseDefinition from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStreamResponseDefinition(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: StreamResponseDefinition,
+): StreamResponseDefinition {
   let responseHeaders: StreamResponseDefinition["responseHeaders"] = [];
   let responseData: StreamResponseDefinition["responseData"] = [];
   let responseDelayMs = 0;
@@ -796,28 +815,37 @@ export function decodeStreamResponseDefinition(reader: Reader, end: number, into
     rawResponse,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        responseHeaders.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        responseHeaders.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 18:
-        responseData.push(reader.bytes());
+        at = reader.len(at);
+        responseData.push(reader.bytes(at));
         break;
       case 24:
+        at = reader.varint(at);
         responseDelayMs = reader.uint32();
         break;
       case 34:
-        error = decodeError(reader, reader.open(88), error);
+        at = reader.len(at);
+        error = decodeError(reader, reader.open(88), at, error);
         break;
       case 42:
-        responseTrailers.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        responseTrailers.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 50:
-        rawResponse = decodeRawHTTPResponse(reader, reader.open(168), rawResponse);
+        at = reader.len(at);
+        rawResponse = decodeRawHTTPResponse(reader, reader.open(168), at, rawResponse);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StreamResponseDefinition = {
@@ -862,22 +890,27 @@ export function encodeUnaryRequest(message: Encodable<typeof UnaryRequestSchema>
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.UnaryRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUnaryRequest(reader: Reader, end: number, into?: UnaryRequest): UnaryRequest {
+/** Reads a connectrpc.conformance.v1.UnaryRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUnaryRequest(reader: Reader, start: number, end: number, into?: UnaryRequest): UnaryRequest {
   let responseDefinition: UnaryRequest["responseDefinition"] | undefined;
   let requestData: UnaryRequest["requestData"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ responseDefinition, requestData, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        responseDefinition = decodeUnaryResponseDefinition(reader, reader.open(176), responseDefinition);
+        at = reader.len(at);
+        responseDefinition = decodeUnaryResponseDefinition(reader, reader.open(176), at, responseDefinition);
         break;
       case 18:
-        requestData = reader.bytes();
+        at = reader.len(at);
+        requestData = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: UnaryRequest = {
@@ -910,18 +943,22 @@ export function encodeUnaryResponse(message: Encodable<typeof UnaryResponseSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.UnaryResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUnaryResponse(reader: Reader, end: number, into?: UnaryResponse): UnaryResponse {
+/** Reads a connectrpc.conformance.v1.UnaryResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUnaryResponse(reader: Reader, start: number, end: number, into?: UnaryResponse): UnaryResponse {
   let payload: UnaryResponse["payload"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = decodeConformancePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodeConformancePayload(reader, reader.open(152), at, payload);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: UnaryResponse = { $typeName: "connectrpc.conformance.v1.UnaryResponse" };
@@ -959,22 +996,32 @@ export function encodeIdempotentUnaryRequest(message: Encodable<typeof Idempoten
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.IdempotentUnaryRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeIdempotentUnaryRequest(reader: Reader, end: number, into?: IdempotentUnaryRequest): IdempotentUnaryRequest {
+/** Reads a connectrpc.conformance.v1.IdempotentUnaryRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeIdempotentUnaryRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: IdempotentUnaryRequest,
+): IdempotentUnaryRequest {
   let responseDefinition: IdempotentUnaryRequest["responseDefinition"] | undefined;
   let requestData: IdempotentUnaryRequest["requestData"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ responseDefinition, requestData, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        responseDefinition = decodeUnaryResponseDefinition(reader, reader.open(176), responseDefinition);
+        at = reader.len(at);
+        responseDefinition = decodeUnaryResponseDefinition(reader, reader.open(176), at, responseDefinition);
         break;
       case 18:
-        requestData = reader.bytes();
+        at = reader.len(at);
+        requestData = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: IdempotentUnaryRequest = {
@@ -1007,18 +1054,27 @@ export function encodeIdempotentUnaryResponse(message: Encodable<typeof Idempote
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.IdempotentUnaryResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeIdempotentUnaryResponse(reader: Reader, end: number, into?: IdempotentUnaryResponse): IdempotentUnaryResponse {
+/** Reads a connectrpc.conformance.v1.IdempotentUnaryResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeIdempotentUnaryResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: IdempotentUnaryResponse,
+): IdempotentUnaryResponse {
   let payload: IdempotentUnaryResponse["payload"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = decodeConformancePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodeConformancePayload(reader, reader.open(152), at, payload);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: IdempotentUnaryResponse = { $typeName: "connectrpc.conformance.v1.IdempotentUnaryResponse" };
@@ -1056,22 +1112,32 @@ export function encodeServerStreamRequest(message: Encodable<typeof ServerStream
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ServerStreamRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServerStreamRequest(reader: Reader, end: number, into?: ServerStreamRequest): ServerStreamRequest {
+/** Reads a connectrpc.conformance.v1.ServerStreamRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServerStreamRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ServerStreamRequest,
+): ServerStreamRequest {
   let responseDefinition: ServerStreamRequest["responseDefinition"] | undefined;
   let requestData: ServerStreamRequest["requestData"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ responseDefinition, requestData, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        responseDefinition = decodeStreamResponseDefinition(reader, reader.open(176), responseDefinition);
+        at = reader.len(at);
+        responseDefinition = decodeStreamResponseDefinition(reader, reader.open(176), at, responseDefinition);
         break;
       case 18:
-        requestData = reader.bytes();
+        at = reader.len(at);
+        requestData = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ServerStreamRequest = {
@@ -1104,18 +1170,27 @@ export function encodeServerStreamResponse(message: Encodable<typeof ServerStrea
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ServerStreamResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServerStreamResponse(reader: Reader, end: number, into?: ServerStreamResponse): ServerStreamResponse {
+/** Reads a connectrpc.conformance.v1.ServerStreamResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServerStreamResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ServerStreamResponse,
+): ServerStreamResponse {
   let payload: ServerStreamResponse["payload"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = decodeConformancePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodeConformancePayload(reader, reader.open(152), at, payload);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ServerStreamResponse = { $typeName: "connectrpc.conformance.v1.ServerStreamResponse" };
@@ -1153,22 +1228,32 @@ export function encodeClientStreamRequest(message: Encodable<typeof ClientStream
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ClientStreamRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeClientStreamRequest(reader: Reader, end: number, into?: ClientStreamRequest): ClientStreamRequest {
+/** Reads a connectrpc.conformance.v1.ClientStreamRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeClientStreamRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ClientStreamRequest,
+): ClientStreamRequest {
   let responseDefinition: ClientStreamRequest["responseDefinition"] | undefined;
   let requestData: ClientStreamRequest["requestData"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ responseDefinition, requestData, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        responseDefinition = decodeUnaryResponseDefinition(reader, reader.open(176), responseDefinition);
+        at = reader.len(at);
+        responseDefinition = decodeUnaryResponseDefinition(reader, reader.open(176), at, responseDefinition);
         break;
       case 18:
-        requestData = reader.bytes();
+        at = reader.len(at);
+        requestData = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ClientStreamRequest = {
@@ -1201,18 +1286,27 @@ export function encodeClientStreamResponse(message: Encodable<typeof ClientStrea
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ClientStreamResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeClientStreamResponse(reader: Reader, end: number, into?: ClientStreamResponse): ClientStreamResponse {
+/** Reads a connectrpc.conformance.v1.ClientStreamResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeClientStreamResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ClientStreamResponse,
+): ClientStreamResponse {
   let payload: ClientStreamResponse["payload"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = decodeConformancePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodeConformancePayload(reader, reader.open(152), at, payload);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ClientStreamResponse = { $typeName: "connectrpc.conformance.v1.ClientStreamResponse" };
@@ -1255,26 +1349,37 @@ export function encodeBidiStreamRequest(message: Encodable<typeof BidiStreamRequ
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.BidiStreamRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBidiStreamRequest(reader: Reader, end: number, into?: BidiStreamRequest): BidiStreamRequest {
+/** Reads a connectrpc.conformance.v1.BidiStreamRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBidiStreamRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: BidiStreamRequest,
+): BidiStreamRequest {
   let responseDefinition: BidiStreamRequest["responseDefinition"] | undefined;
   let fullDuplex = false;
   let requestData: BidiStreamRequest["requestData"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ responseDefinition, fullDuplex, requestData, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        responseDefinition = decodeStreamResponseDefinition(reader, reader.open(176), responseDefinition);
+        at = reader.len(at);
+        responseDefinition = decodeStreamResponseDefinition(reader, reader.open(176), at, responseDefinition);
         break;
       case 16:
+        at = reader.varint(at);
         fullDuplex = reader.bool();
         break;
       case 26:
-        requestData = reader.bytes();
+        at = reader.len(at);
+        requestData = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BidiStreamRequest = {
@@ -1308,18 +1413,27 @@ export function encodeBidiStreamResponse(message: Encodable<typeof BidiStreamRes
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.BidiStreamResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBidiStreamResponse(reader: Reader, end: number, into?: BidiStreamResponse): BidiStreamResponse {
+/** Reads a connectrpc.conformance.v1.BidiStreamResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBidiStreamResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: BidiStreamResponse,
+): BidiStreamResponse {
   let payload: BidiStreamResponse["payload"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ payload, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        payload = decodeConformancePayload(reader, reader.open(152), payload);
+        at = reader.len(at);
+        payload = decodeConformancePayload(reader, reader.open(152), at, payload);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BidiStreamResponse = { $typeName: "connectrpc.conformance.v1.BidiStreamResponse" };
@@ -1339,12 +1453,20 @@ export function encodeUnimplementedRequest(message: Encodable<typeof Unimplement
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a connectrpc.conformance.v1.UnimplementedRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUnimplementedRequest(reader: Reader, end: number, into?: UnimplementedRequest): UnimplementedRequest {
+/** Reads a connectrpc.conformance.v1.UnimplementedRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUnimplementedRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: UnimplementedRequest,
+): UnimplementedRequest {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: UnimplementedRequest = { $typeName: "connectrpc.conformance.v1.UnimplementedRequest" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1362,12 +1484,20 @@ export function encodeUnimplementedResponse(message: Encodable<typeof Unimplemen
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a connectrpc.conformance.v1.UnimplementedResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUnimplementedResponse(reader: Reader, end: number, into?: UnimplementedResponse): UnimplementedResponse {
+/** Reads a connectrpc.conformance.v1.UnimplementedResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUnimplementedResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: UnimplementedResponse,
+): UnimplementedResponse {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: UnimplementedResponse = { $typeName: "connectrpc.conformance.v1.UnimplementedResponse" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1400,22 +1530,32 @@ export function encodeConformancePayload(message: Encodable<typeof ConformancePa
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ConformancePayload up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeConformancePayload(reader: Reader, end: number, into?: ConformancePayload): ConformancePayload {
+/** Reads a connectrpc.conformance.v1.ConformancePayload from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeConformancePayload(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ConformancePayload,
+): ConformancePayload {
   let data: ConformancePayload["data"] | undefined;
   let requestInfo: ConformancePayload["requestInfo"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ data, requestInfo, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        data = reader.bytes();
+        at = reader.len(at);
+        data = reader.bytes(at);
         break;
       case 18:
-        requestInfo = decodeConformancePayload_RequestInfo(reader, reader.open(128), requestInfo);
+        at = reader.len(at);
+        requestInfo = decodeConformancePayload_RequestInfo(reader, reader.open(128), at, requestInfo);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ConformancePayload = {
@@ -1471,30 +1611,42 @@ export function encodeConformancePayload_RequestInfo(message: Encodable<typeof C
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ConformancePayload.RequestInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeConformancePayload_RequestInfo(reader: Reader, end: number, into?: ConformancePayload_RequestInfo): ConformancePayload_RequestInfo {
+/** Reads a connectrpc.conformance.v1.ConformancePayload.RequestInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeConformancePayload_RequestInfo(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ConformancePayload_RequestInfo,
+): ConformancePayload_RequestInfo {
   let requestHeaders: ConformancePayload_RequestInfo["requestHeaders"] = [];
   let timeoutMs: ConformancePayload_RequestInfo["timeoutMs"] | undefined;
   let requests: ConformancePayload_RequestInfo["requests"] = [];
   let connectGetInfo: ConformancePayload_RequestInfo["connectGetInfo"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ requestHeaders, timeoutMs, requests, connectGetInfo, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        requestHeaders.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        requestHeaders.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 16:
+        at = reader.varint(at);
         timeoutMs = reader.int64();
         break;
       case 26:
-        requests.push(decodeAny(reader, reader.open(152)));
+        at = reader.len(at);
+        requests.push(decodeAny(reader, reader.open(152), at));
         break;
       case 34:
-        connectGetInfo = decodeConformancePayload_ConnectGetInfo(reader, reader.open(72), connectGetInfo);
+        at = reader.len(at);
+        connectGetInfo = decodeConformancePayload_ConnectGetInfo(reader, reader.open(72), at, connectGetInfo);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ConformancePayload_RequestInfo = {
@@ -1531,18 +1683,27 @@ export function encodeConformancePayload_ConnectGetInfo(message: Encodable<typeo
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.ConformancePayload.ConnectGetInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeConformancePayload_ConnectGetInfo(reader: Reader, end: number, into?: ConformancePayload_ConnectGetInfo): ConformancePayload_ConnectGetInfo {
+/** Reads a connectrpc.conformance.v1.ConformancePayload.ConnectGetInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeConformancePayload_ConnectGetInfo(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ConformancePayload_ConnectGetInfo,
+): ConformancePayload_ConnectGetInfo {
   let queryParams: ConformancePayload_ConnectGetInfo["queryParams"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ queryParams, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        queryParams.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        queryParams.push(decodeHeader(reader, reader.open(80), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ConformancePayload_ConnectGetInfo = {
@@ -1586,26 +1747,32 @@ export function encodeError(message: Encodable<typeof ErrorSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.Error up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeError(reader: Reader, end: number, into?: Error$): Error$ {
+/** Reads a connectrpc.conformance.v1.Error from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeError(reader: Reader, start: number, end: number, into?: Error$): Error$ {
   let code: Error$["code"] = 0;
   let message$: Error$["message"] | undefined;
   let details: Error$["details"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ code, message: message$, details, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         code = reader.int32() as Error$["code"];
         break;
       case 18:
-        message$ = reader.string();
+        at = reader.len(at);
+        message$ = reader.string(at);
         break;
       case 26:
-        details.push(decodeAny(reader, reader.open(152)));
+        at = reader.len(at);
+        details.push(decodeAny(reader, reader.open(152), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Error$ = { $typeName: "connectrpc.conformance.v1.Error", code, details };
@@ -1644,22 +1811,27 @@ export function encodeHeader(message: Encodable<typeof HeaderSchema>, out: Buffe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.Header up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHeader(reader: Reader, end: number, into?: Header): Header {
+/** Reads a connectrpc.conformance.v1.Header from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHeader(reader: Reader, start: number, end: number, into?: Header): Header {
   let name = "";
   let value$: Header["value"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        value$.push(reader.string());
+        at = reader.len(at);
+        value$.push(reader.string(at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Header = { $typeName: "connectrpc.conformance.v1.Header", name, value: value$ };
@@ -1736,8 +1908,13 @@ export function encodeRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.RawHTTPRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRawHTTPRequest(reader: Reader, end: number, into?: RawHTTPRequest): RawHTTPRequest {
+/** Reads a connectrpc.conformance.v1.RawHTTPRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRawHTTPRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: RawHTTPRequest,
+): RawHTTPRequest {
   let verb = "";
   let uri = "";
   let headers: RawHTTPRequest["headers"] = [];
@@ -1746,35 +1923,45 @@ export function decodeRawHTTPRequest(reader: Reader, end: number, into?: RawHTTP
   let body: RawHTTPRequest["body"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ verb, uri, headers, rawQueryParams, encodedQueryParams, body, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        verb = reader.string();
+        at = reader.len(at);
+        verb = reader.string(at);
         break;
       case 18:
-        uri = reader.string();
+        at = reader.len(at);
+        uri = reader.string(at);
         break;
       case 26:
-        headers.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        headers.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 34:
-        rawQueryParams.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        rawQueryParams.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 42:
-        encodedQueryParams.push(decodeRawHTTPRequest_EncodedQueryParam(reader, reader.open(56)));
+        at = reader.len(at);
+        encodedQueryParams.push(decodeRawHTTPRequest_EncodedQueryParam(reader, reader.open(56), at));
         break;
       case 50: {
         const value: Extract<RawHTTPRequest["body"], { case: "unary" }>["value"] | undefined = body?.case === "unary" ? body.value : undefined;
-        body = { case: "unary", value: decodeMessageContents(reader, reader.open(88), value) };
+        at = reader.len(at);
+        body = { case: "unary", value: decodeMessageContents(reader, reader.open(88), at, value) };
         break;
       }
       case 58: {
         const value: Extract<RawHTTPRequest["body"], { case: "stream" }>["value"] | undefined = body?.case === "stream" ? body.value : undefined;
-        body = { case: "stream", value: decodeStreamContents(reader, reader.open(72), value) };
+        at = reader.len(at);
+        body = { case: "stream", value: decodeStreamContents(reader, reader.open(72), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RawHTTPRequest = {
@@ -1821,26 +2008,37 @@ export function encodeRawHTTPRequest_EncodedQueryParam(message: Encodable<typeof
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.RawHTTPRequest.EncodedQueryParam up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRawHTTPRequest_EncodedQueryParam(reader: Reader, end: number, into?: RawHTTPRequest_EncodedQueryParam): RawHTTPRequest_EncodedQueryParam {
+/** Reads a connectrpc.conformance.v1.RawHTTPRequest.EncodedQueryParam from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRawHTTPRequest_EncodedQueryParam(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: RawHTTPRequest_EncodedQueryParam,
+): RawHTTPRequest_EncodedQueryParam {
   let name = "";
   let value$: RawHTTPRequest_EncodedQueryParam["value"] | undefined;
   let base64Encode = false;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, value: value$, base64Encode, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        value$ = decodeMessageContents(reader, reader.open(88), value$);
+        at = reader.len(at);
+        value$ = decodeMessageContents(reader, reader.open(88), at, value$);
         break;
       case 24:
+        at = reader.varint(at);
         base64Encode = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RawHTTPRequest_EncodedQueryParam = {
@@ -1891,30 +2089,42 @@ export function encodeMessageContents(message: Encodable<typeof MessageContentsS
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.MessageContents up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMessageContents(reader: Reader, end: number, into?: MessageContents): MessageContents {
+/** Reads a connectrpc.conformance.v1.MessageContents from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMessageContents(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: MessageContents,
+): MessageContents {
   let data: MessageContents["data"] | undefined;
   let compression: MessageContents["compression"] = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ data, compression, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        data = { case: "binary", value: reader.bytes() };
+        at = reader.len(at);
+        data = { case: "binary", value: reader.bytes(at) };
         break;
       case 18:
-        data = { case: "text", value: reader.string() };
+        at = reader.len(at);
+        data = { case: "text", value: reader.string(at) };
         break;
       case 26: {
         const value: Extract<MessageContents["data"], { case: "binaryMessage" }>["value"] | undefined = data?.case === "binaryMessage" ? data.value : undefined;
-        data = { case: "binaryMessage", value: decodeAny(reader, reader.open(152), value) };
+        at = reader.len(at);
+        data = { case: "binaryMessage", value: decodeAny(reader, reader.open(152), at, value) };
         break;
       }
       case 32:
+        at = reader.varint(at);
         compression = reader.int32() as MessageContents["compression"];
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: MessageContents = {
@@ -1949,18 +2159,27 @@ export function encodeStreamContents(message: Encodable<typeof StreamContentsSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.StreamContents up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStreamContents(reader: Reader, end: number, into?: StreamContents): StreamContents {
+/** Reads a connectrpc.conformance.v1.StreamContents from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStreamContents(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: StreamContents,
+): StreamContents {
   let items: StreamContents["items"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ items, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        items.push(decodeStreamContents_StreamItem(reader, reader.open(56)));
+        at = reader.len(at);
+        items.push(decodeStreamContents_StreamItem(reader, reader.open(56), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StreamContents = { $typeName: "connectrpc.conformance.v1.StreamContents", items };
@@ -1999,26 +2218,37 @@ export function encodeStreamContents_StreamItem(message: Encodable<typeof Stream
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.StreamContents.StreamItem up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStreamContents_StreamItem(reader: Reader, end: number, into?: StreamContents_StreamItem): StreamContents_StreamItem {
+/** Reads a connectrpc.conformance.v1.StreamContents.StreamItem from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStreamContents_StreamItem(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: StreamContents_StreamItem,
+): StreamContents_StreamItem {
   let flags = 0;
   let length: StreamContents_StreamItem["length"] | undefined;
   let payload: StreamContents_StreamItem["payload"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ flags, length, payload, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         flags = reader.uint32();
         break;
       case 16:
+        at = reader.varint(at);
         length = reader.uint32();
         break;
       case 26:
-        payload = decodeMessageContents(reader, reader.open(88), payload);
+        at = reader.len(at);
+        payload = decodeMessageContents(reader, reader.open(88), at, payload);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StreamContents_StreamItem = {
@@ -2082,37 +2312,50 @@ export function encodeRawHTTPResponse(message: Encodable<typeof RawHTTPResponseS
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a connectrpc.conformance.v1.RawHTTPResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRawHTTPResponse(reader: Reader, end: number, into?: RawHTTPResponse): RawHTTPResponse {
+/** Reads a connectrpc.conformance.v1.RawHTTPResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRawHTTPResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: RawHTTPResponse,
+): RawHTTPResponse {
   let statusCode = 0;
   let headers: RawHTTPResponse["headers"] = [];
   let body: RawHTTPResponse["body"] | undefined;
   let trailers: RawHTTPResponse["trailers"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ statusCode, headers, body, trailers, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         statusCode = reader.uint32();
         break;
       case 18:
-        headers.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        headers.push(decodeHeader(reader, reader.open(80), at));
         break;
       case 26: {
         const value: Extract<RawHTTPResponse["body"], { case: "unary" }>["value"] | undefined = body?.case === "unary" ? body.value : undefined;
-        body = { case: "unary", value: decodeMessageContents(reader, reader.open(88), value) };
+        at = reader.len(at);
+        body = { case: "unary", value: decodeMessageContents(reader, reader.open(88), at, value) };
         break;
       }
       case 34: {
         const value: Extract<RawHTTPResponse["body"], { case: "stream" }>["value"] | undefined = body?.case === "stream" ? body.value : undefined;
-        body = { case: "stream", value: decodeStreamContents(reader, reader.open(72), value) };
+        at = reader.len(at);
+        body = { case: "stream", value: decodeStreamContents(reader, reader.open(72), at, value) };
         break;
       }
       case 42:
-        trailers.push(decodeHeader(reader, reader.open(80)));
+        at = reader.len(at);
+        trailers.push(decodeHeader(reader, reader.open(80), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RawHTTPResponse = {

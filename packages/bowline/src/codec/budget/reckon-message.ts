@@ -13,7 +13,8 @@ const reader = new Reader();
 export function reckonMessage(schema: DescMessage, bytes: Uint8Array, budgetBytes: number): void {
   const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
-    walk(schema, reader.begin(source, 0, source.length, false, budgetBytes));
+    reader.begin(source, source.length, false, budgetBytes);
+    walk(schema, 0, source.length);
   } catch (error) {
     if (error instanceof DecodeBudgetError) throw error;
   } finally {
@@ -21,33 +22,47 @@ export function reckonMessage(schema: DescMessage, bytes: Uint8Array, budgetByte
   }
 }
 
-function walk(message: DescMessage, end: number): void {
+/** `end` is below 0 within a group, which tells by a tag where it ends. */
+function walk(message: DescMessage, start: number, end: number): void {
   const fields = fieldsOf(message);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    const field = fields.get(tag >>> 3);
-    if (field === undefined) pass(tag, UNKNOWN_FIELD_BYTES, 1);
-    else if (field.fieldKind === "map") entry(field, tag);
-    else value(field, tag);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    const field = fields.get(reader.tagRead >>> 3);
+    if (field === undefined) at = pass(at, UNKNOWN_FIELD_BYTES, 1);
+    else at = field.fieldKind === "map" ? entry(field, at) : value(field, at);
   }
 }
 
-function value(field: DescField, tag: number): void {
+/** Where the value ends that begins at `at`, as below. */
+function value(field: DescField, at: number): number {
   const { message } = field;
-  const isList = field.fieldKind === "list";
-  if (isList) reader.spend(ELEMENT_BYTES);
-  if (message !== undefined && (tag & 7) === 2) walk(message, reader.open(objectBytes(message)));
-  else if (message !== undefined && (tag & 7) === 3) walk(message, reader.openGroup(tag, objectBytes(message)));
-  else if (field.scalar === ScalarType.STRING) pass(tag, TEXT_BYTES, 1);
-  else if (field.scalar === ScalarType.BYTES) pass(tag, ARRAY_BYTES, 1);
+  const tag = reader.tagRead;
+  if (field.fieldKind === "list") reader.spend(ELEMENT_BYTES);
+  if (message !== undefined && (tag & 7) === 2) return nested(message, at, objectBytes(message));
+  if (message !== undefined && (tag & 7) === 3) {
+    walk(message, reader.openGroup(at, objectBytes(message)), -(tag + 1));
+    return reader.position;
+  }
+  if (field.scalar === ScalarType.STRING) return pass(at, TEXT_BYTES, 1);
+  if (field.scalar === ScalarType.BYTES) return pass(at, ARRAY_BYTES, 1);
   // A packed list: an element may be a byte.
-  else if ((tag & 7) === 2) pass(tag, 0, perByte(field));
-  else if (field.enum?.open === false && (tag & 7) === 0) enumValue(field.enum);
-  else pass(tag, isLong(field) ? BIGINT_BYTES : 0, 0);
+  if ((tag & 7) === 2) return pass(at, 0, perByte(field));
+  if (field.enum?.open === false && (tag & 7) === 0) return enumValue(field.enum, at);
+  return pass(at, isLong(field) ? BIGINT_BYTES : 0, 0);
+}
+
+function nested(message: DescMessage, at: number, bytes: number): number {
+  const end = reader.len(at);
+  walk(message, reader.open(bytes), end);
+  return end;
 }
 
 /** A value that a closed enum does not declare is kept as an unknown field. */
-function enumValue({ value }: DescEnum): void {
+function enumValue({ value }: DescEnum, at: number): number {
+  const end = reader.varint(at);
   if (value[reader.int32()] === undefined) reader.spend(UNKNOWN_FIELD_BYTES);
+  return end;
 }
 
 const LONGS: ReadonlySet<ScalarType | undefined> = new Set([
@@ -71,21 +86,24 @@ function perByte(field: DescField): number {
 }
 
 /** An entry of a map is no object of its own. */
-function entry(field: DescField & { fieldKind: "map" }, tag: number): void {
-  if ((tag & 7) !== 2) return pass(tag, UNKNOWN_FIELD_BYTES, 1);
-  const end = reader.openEntry();
-  reader.spend(field.message === undefined ? ENTRY_BYTES : ENTRY_BYTES + objectBytes(field.message));
-  for (let part = reader.entryTag(end); part !== 0; part = reader.entryTag(end)) {
-    if (part === 18 && field.message !== undefined) walk(field.message, reader.open(0));
-    else pass(part, TEXT_BYTES, 1);
+function entry(field: DescField & { fieldKind: "map" }, at: number): number {
+  const { message } = field;
+  if ((reader.tagRead & 7) !== 2) return pass(at, UNKNOWN_FIELD_BYTES, 1);
+  const end = reader.len(at);
+  let part = reader.openEntry();
+  reader.spend(message === undefined ? ENTRY_BYTES : ENTRY_BYTES + objectBytes(message));
+  while (reader.hasMore(part, end)) {
+    part = reader.tag(part);
+    part = reader.tagRead === 18 && message !== undefined ? nested(message, part, 0) : pass(part, TEXT_BYTES, 1);
   }
+  return end;
 }
 
 /** Passes over a value and counts what it takes, and for each byte of it. */
-function pass(tag: number, bytes: number, each: number): void {
-  const start = reader.position;
-  reader.skip(tag);
-  reader.spend(bytes + each * (reader.position - start));
+function pass(at: number, bytes: number, each: number): number {
+  const end = reader.skip(at);
+  reader.spend(bytes + each * (end - at));
+  return end;
 }
 
 const known: WeakMap<DescMessage, ReadonlyMap<number, DescField>> = new WeakMap();

@@ -78,28 +78,40 @@ function encodeObject(value: JsonObject | readonly JsonValue[] | null, out: Buff
 }
 
 /**
- * Reads the content of a Struct; one that comes again goes on with `into`. Unknown fields are dropped, for a JSON object has no place
- * for them.
+ * Reads the content of a Struct in `[start, end)`; one that comes again goes on with `into`. Unknown fields are dropped, for a JSON object
+ * has no place for them.
  */
-export function decodeJsonObject(reader: Reader, end: number, into: JsonObject = {}): JsonObject {
-  return readFields(reader, end, into);
-}
-
-function readFields(reader: Reader, end: number, into: JsonObject): JsonObject {
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    if (tag === 10) readEntry(reader, reader.openEntry(), into);
-    else reader.skip(tag);
+export function decodeJsonObject(reader: Reader, start: number, end: number, into: JsonObject = {}): JsonObject {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    if (reader.tagRead !== 10) at = reader.skip(at);
+    else {
+      at = reader.len(at);
+      readEntry(reader, reader.openEntry(), at, into);
+    }
   }
   return into;
 }
 
-function readEntry(reader: Reader, end: number, into: JsonObject): void {
+function readEntry(reader: Reader, start: number, end: number, into: JsonObject): void {
   let key = "";
   let value: JsonValue = null;
-  for (let tag = reader.entryTag(end); tag !== 0; tag = reader.entryTag(end)) {
-    if (tag === 10) key = reader.key();
-    else if (tag === 18) value = readValue(reader, reader.open(VALUE_BYTES), value);
-    else reader.skip(tag);
+  let at = start;
+  while (reader.hasMore(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
+      case 10:
+        at = reader.len(at);
+        key = reader.key(at);
+        break;
+      case 18:
+        at = reader.len(at);
+        value = readValue(reader, reader.open(VALUE_BYTES), at, value);
+        break;
+      default:
+        at = reader.skip(at);
+    }
   }
   putEntry(into, key, value);
 }
@@ -107,40 +119,52 @@ function readEntry(reader: Reader, end: number, into: JsonObject): void {
 /** A property and what it holds, about. */
 const VALUE_BYTES = 32;
 
-function readValue(reader: Reader, end: number, before: JsonValue): JsonValue {
+function readValue(reader: Reader, start: number, end: number, before: JsonValue): JsonValue {
   let value = before;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
-        reader.int32();
+        at = reader.varint(at);
         value = null;
         break;
       case 17:
-        value = reader.double();
+        at = reader.i64(at);
+        value = reader.double(at);
         break;
       case 26:
-        value = reader.string();
+        at = reader.len(at);
+        value = reader.string(at);
         break;
       case 32:
+        at = reader.varint(at);
         value = reader.bool();
         break;
       case 42:
-        value = readFields(reader, reader.open(VALUE_BYTES), isObject(value) ? value : {});
+        at = reader.len(at);
+        value = decodeJsonObject(reader, reader.open(VALUE_BYTES), at, isObject(value) ? value : {});
         break;
       case 50:
-        value = readList(reader, reader.open(VALUE_BYTES), Array.isArray(value) ? value : []);
+        at = reader.len(at);
+        value = readList(reader, reader.open(VALUE_BYTES), at, Array.isArray(value) ? value : []);
         break;
       default:
-        reader.skip(tag);
+        at = reader.skip(at);
     }
   }
   return value;
 }
 
-function readList(reader: Reader, end: number, into: JsonValue[]): JsonValue[] {
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    if (tag === 10) into.push(readValue(reader, reader.open(VALUE_BYTES), null));
-    else reader.skip(tag);
+function readList(reader: Reader, start: number, end: number, into: JsonValue[]): JsonValue[] {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    if (reader.tagRead !== 10) at = reader.skip(at);
+    else {
+      at = reader.len(at);
+      into.push(readValue(reader, reader.open(VALUE_BYTES), at, null));
+    }
   }
   return into;
 }

@@ -15,8 +15,8 @@ export const READS_ARRAYS: boolean = native.utf8Slice !== undefined;
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const { fromCharCode } = String;
 
-/** Longer texts are read faster by the runtime. */
-const SHORT = 24;
+/** Longer texts are made faster by the runtime. */
+export const SHORT_BYTES = 24;
 
 /** The text in `source[start, end)`; bytes that are no UTF-8 become U+FFFD. */
 export function readLenientText(source: Buffer, start: number, end: number): string {
@@ -30,7 +30,7 @@ export function readLenientText(source: Buffer, start: number, end: number): str
  */
 export function readText(source: Buffer, start: number, end: number): string {
   const length = end - start;
-  if (length > SHORT) return readLongText(source, start, end);
+  if (length > SHORT_BYTES) return readLongText(source, start, end);
   if (length > 16) return readText24(source, start, end);
   if (length > 8) return readText16(source, start, end);
   return length === 0 ? "" : readText8(source, start, end);

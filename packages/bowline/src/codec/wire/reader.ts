@@ -1,8 +1,8 @@
 import type { UnknownField } from "@bufbuild/protobuf";
 import { copyBytes, viewBytes } from "./bytes.ts";
-import { readKey } from "./map-keys.ts";
+import { isLine, readKey, readLine, readWord } from "./known-texts.ts";
 import { cutShort, NumberReader, TEXT_BYTES } from "./number-reader.ts";
-import { readLenientText, readText } from "./read-text.ts";
+import { readLenientText } from "./read-text.ts";
 import { writeInt32 } from "./write-scalar.ts";
 
 /** Messages within messages, groups included; the default of every protobuf implementation. */
@@ -26,80 +26,91 @@ const varint: Buffer = Buffer.alloc(10);
 /**
  * Reads one message after the other; generated code asks it for tags and values (protobuf.dev/programming-guides/encoding).
  *
- * A field that ends beyond its message is noticed by the next tag, values beyond the whole message at once: the bytes behind it
+ * A field that ends beyond its message is noticed at the message's end, values beyond the whole message at once: the bytes behind it
  * belong to others and are never given out. Every fault throws an Error without naming the message.
  */
 export class Reader extends NumberReader {
+  /** The tag that `tag` has read last. */
+  tagRead = 0;
+  /** Behind what was read last by `unknown`, or as a group. */
+  position = 0;
+  /** Where begins what `len` has measured last. */
+  #start = 0;
   #depth = 0;
   #isShared = false;
 
   /**
-   * Turns to `source[start, end)` and returns `end`. `isShared` means that the bytes will change: they are copied, not shown. All objects
+   * Turns to `source`, whose message ends at `end`. `isShared` means that the bytes will change: they are copied, not shown. All objects
    * may take `budgetBytes` of memory.
    */
-  begin(source: Buffer, start: number, end: number, isShared: boolean, budgetBytes: number): number {
-    this.turnTo(source, start, end, budgetBytes);
+  begin(source: Buffer, end: number, isShared: boolean, budgetBytes: number): void {
+    this.turnTo(source, end, budgetBytes);
     this.#depth = 1;
     this.#isShared = isShared;
+  }
+
+  /** Where `at < end` is over: false at the end of the message. True where a group has another field: it ends with a tag, not by `end`. */
+  goesOn(at: number, end: number): boolean {
+    if (at !== end) return this.#isInGroup(at, end);
+    this.#depth--;
+    return false;
+  }
+
+  /** Reads a tag into `tagRead`; there is a byte at least. Field number 0 is refused by whoever passes over the field. */
+  tag(at: number): number {
+    const tag = this.source[at];
+    if (tag > 127) return this.#longTag(at, tag);
+    this.tagRead = tag;
+    return at + 1;
+  }
+
+  /** Reads a length, and returns where ends what it is the length of: a message, an entry, a packed field, a text, bytes. */
+  len(at: number): number {
+    if (at >= this.limit || this.source[at] > 127) return this.#longLen(at);
+    const end = at + 1 + this.source[at];
+    if (end > this.limit) throw cutShort();
+    this.#start = at + 1;
     return end;
   }
 
-  /** The next field's tag; 0 at the end of the message. `end` is what `open` or `openGroup` gave. */
-  tag(end: number): number {
-    const at = this.position;
-    if (at >= end) return this.#end(end);
-    const tag = this.buffer[at];
-    if (tag > 0 && tag < 128) {
-      this.position = at + 1;
-      return tag;
-    }
-    const next = at + 1 < this.limit ? this.buffer[at + 1] : 0;
-    if (tag === 0 || next === 0 || next > 127) return this.#longTag();
-    this.position = at + 2;
-    return (tag & 127) | (next << 7);
-  }
-
-  /** `tag` within an entry of a map, which is no level of its own. */
-  entryTag(end: number): number {
-    const tag = this.tag(end);
-    if (tag === 0) this.#depth++;
-    return tag;
-  }
-
-  /** Enters a message behind its tag and returns where it ends. `bytes` is what its object takes in memory. */
+  /** Enters a message that `len` has measured and returns where it begins. `bytes` is what its object takes in memory. */
   open(bytes: number): number {
-    const end = this.#lengthEnd();
-    this.#enter(bytes);
-    return end;
+    return this.openGroup(this.#start, bytes);
   }
 
-  /** Enters a group (or a delimited message) and returns what `tag` takes for its end: it ends with a tag, wherever that is. */
-  openGroup(startTag: number, bytes: number): number {
-    this.#enter(bytes);
-    return -(startTag + 1);
+  /** Enters a group (or a delimited message) and returns where it begins. Its `end` is `groupEnd`, where it ended is `position` afterwards. */
+  openGroup(at: number, bytes: number): number {
+    if (++this.#depth > MAX_DEPTH) throw new Error(`more than ${MAX_DEPTH} levels of messages`);
+    this.spend(bytes);
+    return at;
   }
 
-  /** Enters an entry of a map and returns where it ends. */
+  /** Enters an entry of a map and returns where it begins. */
   openEntry(): number {
-    const end = this.#lengthEnd();
     this.spend(ENTRY_BYTES);
-    return end;
+    return this.#start;
   }
 
-  /** Enters a packed field and returns where it ends. */
+  /** Enters a packed field and returns where it begins. */
   openPacked(): number {
-    return this.#lengthEnd();
+    return this.#start;
+  }
+
+  /** True while there is something left of an entry or a packed field. */
+  hasMore(at: number, end: number): boolean {
+    if (at > end) throw cutShort();
+    return at < end;
   }
 
   /**
-   * The list with room for the elements of a packed field up to `end`, each of `width` bytes, 0 for varints. They go behind those that it
-   * had. A large list that is pushed to would take up to half as much again as its elements; to make it anew for each of many small
-   * fields would take a time that grows with the square of their number, so that those are pushed and counted.
+   * The list with room for the elements of a packed field from `at` to `end`, each of `width` bytes, 0 for varints. They go behind those
+   * that it had. A large list that is pushed to would take up to half as much again as its elements; to make it anew for each of many
+   * small fields would take a time that grows with the square of their number, so that those are pushed and counted.
    */
-  widened<T>(list: T[], end: number, width: 0 | 4 | 8): T[] {
-    if (end - this.position <= LARGE_PACKED_BYTES && list.length <= LARGE_PACKED_BYTES) return list;
+  widened<T>(list: T[], at: number, end: number, width: 0 | 4 | 8): T[] {
+    if (end - at <= LARGE_PACKED_BYTES && list.length <= LARGE_PACKED_BYTES) return list;
     const before = list.length;
-    const count = width === 0 ? this.#varintsTo(end) : Math.floor((end - this.position) / width);
+    const count = width === 0 ? this.#varintsIn(at, end) : Math.floor((end - at) / width);
     if (count < before >> 3 || before + count > MAX_MADE_ELEMENTS) {
       this.spend(GROWN_BYTES * count);
       return list;
@@ -109,56 +120,43 @@ export class Reader extends NumberReader {
     return wide;
   }
 
-  /** True while there is an element of a packed field left. */
-  hasMore(end: number): boolean {
-    if (this.position > end) throw new Error("an element of a packed field ends beyond it");
-    return this.position < end;
-  }
-
-  /** A string that must be UTF-8. */
-  string(): string {
-    const end = this.#lengthEnd();
-    const start = this.position;
-    this.position = end;
-    this.spend(TEXT_BYTES + end - start);
-    return readText(this.buffer, start, end);
+  /** A string that must be UTF-8, up to `end`, as all that `len` has measured. */
+  string(end: number): string {
+    const start = this.#start;
+    const length = end - start;
+    this.spend(TEXT_BYTES + length);
+    return isLine(length) ? readLine(this.source, this.view, start, end) : readWord(this.source, start, end);
   }
 
   /** A string whose faulty bytes become U+FFFD. */
-  lenientString(): string {
-    const end = this.#lengthEnd();
-    const start = this.position;
-    this.position = end;
+  lenientString(end: number): string {
+    const start = this.#start;
     this.spend(TEXT_BYTES + end - start);
-    return readLenientText(this.buffer, start, end);
+    return readLenientText(this.source, start, end);
   }
 
   /** A string that becomes a property's name. */
-  key(): string {
-    const end = this.#lengthEnd();
-    const start = this.position;
-    this.position = end;
+  key(end: number): string {
+    const start = this.#start;
     this.spend(TEXT_BYTES + end - start);
-    return readKey(this.buffer, start, end);
+    return readKey(this.source, start, end);
   }
 
   /** A copy, or a view when the bytes are the caller's own. */
-  bytes(): Uint8Array {
-    const end = this.#lengthEnd();
-    const start = this.position;
-    this.position = end;
+  bytes(end: number): Uint8Array {
+    const start = this.#start;
     this.spend(ARRAY_BYTES + end - start);
     return this.#taken(start, end);
   }
 
   /** Keeps a field that the message does not declare, or not with this wire type. */
-  unknown(tag: number, fields: UnknownField[] | undefined): UnknownField[] {
-    const start = this.position;
-    this.skip(tag);
-    const end = this.position;
-    this.spend(UNKNOWN_FIELD_BYTES + end - start);
+  unknown(at: number, fields: UnknownField[] | undefined): UnknownField[] {
+    const { tagRead } = this;
+    const end = this.skip(at);
+    this.position = end;
+    this.spend(UNKNOWN_FIELD_BYTES + end - at);
     const kept = fields ?? [];
-    kept.push({ no: tag >>> 3, wireType: tag & 7, data: this.#taken(start, end) });
+    kept.push({ no: tagRead >>> 3, wireType: tagRead & 7, data: this.#taken(at, end) });
     return kept;
   }
 
@@ -171,100 +169,82 @@ export class Reader extends NumberReader {
     return kept;
   }
 
-  /** Passes over the value behind a tag. */
-  skip(tag: number): void {
+  /** Passes over the value behind the tag read last, and returns where it ends. */
+  skip(at: number): number {
+    const tag = this.tagRead;
     if (tag < 8) throw new Error("a tag has field number 0");
     switch (tag & 7) {
       case 0:
-        this.varint();
-        break;
+        return this.varint(at);
       case 1:
-        this.position += 8;
-        break;
+        return this.i64(at);
       case 2:
-        this.position = this.#lengthEnd();
-        break;
+        return this.len(at);
       case 3:
-        this.#skipGroup(tag);
-        break;
+        return this.#skipGroup(at, tag);
       case 4:
         throw new Error("a group ends that has not begun");
       case 5:
-        this.position += 4;
-        break;
+        return this.i32(at);
       default:
         throw new Error(`there is no wire type ${tag & 7}`);
     }
-    if (this.position > this.limit) throw cutShort();
   }
 
-  #enter(bytes: number): void {
-    if (++this.#depth > MAX_DEPTH) throw new Error(`more than ${MAX_DEPTH} levels of messages`);
-    this.spend(bytes);
-  }
-
-  /** The end of a message was reached, or a group is read. */
-  #end(end: number): number {
-    if (end >= 0) {
-      if (this.position > end) throw cutShort();
-      this.#depth--;
-      return 0;
-    }
-    if (this.position >= this.limit) throw cutShort();
-    const tag = this.#longTag();
-    // An end group tag is one more than the start group tag: wire types 4 and 3.
-    if (tag !== -end) return tag;
-    this.#depth--;
-    return 0;
-  }
-
-  /** A tag of any length; those that don't fit 32 bits are refused. */
-  #longTag(): number {
-    const start = this.position;
-    const tag = this.#plainVarint();
-    const length = this.position - start;
-    if (length > 5 || (length === 5 && this.buffer[this.position - 1] > 15)) throw new Error("a tag is too large");
-    if (tag === 0) throw new Error("a tag has field number 0");
-    return tag;
-  }
-
-  #plainVarint(): number {
-    this.varint();
-    if (this.position > this.limit) throw cutShort();
-    return this.low >>> 0;
-  }
-
-  /** How many varints end before `end`: each has one byte without the upper bit. */
-  #varintsTo(end: number): number {
-    const { buffer } = this;
-    let count = 0;
-    for (let at = this.position; at < end; at++) count += (buffer[at] >> 7) ^ 1;
-    return count;
-  }
-
-  /** Reads a length and returns the position behind what it is the length of. */
-  #lengthEnd(): number {
-    const at = this.position;
-    let length: number;
-    if (at < this.limit && this.buffer[at] < 128) {
-      length = this.buffer[at];
-      this.position = at + 1;
-    } else {
-      this.varint();
-      if (this.high !== 0) throw cutShort();
-      length = this.low >>> 0;
-    }
-    const end = this.position + length;
-    if (end > this.limit) throw cutShort();
+  #longLen(at: number): number {
+    const start = this.longVarint(at);
+    const end = start + (this.low >>> 0);
+    if (this.high !== 0 || end > this.limit) throw cutShort();
+    this.#start = start;
     return end;
   }
 
-  #skipGroup(startTag: number): void {
-    const end = this.openGroup(startTag, 0);
-    for (let tag = this.tag(end); tag !== 0; tag = this.tag(end)) this.skip(tag);
+  /** Not at the end of a message: within a group, or beyond the end. */
+  #isInGroup(at: number, end: number): boolean {
+    if (end >= 0 || at >= this.limit) throw cutShort();
+    const behind = this.tag(at);
+    if (-this.tagRead !== end) return true;
+    this.position = behind;
+    this.#depth--;
+    return false;
+  }
+
+  /** A tag of more than a byte; those that don't fit 32 bits are refused. */
+  #longTag(at: number, first: number): number {
+    const next = at + 1 < this.limit ? this.source[at + 1] : 0;
+    if (next > 0 && next < 128) {
+      this.tagRead = (first & 127) | (next << 7);
+      return at + 2;
+    }
+    const end = this.longVarint(at);
+    const length = end - at;
+    if (length > 5 || (length === 5 && this.source[end - 1] > 15)) throw new Error("a tag is too large");
+    this.tagRead = this.low >>> 0;
+    return end;
+  }
+
+  /** How many varints end in `[start, end)`: each has one byte without the upper bit. */
+  #varintsIn(start: number, end: number): number {
+    const { source } = this;
+    let count = 0;
+    for (let at = start; at < end; at++) count += (source[at] >> 7) ^ 1;
+    return count;
+  }
+
+  #skipGroup(start: number, startTag: number): number {
+    const end = groupEnd(startTag);
+    let at = this.openGroup(start, 0);
+    while (this.goesOn(at, end)) at = this.skip(this.tag(at));
+    return this.position;
   }
 
   #taken(start: number, end: number): Uint8Array {
-    return this.#isShared ? copyBytes(this.buffer, start, end) : viewBytes(this.buffer, start, end);
+    return this.#isShared ? copyBytes(this.source, start, end) : viewBytes(this.source, start, end);
   }
+}
+
+/** What stands for the end of a group: below 0, and known by its start tag. */
+function groupEnd(startTag: number): number {
+  // The end group tag is one more than the start group tag: wire types 4 and 3.
+  return -(startTag + 1);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readKey } from "./map-keys.ts";
+import { readKey } from "./known-texts.ts";
 import { readLenientText, readText } from "./read-text.ts";
 import { MARGIN_BYTES, noRoom } from "./room.ts";
 import { writeText } from "./write-text.ts";

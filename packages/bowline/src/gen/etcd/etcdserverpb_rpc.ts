@@ -445,30 +445,37 @@ export function encodeKeyValue(message: Encodable<typeof KeyValueSchema>, out: B
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.KeyValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeKeyValue(reader: Reader, end: number, into?: KeyValue): KeyValue {
+/** Reads a etcdserverpb.KeyValue from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeKeyValue(reader: Reader, start: number, end: number, into?: KeyValue): KeyValue {
   let key$: KeyValue["key"] | undefined;
   let modRevision = 0n;
   let value$: KeyValue["value"] | undefined;
   let lease = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ key: key$, modRevision, value: value$, lease, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        key$ = reader.bytes();
+        at = reader.len(at);
+        key$ = reader.bytes(at);
         break;
       case 24:
+        at = reader.varint(at);
         modRevision = reader.int64();
         break;
       case 42:
-        value$ = reader.bytes();
+        at = reader.len(at);
+        value$ = reader.bytes(at);
         break;
       case 48:
+        at = reader.varint(at);
         lease = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: KeyValue = {
@@ -508,22 +515,27 @@ export function encodeEvent(message: Encodable<typeof EventSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.Event up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEvent(reader: Reader, end: number, into?: Event): Event {
+/** Reads a etcdserverpb.Event from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEvent(reader: Reader, start: number, end: number, into?: Event): Event {
   let type$: Event["type"] = 0;
   let kv: Event["kv"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ type: type$, kv, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         type$ = reader.int32() as Event["type"];
         break;
       case 18:
-        kv = decodeKeyValue(reader, reader.open(272), kv);
+        at = reader.len(at);
+        kv = decodeKeyValue(reader, reader.open(272), at, kv);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Event = { $typeName: "etcdserverpb.Event", type: type$ };
@@ -555,22 +567,32 @@ export function encodeResponseHeader(message: Encodable<typeof ResponseHeaderSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.ResponseHeader up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeResponseHeader(reader: Reader, end: number, into?: ResponseHeader): ResponseHeader {
+/** Reads a etcdserverpb.ResponseHeader from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeResponseHeader(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ResponseHeader,
+): ResponseHeader {
   let clusterId = 0n;
   let revision = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ clusterId, revision, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         clusterId = reader.uint64();
         break;
       case 24:
+        at = reader.varint(at);
         revision = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ResponseHeader = { $typeName: "etcdserverpb.ResponseHeader", clusterId, revision };
@@ -616,30 +638,37 @@ export function encodeRangeRequest(message: Encodable<typeof RangeRequestSchema>
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.RangeRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRangeRequest(reader: Reader, end: number, into?: RangeRequest): RangeRequest {
+/** Reads a etcdserverpb.RangeRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRangeRequest(reader: Reader, start: number, end: number, into?: RangeRequest): RangeRequest {
   let key$: RangeRequest["key"] | undefined;
   let rangeEnd: RangeRequest["rangeEnd"] | undefined;
   let limit = 0n;
   let revision = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ key: key$, rangeEnd, limit, revision, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        key$ = reader.bytes();
+        at = reader.len(at);
+        key$ = reader.bytes(at);
         break;
       case 18:
-        rangeEnd = reader.bytes();
+        at = reader.len(at);
+        rangeEnd = reader.bytes(at);
         break;
       case 24:
+        at = reader.varint(at);
         limit = reader.int64();
         break;
       case 32:
+        at = reader.varint(at);
         revision = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RangeRequest = {
@@ -688,26 +717,32 @@ export function encodeRangeResponse(message: Encodable<typeof RangeResponseSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.RangeResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRangeResponse(reader: Reader, end: number, into?: RangeResponse): RangeResponse {
+/** Reads a etcdserverpb.RangeResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRangeResponse(reader: Reader, start: number, end: number, into?: RangeResponse): RangeResponse {
   let header: RangeResponse["header"] | undefined;
   let kvs: RangeResponse["kvs"] = [];
   let more = false;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ header, kvs, more, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        header = decodeResponseHeader(reader, reader.open(48), header);
+        at = reader.len(at);
+        header = decodeResponseHeader(reader, reader.open(48), at, header);
         break;
       case 18:
-        kvs.push(decodeKeyValue(reader, reader.open(272)));
+        at = reader.len(at);
+        kvs.push(decodeKeyValue(reader, reader.open(272), at));
         break;
       case 24:
+        at = reader.varint(at);
         more = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RangeResponse = { $typeName: "etcdserverpb.RangeResponse", kvs, more };
@@ -749,26 +784,32 @@ export function encodePutRequest(message: Encodable<typeof PutRequestSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.PutRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodePutRequest(reader: Reader, end: number, into?: PutRequest): PutRequest {
+/** Reads a etcdserverpb.PutRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodePutRequest(reader: Reader, start: number, end: number, into?: PutRequest): PutRequest {
   let key$: PutRequest["key"] | undefined;
   let value$: PutRequest["value"] | undefined;
   let lease = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ key: key$, value: value$, lease, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        key$ = reader.bytes();
+        at = reader.len(at);
+        key$ = reader.bytes(at);
         break;
       case 18:
-        value$ = reader.bytes();
+        at = reader.len(at);
+        value$ = reader.bytes(at);
         break;
       case 24:
+        at = reader.varint(at);
         lease = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: PutRequest = {
@@ -799,18 +840,27 @@ export function encodeDeleteRangeRequest(message: Encodable<typeof DeleteRangeRe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.DeleteRangeRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeDeleteRangeRequest(reader: Reader, end: number, into?: DeleteRangeRequest): DeleteRangeRequest {
+/** Reads a etcdserverpb.DeleteRangeRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeDeleteRangeRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: DeleteRangeRequest,
+): DeleteRangeRequest {
   let key$: DeleteRangeRequest["key"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ key: key$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        key$ = reader.bytes();
+        at = reader.len(at);
+        key$ = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: DeleteRangeRequest = { $typeName: "etcdserverpb.DeleteRangeRequest", key: key$ ?? new Uint8Array(0) };
@@ -851,30 +901,36 @@ export function encodeRequestOp(message: Encodable<typeof RequestOpSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.RequestOp up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRequestOp(reader: Reader, end: number, into?: RequestOp): RequestOp {
+/** Reads a etcdserverpb.RequestOp from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRequestOp(reader: Reader, start: number, end: number, into?: RequestOp): RequestOp {
   let request: RequestOp["request"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ request, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
         const value: Extract<RequestOp["request"], { case: "requestRange" }>["value"] | undefined = request?.case === "requestRange" ? request.value : undefined;
-        request = { case: "requestRange", value: decodeRangeRequest(reader, reader.open(272), value) };
+        at = reader.len(at);
+        request = { case: "requestRange", value: decodeRangeRequest(reader, reader.open(272), at, value) };
         break;
       }
       case 18: {
         const value: Extract<RequestOp["request"], { case: "requestPut" }>["value"] | undefined = request?.case === "requestPut" ? request.value : undefined;
-        request = { case: "requestPut", value: decodePutRequest(reader, reader.open(264), value) };
+        at = reader.len(at);
+        request = { case: "requestPut", value: decodePutRequest(reader, reader.open(264), at, value) };
         break;
       }
       case 26: {
         const value: Extract<RequestOp["request"], { case: "requestDeleteRange" }>["value"] | undefined = request?.case === "requestDeleteRange" ? request.value : undefined;
-        request = { case: "requestDeleteRange", value: decodeDeleteRangeRequest(reader, reader.open(144), value) };
+        at = reader.len(at);
+        request = { case: "requestDeleteRange", value: decodeDeleteRangeRequest(reader, reader.open(144), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RequestOp = { $typeName: "etcdserverpb.RequestOp", request: request ?? { case: undefined } };
@@ -903,20 +959,24 @@ export function encodeResponseOp(message: Encodable<typeof ResponseOpSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.ResponseOp up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeResponseOp(reader: Reader, end: number, into?: ResponseOp): ResponseOp {
+/** Reads a etcdserverpb.ResponseOp from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeResponseOp(reader: Reader, start: number, end: number, into?: ResponseOp): ResponseOp {
   let response: ResponseOp["response"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ response, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
         const value: Extract<ResponseOp["response"], { case: "responseRange" }>["value"] | undefined = response?.case === "responseRange" ? response.value : undefined;
-        response = { case: "responseRange", value: decodeRangeResponse(reader, reader.open(88), value) };
+        at = reader.len(at);
+        response = { case: "responseRange", value: decodeRangeResponse(reader, reader.open(88), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ResponseOp = { $typeName: "etcdserverpb.ResponseOp", response: response ?? { case: undefined } };
@@ -947,18 +1007,22 @@ export function encodeTxnRequest(message: Encodable<typeof TxnRequestSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.TxnRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTxnRequest(reader: Reader, end: number, into?: TxnRequest): TxnRequest {
+/** Reads a etcdserverpb.TxnRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTxnRequest(reader: Reader, start: number, end: number, into?: TxnRequest): TxnRequest {
   let success: TxnRequest["success"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ success, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 18:
-        success.push(decodeRequestOp(reader, reader.open(80)));
+        at = reader.len(at);
+        success.push(decodeRequestOp(reader, reader.open(80), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: TxnRequest = { $typeName: "etcdserverpb.TxnRequest", success };
@@ -996,22 +1060,27 @@ export function encodeTxnResponse(message: Encodable<typeof TxnResponseSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.TxnResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeTxnResponse(reader: Reader, end: number, into?: TxnResponse): TxnResponse {
+/** Reads a etcdserverpb.TxnResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeTxnResponse(reader: Reader, start: number, end: number, into?: TxnResponse): TxnResponse {
   let header: TxnResponse["header"] | undefined;
   let responses: TxnResponse["responses"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ header, responses, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        header = decodeResponseHeader(reader, reader.open(48), header);
+        at = reader.len(at);
+        header = decodeResponseHeader(reader, reader.open(48), at, header);
         break;
       case 26:
-        responses.push(decodeResponseOp(reader, reader.open(80)));
+        at = reader.len(at);
+        responses.push(decodeResponseOp(reader, reader.open(80), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: TxnResponse = { $typeName: "etcdserverpb.TxnResponse", responses };
@@ -1048,25 +1117,30 @@ export function encodeWatchRequest(message: Encodable<typeof WatchRequestSchema>
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.WatchRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWatchRequest(reader: Reader, end: number, into?: WatchRequest): WatchRequest {
+/** Reads a etcdserverpb.WatchRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWatchRequest(reader: Reader, start: number, end: number, into?: WatchRequest): WatchRequest {
   let requestUnion: WatchRequest["requestUnion"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ requestUnion, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
         const value: Extract<WatchRequest["requestUnion"], { case: "createRequest" }>["value"] | undefined = requestUnion?.case === "createRequest" ? requestUnion.value : undefined;
-        requestUnion = { case: "createRequest", value: decodeWatchCreateRequest(reader, reader.open(280), value) };
+        at = reader.len(at);
+        requestUnion = { case: "createRequest", value: decodeWatchCreateRequest(reader, reader.open(280), at, value) };
         break;
       }
       case 18: {
         const value: Extract<WatchRequest["requestUnion"], { case: "cancelRequest" }>["value"] | undefined = requestUnion?.case === "cancelRequest" ? requestUnion.value : undefined;
-        requestUnion = { case: "cancelRequest", value: decodeWatchCancelRequest(reader, reader.open(40), value) };
+        at = reader.len(at);
+        requestUnion = { case: "cancelRequest", value: decodeWatchCancelRequest(reader, reader.open(40), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: WatchRequest = {
@@ -1120,8 +1194,13 @@ export function encodeWatchCreateRequest(message: Encodable<typeof WatchCreateRe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.WatchCreateRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWatchCreateRequest(reader: Reader, end: number, into?: WatchCreateRequest): WatchCreateRequest {
+/** Reads a etcdserverpb.WatchCreateRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWatchCreateRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: WatchCreateRequest,
+): WatchCreateRequest {
   let key$: WatchCreateRequest["key"] | undefined;
   let rangeEnd: WatchCreateRequest["rangeEnd"] | undefined;
   let startRevision = 0n;
@@ -1129,25 +1208,33 @@ export function decodeWatchCreateRequest(reader: Reader, end: number, into?: Wat
   let fragment = false;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ key: key$, rangeEnd, startRevision, progressNotify, fragment, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        key$ = reader.bytes();
+        at = reader.len(at);
+        key$ = reader.bytes(at);
         break;
       case 18:
-        rangeEnd = reader.bytes();
+        at = reader.len(at);
+        rangeEnd = reader.bytes(at);
         break;
       case 24:
+        at = reader.varint(at);
         startRevision = reader.int64();
         break;
       case 32:
+        at = reader.varint(at);
         progressNotify = reader.bool();
         break;
       case 64:
+        at = reader.varint(at);
         fragment = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: WatchCreateRequest = {
@@ -1180,18 +1267,27 @@ export function encodeWatchCancelRequest(message: Encodable<typeof WatchCancelRe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.WatchCancelRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWatchCancelRequest(reader: Reader, end: number, into?: WatchCancelRequest): WatchCancelRequest {
+/** Reads a etcdserverpb.WatchCancelRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWatchCancelRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: WatchCancelRequest,
+): WatchCancelRequest {
   let watchId = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ watchId, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         watchId = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: WatchCancelRequest = { $typeName: "etcdserverpb.WatchCancelRequest", watchId };
@@ -1262,8 +1358,8 @@ export function encodeWatchResponse(message: Encodable<typeof WatchResponseSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.WatchResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWatchResponse(reader: Reader, end: number, into?: WatchResponse): WatchResponse {
+/** Reads a etcdserverpb.WatchResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWatchResponse(reader: Reader, start: number, end: number, into?: WatchResponse): WatchResponse {
   let header: WatchResponse["header"] | undefined;
   let watchId = 0n;
   let created = false;
@@ -1284,34 +1380,45 @@ export function decodeWatchResponse(reader: Reader, end: number, into?: WatchRes
     events,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        header = decodeResponseHeader(reader, reader.open(48), header);
+        at = reader.len(at);
+        header = decodeResponseHeader(reader, reader.open(48), at, header);
         break;
       case 16:
+        at = reader.varint(at);
         watchId = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         created = reader.bool();
         break;
       case 32:
+        at = reader.varint(at);
         canceled = reader.bool();
         break;
       case 40:
+        at = reader.varint(at);
         compactRevision = reader.int64();
         break;
       case 50:
-        cancelReason = reader.string();
+        at = reader.len(at);
+        cancelReason = reader.string(at);
         break;
       case 56:
+        at = reader.varint(at);
         fragment = reader.bool();
         break;
       case 90:
-        events.push(decodeEvent(reader, reader.open(48)));
+        at = reader.len(at);
+        events.push(decodeEvent(reader, reader.open(48), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: WatchResponse = {
@@ -1347,18 +1454,27 @@ export function encodeLeaseGrantRequest(message: Encodable<typeof LeaseGrantRequ
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.LeaseGrantRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeLeaseGrantRequest(reader: Reader, end: number, into?: LeaseGrantRequest): LeaseGrantRequest {
+/** Reads a etcdserverpb.LeaseGrantRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeLeaseGrantRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: LeaseGrantRequest,
+): LeaseGrantRequest {
   let TTL = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ TTL, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         TTL = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: LeaseGrantRequest = { $typeName: "etcdserverpb.LeaseGrantRequest", TTL };
@@ -1394,26 +1510,37 @@ export function encodeLeaseGrantResponse(message: Encodable<typeof LeaseGrantRes
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.LeaseGrantResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeLeaseGrantResponse(reader: Reader, end: number, into?: LeaseGrantResponse): LeaseGrantResponse {
+/** Reads a etcdserverpb.LeaseGrantResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeLeaseGrantResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: LeaseGrantResponse,
+): LeaseGrantResponse {
   let ID = 0n;
   let TTL = 0n;
   let error = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ ID, TTL, error, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 16:
+        at = reader.varint(at);
         ID = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         TTL = reader.int64();
         break;
       case 34:
-        error = reader.string();
+        at = reader.len(at);
+        error = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: LeaseGrantResponse = { $typeName: "etcdserverpb.LeaseGrantResponse", ID, TTL, error };
@@ -1439,18 +1566,27 @@ export function encodeLeaseRevokeRequest(message: Encodable<typeof LeaseRevokeRe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.LeaseRevokeRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeLeaseRevokeRequest(reader: Reader, end: number, into?: LeaseRevokeRequest): LeaseRevokeRequest {
+/** Reads a etcdserverpb.LeaseRevokeRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeLeaseRevokeRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: LeaseRevokeRequest,
+): LeaseRevokeRequest {
   let ID = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ ID, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         ID = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: LeaseRevokeRequest = { $typeName: "etcdserverpb.LeaseRevokeRequest", ID };
@@ -1469,12 +1605,20 @@ export function encodeLeaseRevokeResponse(message: Encodable<typeof LeaseRevokeR
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a etcdserverpb.LeaseRevokeResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeLeaseRevokeResponse(reader: Reader, end: number, into?: LeaseRevokeResponse): LeaseRevokeResponse {
+/** Reads a etcdserverpb.LeaseRevokeResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeLeaseRevokeResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: LeaseRevokeResponse,
+): LeaseRevokeResponse {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: LeaseRevokeResponse = { $typeName: "etcdserverpb.LeaseRevokeResponse" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1499,18 +1643,27 @@ export function encodeLeaseKeepAliveRequest(message: Encodable<typeof LeaseKeepA
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.LeaseKeepAliveRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeLeaseKeepAliveRequest(reader: Reader, end: number, into?: LeaseKeepAliveRequest): LeaseKeepAliveRequest {
+/** Reads a etcdserverpb.LeaseKeepAliveRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeLeaseKeepAliveRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: LeaseKeepAliveRequest,
+): LeaseKeepAliveRequest {
   let ID = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ ID, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         ID = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: LeaseKeepAliveRequest = { $typeName: "etcdserverpb.LeaseKeepAliveRequest", ID };
@@ -1541,22 +1694,32 @@ export function encodeLeaseKeepAliveResponse(message: Encodable<typeof LeaseKeep
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.LeaseKeepAliveResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeLeaseKeepAliveResponse(reader: Reader, end: number, into?: LeaseKeepAliveResponse): LeaseKeepAliveResponse {
+/** Reads a etcdserverpb.LeaseKeepAliveResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeLeaseKeepAliveResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: LeaseKeepAliveResponse,
+): LeaseKeepAliveResponse {
   let ID = 0n;
   let TTL = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ ID, TTL, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 16:
+        at = reader.varint(at);
         ID = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         TTL = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: LeaseKeepAliveResponse = { $typeName: "etcdserverpb.LeaseKeepAliveResponse", ID, TTL };
@@ -1592,22 +1755,32 @@ export function encodeAuthenticateRequest(message: Encodable<typeof Authenticate
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.AuthenticateRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeAuthenticateRequest(reader: Reader, end: number, into?: AuthenticateRequest): AuthenticateRequest {
+/** Reads a etcdserverpb.AuthenticateRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeAuthenticateRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: AuthenticateRequest,
+): AuthenticateRequest {
   let name = "";
   let password = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, password, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        password = reader.string();
+        at = reader.len(at);
+        password = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: AuthenticateRequest = { $typeName: "etcdserverpb.AuthenticateRequest", name, password };
@@ -1633,18 +1806,27 @@ export function encodeAuthenticateResponse(message: Encodable<typeof Authenticat
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a etcdserverpb.AuthenticateResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeAuthenticateResponse(reader: Reader, end: number, into?: AuthenticateResponse): AuthenticateResponse {
+/** Reads a etcdserverpb.AuthenticateResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeAuthenticateResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: AuthenticateResponse,
+): AuthenticateResponse {
   let token = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ token, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 18:
-        token = reader.string();
+        at = reader.len(at);
+        token = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: AuthenticateResponse = { $typeName: "etcdserverpb.AuthenticateResponse", token };

@@ -144,36 +144,48 @@ export function encodeMetadata(message: Encodable<typeof MetadataSchema>, out: B
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a Metadata up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMetadata(reader: Reader, end: number, into?: Metadata): Metadata {
+/** Reads a Metadata from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMetadata(reader: Reader, start: number, end: number, into?: Metadata): Metadata {
   let type$ = "";
   let headers: Metadata["headers"] = {};
   let clientIp = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ type: type$, headers, clientIp, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 26:
-        type$ = reader.string();
+        at = reader.len(at);
+        type$ = reader.string(at);
         break;
       case 58: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.string();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.string(at);
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(headers, key, value);
         else headers[key] = value;
         break;
       }
       case 66:
-        clientIp = reader.string();
+        at = reader.len(at);
+        clientIp = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Metadata = { $typeName: "Metadata", type: type$, headers, clientIp };
@@ -209,22 +221,27 @@ export function encodePayload(message: Encodable<typeof PayloadSchema>, out: Buf
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a Payload up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodePayload(reader: Reader, end: number, into?: Payload): Payload {
+/** Reads a Payload from `start` to `end`; one that comes again goes on with `into`. */
+export function decodePayload(reader: Reader, start: number, end: number, into?: Payload): Payload {
   let metadata: Payload["metadata"] | undefined;
   let body: Payload["body"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ metadata, body, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 18:
-        metadata = decodeMetadata(reader, reader.open(112), metadata);
+        at = reader.len(at);
+        metadata = decodeMetadata(reader, reader.open(112), at, metadata);
         break;
       case 26:
-        body = decodeAny(reader, reader.open(152), body);
+        at = reader.len(at);
+        body = decodeAny(reader, reader.open(152), at, body);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Payload = { $typeName: "Payload" };

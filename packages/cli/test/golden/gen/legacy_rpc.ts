@@ -102,23 +102,29 @@ export function encodeLegacy(message: Encodable<typeof LegacySchema>, out: Buffe
 
 const blankLegacy = /*@__PURE__*/ blankMessage(LegacySchema);
 
-/** Reads a Legacy up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeLegacy(reader: Reader, end: number, into?: Legacy): Legacy {
+/** Reads a Legacy from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeLegacy(reader: Reader, start: number, end: number, into?: Legacy): Legacy {
   const message = into ?? blankLegacy();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 16:
+        at = reader.varint(at);
         message.size = reader.int32();
         break;
       case 27:
-        message.inner = decodeLegacy_Inner(reader, reader.openGroup(27, 40), message.inner);
+        message.inner = decodeLegacy_Inner(reader, reader.openGroup(at, 40), -28, message.inner);
+        at = reader.position;
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -145,17 +151,21 @@ export function encodeLegacy_Inner(message: Encodable<typeof Legacy_InnerSchema>
 
 const blankLegacy_Inner = /*@__PURE__*/ blankMessage(Legacy_InnerSchema);
 
-/** Reads a Legacy.Inner up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeLegacy_Inner(reader: Reader, end: number, into?: Legacy_Inner): Legacy_Inner {
+/** Reads a Legacy.Inner from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeLegacy_Inner(reader: Reader, start: number, end: number, into?: Legacy_Inner): Legacy_Inner {
   const message = into ?? blankLegacy_Inner();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.on = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;

@@ -51,22 +51,27 @@ export function encodeAny(message: Encodable<typeof AnySchema>, out: Buffer, at:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Any up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeAny(reader: Reader, end: number, into?: Any): Any {
+/** Reads a google.protobuf.Any from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeAny(reader: Reader, start: number, end: number, into?: Any): Any {
   let typeUrl = "";
   let value$: Any["value"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ typeUrl, value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        typeUrl = reader.string();
+        at = reader.len(at);
+        typeUrl = reader.string(at);
         break;
       case 18:
-        value$ = reader.bytes();
+        at = reader.len(at);
+        value$ = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Any = { $typeName: "google.protobuf.Any", typeUrl, value: value$ ?? new Uint8Array(0) };

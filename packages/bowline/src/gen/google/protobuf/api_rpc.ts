@@ -111,8 +111,8 @@ export function encodeApi(message: Encodable<typeof ApiSchema>, out: Buffer, at:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Api up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeApi(reader: Reader, end: number, into?: Api): Api {
+/** Reads a google.protobuf.Api from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeApi(reader: Reader, start: number, end: number, into?: Api): Api {
   let name = "";
   let methods: Api["methods"] = [];
   let options: Api["options"] = [];
@@ -133,34 +133,45 @@ export function decodeApi(reader: Reader, end: number, into?: Api): Api {
     edition,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        methods.push(decodeMethod(reader, reader.open(128)));
+        at = reader.len(at);
+        methods.push(decodeMethod(reader, reader.open(128), at));
         break;
       case 26:
-        options.push(decodeOption(reader, reader.open(48)));
+        at = reader.len(at);
+        options.push(decodeOption(reader, reader.open(48), at));
         break;
       case 34:
-        version = reader.string();
+        at = reader.len(at);
+        version = reader.string(at);
         break;
       case 42:
-        sourceContext = decodeSourceContext(reader, reader.open(40), sourceContext);
+        at = reader.len(at);
+        sourceContext = decodeSourceContext(reader, reader.open(40), at, sourceContext);
         break;
       case 50:
-        mixins.push(decodeMixin(reader, reader.open(48)));
+        at = reader.len(at);
+        mixins.push(decodeMixin(reader, reader.open(48), at));
         break;
       case 56:
+        at = reader.varint(at);
         syntax = reader.int32() as Api["syntax"];
         break;
       case 66:
-        edition = reader.string();
+        at = reader.len(at);
+        edition = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Api = { $typeName: "google.protobuf.Api", name, methods, options, version, mixins, syntax, edition };
@@ -233,8 +244,8 @@ export function encodeMethod(message: Encodable<typeof MethodSchema>, out: Buffe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Method up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMethod(reader: Reader, end: number, into?: Method): Method {
+/** Reads a google.protobuf.Method from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMethod(reader: Reader, start: number, end: number, into?: Method): Method {
   let name = "";
   let requestTypeUrl = "";
   let requestStreaming = false;
@@ -255,34 +266,45 @@ export function decodeMethod(reader: Reader, end: number, into?: Method): Method
     edition,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        requestTypeUrl = reader.string();
+        at = reader.len(at);
+        requestTypeUrl = reader.string(at);
         break;
       case 24:
+        at = reader.varint(at);
         requestStreaming = reader.bool();
         break;
       case 34:
-        responseTypeUrl = reader.string();
+        at = reader.len(at);
+        responseTypeUrl = reader.string(at);
         break;
       case 40:
+        at = reader.varint(at);
         responseStreaming = reader.bool();
         break;
       case 50:
-        options.push(decodeOption(reader, reader.open(48)));
+        at = reader.len(at);
+        options.push(decodeOption(reader, reader.open(48), at));
         break;
       case 56:
+        at = reader.varint(at);
         syntax = reader.int32() as Method["syntax"];
         break;
       case 66:
-        edition = reader.string();
+        at = reader.len(at);
+        edition = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Method = {
@@ -328,22 +350,27 @@ export function encodeMixin(message: Encodable<typeof MixinSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Mixin up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMixin(reader: Reader, end: number, into?: Mixin): Mixin {
+/** Reads a google.protobuf.Mixin from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMixin(reader: Reader, start: number, end: number, into?: Mixin): Mixin {
   let name = "";
   let root = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, root, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        root = reader.string();
+        at = reader.len(at);
+        root = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Mixin = { $typeName: "google.protobuf.Mixin", name, root };

@@ -57,32 +57,39 @@ export function encodeCppFeatures(message: Encodable<typeof CppFeaturesSchema>, 
 
 const blankCppFeatures = /*@__PURE__*/ blankMessage(CppFeaturesSchema);
 
-/** Reads a pb.CppFeatures up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCppFeatures(reader: Reader, end: number, into?: CppFeatures): CppFeatures {
+/** Reads a pb.CppFeatures from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCppFeatures(reader: Reader, start: number, end: number, into?: CppFeatures): CppFeatures {
   const message = into ?? blankCppFeatures();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.legacyClosedEnum = reader.bool();
         break;
       case 16: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 3) message.stringType = value as CppFeatures["stringType"];
         else unknown = reader.unknownEnum(16, value, unknown);
         break;
       }
       case 24:
+        at = reader.varint(at);
         message.enumNameUsesStringView = reader.bool();
         break;
       case 32: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.repeatedType = value as CppFeatures["repeatedType"];
         else unknown = reader.unknownEnum(32, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;

@@ -335,20 +335,29 @@ export function encodeFileDescriptorSet(message: Encodable<typeof FileDescriptor
 
 const blankFileDescriptorSet = /*@__PURE__*/ blankMessage(FileDescriptorSetSchema);
 
-/** Reads a google.protobuf.FileDescriptorSet up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFileDescriptorSet(reader: Reader, end: number, into?: FileDescriptorSet): FileDescriptorSet {
+/** Reads a google.protobuf.FileDescriptorSet from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFileDescriptorSet(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FileDescriptorSet,
+): FileDescriptorSet {
   const message = into ?? blankFileDescriptorSet();
   if (into === undefined) {
     message.file = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.file.push(decodeFileDescriptorProto(reader, reader.open(400)));
+        at = reader.len(at);
+        message.file.push(decodeFileDescriptorProto(reader, reader.open(400), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -483,8 +492,13 @@ export function encodeFileDescriptorProto(message: Encodable<typeof FileDescript
 
 const blankFileDescriptorProto = /*@__PURE__*/ blankMessage(FileDescriptorProtoSchema);
 
-/** Reads a google.protobuf.FileDescriptorProto up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFileDescriptorProto(reader: Reader, end: number, into?: FileDescriptorProto): FileDescriptorProto {
+/** Reads a google.protobuf.FileDescriptorProto from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFileDescriptorProto(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FileDescriptorProto,
+): FileDescriptorProto {
   const message = into ?? blankFileDescriptorProto();
   if (into === undefined) {
     message.dependency = [];
@@ -497,69 +511,94 @@ export function decodeFileDescriptorProto(reader: Reader, end: number, into?: Fi
     message.extension = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 18:
-        message.package = reader.lenientString();
+        at = reader.len(at);
+        message.package = reader.lenientString(at);
         break;
       case 26:
-        message.dependency.push(reader.lenientString());
+        at = reader.len(at);
+        message.dependency.push(reader.lenientString(at));
         break;
       case 82: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.publicDependency.length;
-        message.publicDependency = reader.widened(message.publicDependency, last, 0);
-        while (reader.hasMore(last)) message.publicDependency[filled++] = reader.int32();
+        message.publicDependency = reader.widened(message.publicDependency, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.publicDependency[filled++] = reader.int32();
+        }
         break;
       }
       case 80:
+        at = reader.varint(at);
         message.publicDependency.push(reader.int32());
         break;
       case 90: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.weakDependency.length;
-        message.weakDependency = reader.widened(message.weakDependency, last, 0);
-        while (reader.hasMore(last)) message.weakDependency[filled++] = reader.int32();
+        message.weakDependency = reader.widened(message.weakDependency, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.weakDependency[filled++] = reader.int32();
+        }
         break;
       }
       case 88:
+        at = reader.varint(at);
         message.weakDependency.push(reader.int32());
         break;
       case 122:
-        message.optionDependency.push(reader.lenientString());
+        at = reader.len(at);
+        message.optionDependency.push(reader.lenientString(at));
         break;
       case 34:
-        message.messageType.push(decodeDescriptorProto(reader, reader.open(376)));
+        at = reader.len(at);
+        message.messageType.push(decodeDescriptorProto(reader, reader.open(376), at));
         break;
       case 42:
-        message.enumType.push(decodeEnumDescriptorProto(reader, reader.open(176)));
+        at = reader.len(at);
+        message.enumType.push(decodeEnumDescriptorProto(reader, reader.open(176), at));
         break;
       case 50:
-        message.service.push(decodeServiceDescriptorProto(reader, reader.open(88)));
+        at = reader.len(at);
+        message.service.push(decodeServiceDescriptorProto(reader, reader.open(88), at));
         break;
       case 58:
-        message.extension.push(decodeFieldDescriptorProto(reader, reader.open(120)));
+        at = reader.len(at);
+        message.extension.push(decodeFieldDescriptorProto(reader, reader.open(120), at));
         break;
       case 66:
-        message.options = decodeFileOptions(reader, reader.open(232), message.options);
+        at = reader.len(at);
+        message.options = decodeFileOptions(reader, reader.open(232), at, message.options);
         break;
       case 74:
-        message.sourceCodeInfo = decodeSourceCodeInfo(reader, reader.open(72), message.sourceCodeInfo);
+        at = reader.len(at);
+        message.sourceCodeInfo = decodeSourceCodeInfo(reader, reader.open(72), at, message.sourceCodeInfo);
         break;
       case 98:
-        message.syntax = reader.lenientString();
+        at = reader.len(at);
+        message.syntax = reader.lenientString(at);
         break;
       case 112: {
+        at = reader.varint(at);
         const value = reader.int32();
         if ((value >= 0 && value <= 2) || value === 900 || (value >= 998 && value <= 1002) || value === 9999 || (value >= 99997 && value <= 99999) || value === 2147483647) message.edition = value as FileDescriptorProto["edition"];
         else unknown = reader.unknownEnum(112, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -673,8 +712,13 @@ export function encodeDescriptorProto(message: Encodable<typeof DescriptorProtoS
 
 const blankDescriptorProto = /*@__PURE__*/ blankMessage(DescriptorProtoSchema);
 
-/** Reads a google.protobuf.DescriptorProto up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeDescriptorProto(reader: Reader, end: number, into?: DescriptorProto): DescriptorProto {
+/** Reads a google.protobuf.DescriptorProto from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeDescriptorProto(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: DescriptorProto,
+): DescriptorProto {
   const message = into ?? blankDescriptorProto();
   if (into === undefined) {
     message.field = [];
@@ -687,46 +731,60 @@ export function decodeDescriptorProto(reader: Reader, end: number, into?: Descri
     message.reservedName = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 18:
-        message.field.push(decodeFieldDescriptorProto(reader, reader.open(120)));
+        at = reader.len(at);
+        message.field.push(decodeFieldDescriptorProto(reader, reader.open(120), at));
         break;
       case 50:
-        message.extension.push(decodeFieldDescriptorProto(reader, reader.open(120)));
+        at = reader.len(at);
+        message.extension.push(decodeFieldDescriptorProto(reader, reader.open(120), at));
         break;
       case 26:
-        message.nestedType.push(decodeDescriptorProto(reader, reader.open(376)));
+        at = reader.len(at);
+        message.nestedType.push(decodeDescriptorProto(reader, reader.open(376), at));
         break;
       case 34:
-        message.enumType.push(decodeEnumDescriptorProto(reader, reader.open(176)));
+        at = reader.len(at);
+        message.enumType.push(decodeEnumDescriptorProto(reader, reader.open(176), at));
         break;
       case 42:
-        message.extensionRange.push(decodeDescriptorProto_ExtensionRange(reader, reader.open(56)));
+        at = reader.len(at);
+        message.extensionRange.push(decodeDescriptorProto_ExtensionRange(reader, reader.open(56), at));
         break;
       case 66:
-        message.oneofDecl.push(decodeOneofDescriptorProto(reader, reader.open(48)));
+        at = reader.len(at);
+        message.oneofDecl.push(decodeOneofDescriptorProto(reader, reader.open(48), at));
         break;
       case 58:
-        message.options = decodeMessageOptions(reader, reader.open(120), message.options);
+        at = reader.len(at);
+        message.options = decodeMessageOptions(reader, reader.open(120), at, message.options);
         break;
       case 74:
-        message.reservedRange.push(decodeDescriptorProto_ReservedRange(reader, reader.open(48)));
+        at = reader.len(at);
+        message.reservedRange.push(decodeDescriptorProto_ReservedRange(reader, reader.open(48), at));
         break;
       case 82:
-        message.reservedName.push(reader.lenientString());
+        at = reader.len(at);
+        message.reservedName.push(reader.lenientString(at));
         break;
       case 88: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.visibility = value as DescriptorProto["visibility"];
         else unknown = reader.unknownEnum(88, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -766,23 +824,34 @@ export function encodeDescriptorProto_ExtensionRange(message: Encodable<typeof D
 
 const blankDescriptorProto_ExtensionRange = /*@__PURE__*/ blankMessage(DescriptorProto_ExtensionRangeSchema);
 
-/** Reads a google.protobuf.DescriptorProto.ExtensionRange up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeDescriptorProto_ExtensionRange(reader: Reader, end: number, into?: DescriptorProto_ExtensionRange): DescriptorProto_ExtensionRange {
+/** Reads a google.protobuf.DescriptorProto.ExtensionRange from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeDescriptorProto_ExtensionRange(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: DescriptorProto_ExtensionRange,
+): DescriptorProto_ExtensionRange {
   const message = into ?? blankDescriptorProto_ExtensionRange();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.start = reader.int32();
         break;
       case 16:
+        at = reader.varint(at);
         message.end = reader.int32();
         break;
       case 26:
-        message.options = decodeExtensionRangeOptions(reader, reader.open(128), message.options);
+        at = reader.len(at);
+        message.options = decodeExtensionRangeOptions(reader, reader.open(128), at, message.options);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -814,20 +883,30 @@ export function encodeDescriptorProto_ReservedRange(message: Encodable<typeof De
 
 const blankDescriptorProto_ReservedRange = /*@__PURE__*/ blankMessage(DescriptorProto_ReservedRangeSchema);
 
-/** Reads a google.protobuf.DescriptorProto.ReservedRange up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeDescriptorProto_ReservedRange(reader: Reader, end: number, into?: DescriptorProto_ReservedRange): DescriptorProto_ReservedRange {
+/** Reads a google.protobuf.DescriptorProto.ReservedRange from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeDescriptorProto_ReservedRange(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: DescriptorProto_ReservedRange,
+): DescriptorProto_ReservedRange {
   const message = into ?? blankDescriptorProto_ReservedRange();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.start = reader.int32();
         break;
       case 16:
+        at = reader.varint(at);
         message.end = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -882,33 +961,45 @@ export function encodeExtensionRangeOptions(message: Encodable<typeof ExtensionR
 
 const blankExtensionRangeOptions = /*@__PURE__*/ blankMessage(ExtensionRangeOptionsSchema);
 
-/** Reads a google.protobuf.ExtensionRangeOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeExtensionRangeOptions(reader: Reader, end: number, into?: ExtensionRangeOptions): ExtensionRangeOptions {
+/** Reads a google.protobuf.ExtensionRangeOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeExtensionRangeOptions(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ExtensionRangeOptions,
+): ExtensionRangeOptions {
   const message = into ?? blankExtensionRangeOptions();
   if (into === undefined) {
     message.uninterpretedOption = [];
     message.declaration = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 7994:
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120)));
+        at = reader.len(at);
+        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
         break;
       case 18:
-        message.declaration.push(decodeExtensionRangeOptions_Declaration(reader, reader.open(72)));
+        at = reader.len(at);
+        message.declaration.push(decodeExtensionRangeOptions_Declaration(reader, reader.open(72), at));
         break;
       case 402:
-        message.features = decodeFeatureSet(reader, reader.open(104), message.features);
+        at = reader.len(at);
+        message.features = decodeFeatureSet(reader, reader.open(104), at, message.features);
         break;
       case 24: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 1) message.verification = value as ExtensionRangeOptions["verification"];
         else unknown = reader.unknownEnum(24, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -960,29 +1051,42 @@ export function encodeExtensionRangeOptions_Declaration(message: Encodable<typeo
 
 const blankExtensionRangeOptions_Declaration = /*@__PURE__*/ blankMessage(ExtensionRangeOptions_DeclarationSchema);
 
-/** Reads a google.protobuf.ExtensionRangeOptions.Declaration up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeExtensionRangeOptions_Declaration(reader: Reader, end: number, into?: ExtensionRangeOptions_Declaration): ExtensionRangeOptions_Declaration {
+/** Reads a google.protobuf.ExtensionRangeOptions.Declaration from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeExtensionRangeOptions_Declaration(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ExtensionRangeOptions_Declaration,
+): ExtensionRangeOptions_Declaration {
   const message = into ?? blankExtensionRangeOptions_Declaration();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.number = reader.int32();
         break;
       case 18:
-        message.fullName = reader.lenientString();
+        at = reader.len(at);
+        message.fullName = reader.lenientString(at);
         break;
       case 26:
-        message.type = reader.lenientString();
+        at = reader.len(at);
+        message.type = reader.lenientString(at);
         break;
       case 40:
+        at = reader.varint(at);
         message.reserved = reader.bool();
         break;
       case 48:
+        at = reader.varint(at);
         message.repeated = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1070,53 +1174,72 @@ export function encodeFieldDescriptorProto(message: Encodable<typeof FieldDescri
 
 const blankFieldDescriptorProto = /*@__PURE__*/ blankMessage(FieldDescriptorProtoSchema);
 
-/** Reads a google.protobuf.FieldDescriptorProto up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFieldDescriptorProto(reader: Reader, end: number, into?: FieldDescriptorProto): FieldDescriptorProto {
+/** Reads a google.protobuf.FieldDescriptorProto from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFieldDescriptorProto(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FieldDescriptorProto,
+): FieldDescriptorProto {
   const message = into ?? blankFieldDescriptorProto();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 24:
+        at = reader.varint(at);
         message.number = reader.int32();
         break;
       case 32: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 1 && value <= 3) message.label = value as FieldDescriptorProto["label"];
         else unknown = reader.unknownEnum(32, value, unknown);
         break;
       }
       case 40: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 1 && value <= 18) message.type = value as FieldDescriptorProto["type"];
         else unknown = reader.unknownEnum(40, value, unknown);
         break;
       }
       case 50:
-        message.typeName = reader.lenientString();
+        at = reader.len(at);
+        message.typeName = reader.lenientString(at);
         break;
       case 18:
-        message.extendee = reader.lenientString();
+        at = reader.len(at);
+        message.extendee = reader.lenientString(at);
         break;
       case 58:
-        message.defaultValue = reader.lenientString();
+        at = reader.len(at);
+        message.defaultValue = reader.lenientString(at);
         break;
       case 72:
+        at = reader.varint(at);
         message.oneofIndex = reader.int32();
         break;
       case 82:
-        message.jsonName = reader.lenientString();
+        at = reader.len(at);
+        message.jsonName = reader.lenientString(at);
         break;
       case 66:
-        message.options = decodeFieldOptions(reader, reader.open(240), message.options);
+        at = reader.len(at);
+        message.options = decodeFieldOptions(reader, reader.open(240), at, message.options);
         break;
       case 136:
+        at = reader.varint(at);
         message.proto3Optional = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1151,20 +1274,30 @@ export function encodeOneofDescriptorProto(message: Encodable<typeof OneofDescri
 
 const blankOneofDescriptorProto = /*@__PURE__*/ blankMessage(OneofDescriptorProtoSchema);
 
-/** Reads a google.protobuf.OneofDescriptorProto up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOneofDescriptorProto(reader: Reader, end: number, into?: OneofDescriptorProto): OneofDescriptorProto {
+/** Reads a google.protobuf.OneofDescriptorProto from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOneofDescriptorProto(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: OneofDescriptorProto,
+): OneofDescriptorProto {
   const message = into ?? blankOneofDescriptorProto();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 18:
-        message.options = decodeOneofOptions(reader, reader.open(80), message.options);
+        at = reader.len(at);
+        message.options = decodeOneofOptions(reader, reader.open(80), at, message.options);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1233,8 +1366,13 @@ export function encodeEnumDescriptorProto(message: Encodable<typeof EnumDescript
 
 const blankEnumDescriptorProto = /*@__PURE__*/ blankMessage(EnumDescriptorProtoSchema);
 
-/** Reads a google.protobuf.EnumDescriptorProto up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEnumDescriptorProto(reader: Reader, end: number, into?: EnumDescriptorProto): EnumDescriptorProto {
+/** Reads a google.protobuf.EnumDescriptorProto from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEnumDescriptorProto(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: EnumDescriptorProto,
+): EnumDescriptorProto {
   const message = into ?? blankEnumDescriptorProto();
   if (into === undefined) {
     message.value = [];
@@ -1242,31 +1380,40 @@ export function decodeEnumDescriptorProto(reader: Reader, end: number, into?: En
     message.reservedName = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 18:
-        message.value.push(decodeEnumValueDescriptorProto(reader, reader.open(56)));
+        at = reader.len(at);
+        message.value.push(decodeEnumValueDescriptorProto(reader, reader.open(56), at));
         break;
       case 26:
-        message.options = decodeEnumOptions(reader, reader.open(104), message.options);
+        at = reader.len(at);
+        message.options = decodeEnumOptions(reader, reader.open(104), at, message.options);
         break;
       case 34:
-        message.reservedRange.push(decodeEnumDescriptorProto_EnumReservedRange(reader, reader.open(48)));
+        at = reader.len(at);
+        message.reservedRange.push(decodeEnumDescriptorProto_EnumReservedRange(reader, reader.open(48), at));
         break;
       case 42:
-        message.reservedName.push(reader.lenientString());
+        at = reader.len(at);
+        message.reservedName.push(reader.lenientString(at));
         break;
       case 48: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.visibility = value as EnumDescriptorProto["visibility"];
         else unknown = reader.unknownEnum(48, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1298,20 +1445,30 @@ export function encodeEnumDescriptorProto_EnumReservedRange(message: Encodable<t
 
 const blankEnumDescriptorProto_EnumReservedRange = /*@__PURE__*/ blankMessage(EnumDescriptorProto_EnumReservedRangeSchema);
 
-/** Reads a google.protobuf.EnumDescriptorProto.EnumReservedRange up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEnumDescriptorProto_EnumReservedRange(reader: Reader, end: number, into?: EnumDescriptorProto_EnumReservedRange): EnumDescriptorProto_EnumReservedRange {
+/** Reads a google.protobuf.EnumDescriptorProto.EnumReservedRange from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEnumDescriptorProto_EnumReservedRange(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: EnumDescriptorProto_EnumReservedRange,
+): EnumDescriptorProto_EnumReservedRange {
   const message = into ?? blankEnumDescriptorProto_EnumReservedRange();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.start = reader.int32();
         break;
       case 16:
+        at = reader.varint(at);
         message.end = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1351,23 +1508,34 @@ export function encodeEnumValueDescriptorProto(message: Encodable<typeof EnumVal
 
 const blankEnumValueDescriptorProto = /*@__PURE__*/ blankMessage(EnumValueDescriptorProtoSchema);
 
-/** Reads a google.protobuf.EnumValueDescriptorProto up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEnumValueDescriptorProto(reader: Reader, end: number, into?: EnumValueDescriptorProto): EnumValueDescriptorProto {
+/** Reads a google.protobuf.EnumValueDescriptorProto from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEnumValueDescriptorProto(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: EnumValueDescriptorProto,
+): EnumValueDescriptorProto {
   const message = into ?? blankEnumValueDescriptorProto();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 16:
+        at = reader.varint(at);
         message.number = reader.int32();
         break;
       case 26:
-        message.options = decodeEnumValueOptions(reader, reader.open(104), message.options);
+        at = reader.len(at);
+        message.options = decodeEnumValueOptions(reader, reader.open(104), at, message.options);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1411,26 +1579,37 @@ export function encodeServiceDescriptorProto(message: Encodable<typeof ServiceDe
 
 const blankServiceDescriptorProto = /*@__PURE__*/ blankMessage(ServiceDescriptorProtoSchema);
 
-/** Reads a google.protobuf.ServiceDescriptorProto up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServiceDescriptorProto(reader: Reader, end: number, into?: ServiceDescriptorProto): ServiceDescriptorProto {
+/** Reads a google.protobuf.ServiceDescriptorProto from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServiceDescriptorProto(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ServiceDescriptorProto,
+): ServiceDescriptorProto {
   const message = into ?? blankServiceDescriptorProto();
   if (into === undefined) {
     message.method = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 18:
-        message.method.push(decodeMethodDescriptorProto(reader, reader.open(80)));
+        at = reader.len(at);
+        message.method.push(decodeMethodDescriptorProto(reader, reader.open(80), at));
         break;
       case 26:
-        message.options = decodeServiceOptions(reader, reader.open(88), message.options);
+        at = reader.len(at);
+        message.options = decodeServiceOptions(reader, reader.open(88), at, message.options);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1490,32 +1669,46 @@ export function encodeMethodDescriptorProto(message: Encodable<typeof MethodDesc
 
 const blankMethodDescriptorProto = /*@__PURE__*/ blankMessage(MethodDescriptorProtoSchema);
 
-/** Reads a google.protobuf.MethodDescriptorProto up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMethodDescriptorProto(reader: Reader, end: number, into?: MethodDescriptorProto): MethodDescriptorProto {
+/** Reads a google.protobuf.MethodDescriptorProto from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMethodDescriptorProto(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: MethodDescriptorProto,
+): MethodDescriptorProto {
   const message = into ?? blankMethodDescriptorProto();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 18:
-        message.inputType = reader.lenientString();
+        at = reader.len(at);
+        message.inputType = reader.lenientString(at);
         break;
       case 26:
-        message.outputType = reader.lenientString();
+        at = reader.len(at);
+        message.outputType = reader.lenientString(at);
         break;
       case 34:
-        message.options = decodeMethodOptions(reader, reader.open(96), message.options);
+        at = reader.len(at);
+        message.options = decodeMethodOptions(reader, reader.open(96), at, message.options);
         break;
       case 40:
+        at = reader.varint(at);
         message.clientStreaming = reader.bool();
         break;
       case 48:
+        at = reader.varint(at);
         message.serverStreaming = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1678,83 +1871,107 @@ export function encodeFileOptions(message: Encodable<typeof FileOptionsSchema>, 
 
 const blankFileOptions = /*@__PURE__*/ blankMessage(FileOptionsSchema);
 
-/** Reads a google.protobuf.FileOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFileOptions(reader: Reader, end: number, into?: FileOptions): FileOptions {
+/** Reads a google.protobuf.FileOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFileOptions(reader: Reader, start: number, end: number, into?: FileOptions): FileOptions {
   const message = into ?? blankFileOptions();
   if (into === undefined) {
     message.uninterpretedOption = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.javaPackage = reader.lenientString();
+        at = reader.len(at);
+        message.javaPackage = reader.lenientString(at);
         break;
       case 66:
-        message.javaOuterClassname = reader.lenientString();
+        at = reader.len(at);
+        message.javaOuterClassname = reader.lenientString(at);
         break;
       case 80:
+        at = reader.varint(at);
         message.javaMultipleFiles = reader.bool();
         break;
       case 160:
+        at = reader.varint(at);
         message.javaGenerateEqualsAndHash = reader.bool();
         break;
       case 216:
+        at = reader.varint(at);
         message.javaStringCheckUtf8 = reader.bool();
         break;
       case 72: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 1 && value <= 3) message.optimizeFor = value as FileOptions["optimizeFor"];
         else unknown = reader.unknownEnum(72, value, unknown);
         break;
       }
       case 90:
-        message.goPackage = reader.lenientString();
+        at = reader.len(at);
+        message.goPackage = reader.lenientString(at);
         break;
       case 128:
+        at = reader.varint(at);
         message.ccGenericServices = reader.bool();
         break;
       case 136:
+        at = reader.varint(at);
         message.javaGenericServices = reader.bool();
         break;
       case 144:
+        at = reader.varint(at);
         message.pyGenericServices = reader.bool();
         break;
       case 184:
+        at = reader.varint(at);
         message.deprecated = reader.bool();
         break;
       case 248:
+        at = reader.varint(at);
         message.ccEnableArenas = reader.bool();
         break;
       case 290:
-        message.objcClassPrefix = reader.lenientString();
+        at = reader.len(at);
+        message.objcClassPrefix = reader.lenientString(at);
         break;
       case 298:
-        message.csharpNamespace = reader.lenientString();
+        at = reader.len(at);
+        message.csharpNamespace = reader.lenientString(at);
         break;
       case 314:
-        message.swiftPrefix = reader.lenientString();
+        at = reader.len(at);
+        message.swiftPrefix = reader.lenientString(at);
         break;
       case 322:
-        message.phpClassPrefix = reader.lenientString();
+        at = reader.len(at);
+        message.phpClassPrefix = reader.lenientString(at);
         break;
       case 330:
-        message.phpNamespace = reader.lenientString();
+        at = reader.len(at);
+        message.phpNamespace = reader.lenientString(at);
         break;
       case 354:
-        message.phpMetadataNamespace = reader.lenientString();
+        at = reader.len(at);
+        message.phpMetadataNamespace = reader.lenientString(at);
         break;
       case 362:
-        message.rubyPackage = reader.lenientString();
+        at = reader.len(at);
+        message.rubyPackage = reader.lenientString(at);
         break;
       case 402:
-        message.features = decodeFeatureSet(reader, reader.open(104), message.features);
+        at = reader.len(at);
+        message.features = decodeFeatureSet(reader, reader.open(104), at, message.features);
         break;
       case 7994:
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120)));
+        at = reader.len(at);
+        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1819,38 +2036,53 @@ export function encodeMessageOptions(message: Encodable<typeof MessageOptionsSch
 
 const blankMessageOptions = /*@__PURE__*/ blankMessage(MessageOptionsSchema);
 
-/** Reads a google.protobuf.MessageOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMessageOptions(reader: Reader, end: number, into?: MessageOptions): MessageOptions {
+/** Reads a google.protobuf.MessageOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMessageOptions(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: MessageOptions,
+): MessageOptions {
   const message = into ?? blankMessageOptions();
   if (into === undefined) {
     message.uninterpretedOption = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.messageSetWireFormat = reader.bool();
         break;
       case 16:
+        at = reader.varint(at);
         message.noStandardDescriptorAccessor = reader.bool();
         break;
       case 24:
+        at = reader.varint(at);
         message.deprecated = reader.bool();
         break;
       case 56:
+        at = reader.varint(at);
         message.mapEntry = reader.bool();
         break;
       case 88:
+        at = reader.varint(at);
         message.deprecatedLegacyJsonFieldConflicts = reader.bool();
         break;
       case 98:
-        message.features = decodeFeatureSet(reader, reader.open(104), message.features);
+        at = reader.len(at);
+        message.features = decodeFeatureSet(reader, reader.open(104), at, message.features);
         break;
       case 7994:
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120)));
+        at = reader.len(at);
+        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -1968,8 +2200,8 @@ export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>
 
 const blankFieldOptions = /*@__PURE__*/ blankMessage(FieldOptionsSchema);
 
-/** Reads a google.protobuf.FieldOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFieldOptions(reader: Reader, end: number, into?: FieldOptions): FieldOptions {
+/** Reads a google.protobuf.FieldOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFieldOptions(reader: Reader, start: number, end: number, into?: FieldOptions): FieldOptions {
   const message = into ?? blankFieldOptions();
   if (into === undefined) {
     message.targets = [];
@@ -1977,68 +2209,89 @@ export function decodeFieldOptions(reader: Reader, end: number, into?: FieldOpti
     message.uninterpretedOption = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.ctype = value as FieldOptions["ctype"];
         else unknown = reader.unknownEnum(8, value, unknown);
         break;
       }
       case 16:
+        at = reader.varint(at);
         message.packed = reader.bool();
         break;
       case 48: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.jstype = value as FieldOptions["jstype"];
         else unknown = reader.unknownEnum(48, value, unknown);
         break;
       }
       case 40:
+        at = reader.varint(at);
         message.lazy = reader.bool();
         break;
       case 120:
+        at = reader.varint(at);
         message.unverifiedLazy = reader.bool();
         break;
       case 24:
+        at = reader.varint(at);
         message.deprecated = reader.bool();
         break;
       case 80:
+        at = reader.varint(at);
         message.weak = reader.bool();
         break;
       case 128:
+        at = reader.varint(at);
         message.debugRedact = reader.bool();
         break;
       case 136: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.retention = value as FieldOptions["retention"];
         else unknown = reader.unknownEnum(136, value, unknown);
         break;
       }
       case 154: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.targets.length;
-        message.targets = reader.widened(message.targets, last, 0);
-        while (reader.hasMore(last)) message.targets[filled++] = reader.int32() as FieldOptions["targets"][number];
+        message.targets = reader.widened(message.targets, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.targets[filled++] = reader.int32() as FieldOptions["targets"][number];
+        }
         break;
       }
       case 152:
+        at = reader.varint(at);
         message.targets.push(reader.int32() as FieldOptions["targets"][number]);
         break;
       case 162:
-        message.editionDefaults.push(decodeFieldOptions_EditionDefault(reader, reader.open(48)));
+        at = reader.len(at);
+        message.editionDefaults.push(decodeFieldOptions_EditionDefault(reader, reader.open(48), at));
         break;
       case 170:
-        message.features = decodeFeatureSet(reader, reader.open(104), message.features);
+        at = reader.len(at);
+        message.features = decodeFeatureSet(reader, reader.open(104), at, message.features);
         break;
       case 178:
-        message.featureSupport = decodeFieldOptions_FeatureSupport(reader, reader.open(72), message.featureSupport);
+        at = reader.len(at);
+        message.featureSupport = decodeFieldOptions_FeatureSupport(reader, reader.open(72), at, message.featureSupport);
         break;
       case 7994:
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120)));
+        at = reader.len(at);
+        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2070,23 +2323,33 @@ export function encodeFieldOptions_EditionDefault(message: Encodable<typeof Fiel
 
 const blankFieldOptions_EditionDefault = /*@__PURE__*/ blankMessage(FieldOptions_EditionDefaultSchema);
 
-/** Reads a google.protobuf.FieldOptions.EditionDefault up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFieldOptions_EditionDefault(reader: Reader, end: number, into?: FieldOptions_EditionDefault): FieldOptions_EditionDefault {
+/** Reads a google.protobuf.FieldOptions.EditionDefault from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFieldOptions_EditionDefault(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FieldOptions_EditionDefault,
+): FieldOptions_EditionDefault {
   const message = into ?? blankFieldOptions_EditionDefault();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 24: {
+        at = reader.varint(at);
         const value = reader.int32();
         if ((value >= 0 && value <= 2) || value === 900 || (value >= 998 && value <= 1002) || value === 9999 || (value >= 99997 && value <= 99999) || value === 2147483647) message.edition = value as FieldOptions_EditionDefault["edition"];
         else unknown = reader.unknownEnum(24, value, unknown);
         break;
       }
       case 18:
-        message.value = reader.lenientString();
+        at = reader.len(at);
+        message.value = reader.lenientString(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2138,38 +2401,51 @@ export function encodeFieldOptions_FeatureSupport(message: Encodable<typeof Fiel
 
 const blankFieldOptions_FeatureSupport = /*@__PURE__*/ blankMessage(FieldOptions_FeatureSupportSchema);
 
-/** Reads a google.protobuf.FieldOptions.FeatureSupport up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFieldOptions_FeatureSupport(reader: Reader, end: number, into?: FieldOptions_FeatureSupport): FieldOptions_FeatureSupport {
+/** Reads a google.protobuf.FieldOptions.FeatureSupport from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFieldOptions_FeatureSupport(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FieldOptions_FeatureSupport,
+): FieldOptions_FeatureSupport {
   const message = into ?? blankFieldOptions_FeatureSupport();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8: {
+        at = reader.varint(at);
         const value = reader.int32();
         if ((value >= 0 && value <= 2) || value === 900 || (value >= 998 && value <= 1002) || value === 9999 || (value >= 99997 && value <= 99999) || value === 2147483647) message.editionIntroduced = value as FieldOptions_FeatureSupport["editionIntroduced"];
         else unknown = reader.unknownEnum(8, value, unknown);
         break;
       }
       case 16: {
+        at = reader.varint(at);
         const value = reader.int32();
         if ((value >= 0 && value <= 2) || value === 900 || (value >= 998 && value <= 1002) || value === 9999 || (value >= 99997 && value <= 99999) || value === 2147483647) message.editionDeprecated = value as FieldOptions_FeatureSupport["editionDeprecated"];
         else unknown = reader.unknownEnum(16, value, unknown);
         break;
       }
       case 26:
-        message.deprecationWarning = reader.lenientString();
+        at = reader.len(at);
+        message.deprecationWarning = reader.lenientString(at);
         break;
       case 32: {
+        at = reader.varint(at);
         const value = reader.int32();
         if ((value >= 0 && value <= 2) || value === 900 || (value >= 998 && value <= 1002) || value === 9999 || (value >= 99997 && value <= 99999) || value === 2147483647) message.editionRemoved = value as FieldOptions_FeatureSupport["editionRemoved"];
         else unknown = reader.unknownEnum(32, value, unknown);
         break;
       }
       case 42:
-        message.removalError = reader.lenientString();
+        at = reader.len(at);
+        message.removalError = reader.lenientString(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2209,23 +2485,28 @@ export function encodeOneofOptions(message: Encodable<typeof OneofOptionsSchema>
 
 const blankOneofOptions = /*@__PURE__*/ blankMessage(OneofOptionsSchema);
 
-/** Reads a google.protobuf.OneofOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOneofOptions(reader: Reader, end: number, into?: OneofOptions): OneofOptions {
+/** Reads a google.protobuf.OneofOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOneofOptions(reader: Reader, start: number, end: number, into?: OneofOptions): OneofOptions {
   const message = into ?? blankOneofOptions();
   if (into === undefined) {
     message.uninterpretedOption = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.features = decodeFeatureSet(reader, reader.open(104), message.features);
+        at = reader.len(at);
+        message.features = decodeFeatureSet(reader, reader.open(104), at, message.features);
         break;
       case 7994:
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120)));
+        at = reader.len(at);
+        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2280,32 +2561,40 @@ export function encodeEnumOptions(message: Encodable<typeof EnumOptionsSchema>, 
 
 const blankEnumOptions = /*@__PURE__*/ blankMessage(EnumOptionsSchema);
 
-/** Reads a google.protobuf.EnumOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEnumOptions(reader: Reader, end: number, into?: EnumOptions): EnumOptions {
+/** Reads a google.protobuf.EnumOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEnumOptions(reader: Reader, start: number, end: number, into?: EnumOptions): EnumOptions {
   const message = into ?? blankEnumOptions();
   if (into === undefined) {
     message.uninterpretedOption = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 16:
+        at = reader.varint(at);
         message.allowAlias = reader.bool();
         break;
       case 24:
+        at = reader.varint(at);
         message.deprecated = reader.bool();
         break;
       case 48:
+        at = reader.varint(at);
         message.deprecatedLegacyJsonFieldConflicts = reader.bool();
         break;
       case 58:
-        message.features = decodeFeatureSet(reader, reader.open(104), message.features);
+        at = reader.len(at);
+        message.features = decodeFeatureSet(reader, reader.open(104), at, message.features);
         break;
       case 7994:
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120)));
+        at = reader.len(at);
+        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2362,32 +2651,45 @@ export function encodeEnumValueOptions(message: Encodable<typeof EnumValueOption
 
 const blankEnumValueOptions = /*@__PURE__*/ blankMessage(EnumValueOptionsSchema);
 
-/** Reads a google.protobuf.EnumValueOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEnumValueOptions(reader: Reader, end: number, into?: EnumValueOptions): EnumValueOptions {
+/** Reads a google.protobuf.EnumValueOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEnumValueOptions(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: EnumValueOptions,
+): EnumValueOptions {
   const message = into ?? blankEnumValueOptions();
   if (into === undefined) {
     message.uninterpretedOption = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.deprecated = reader.bool();
         break;
       case 18:
-        message.features = decodeFeatureSet(reader, reader.open(104), message.features);
+        at = reader.len(at);
+        message.features = decodeFeatureSet(reader, reader.open(104), at, message.features);
         break;
       case 24:
+        at = reader.varint(at);
         message.debugRedact = reader.bool();
         break;
       case 34:
-        message.featureSupport = decodeFieldOptions_FeatureSupport(reader, reader.open(72), message.featureSupport);
+        at = reader.len(at);
+        message.featureSupport = decodeFieldOptions_FeatureSupport(reader, reader.open(72), at, message.featureSupport);
         break;
       case 7994:
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120)));
+        at = reader.len(at);
+        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2434,26 +2736,37 @@ export function encodeServiceOptions(message: Encodable<typeof ServiceOptionsSch
 
 const blankServiceOptions = /*@__PURE__*/ blankMessage(ServiceOptionsSchema);
 
-/** Reads a google.protobuf.ServiceOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServiceOptions(reader: Reader, end: number, into?: ServiceOptions): ServiceOptions {
+/** Reads a google.protobuf.ServiceOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServiceOptions(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ServiceOptions,
+): ServiceOptions {
   const message = into ?? blankServiceOptions();
   if (into === undefined) {
     message.uninterpretedOption = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 274:
-        message.features = decodeFeatureSet(reader, reader.open(104), message.features);
+        at = reader.len(at);
+        message.features = decodeFeatureSet(reader, reader.open(104), at, message.features);
         break;
       case 264:
+        at = reader.varint(at);
         message.deprecated = reader.bool();
         break;
       case 7994:
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120)));
+        at = reader.len(at);
+        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2506,32 +2819,39 @@ export function encodeMethodOptions(message: Encodable<typeof MethodOptionsSchem
 
 const blankMethodOptions = /*@__PURE__*/ blankMessage(MethodOptionsSchema);
 
-/** Reads a google.protobuf.MethodOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMethodOptions(reader: Reader, end: number, into?: MethodOptions): MethodOptions {
+/** Reads a google.protobuf.MethodOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMethodOptions(reader: Reader, start: number, end: number, into?: MethodOptions): MethodOptions {
   const message = into ?? blankMethodOptions();
   if (into === undefined) {
     message.uninterpretedOption = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 264:
+        at = reader.varint(at);
         message.deprecated = reader.bool();
         break;
       case 272: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.idempotencyLevel = value as MethodOptions["idempotencyLevel"];
         else unknown = reader.unknownEnum(272, value, unknown);
         break;
       }
       case 282:
-        message.features = decodeFeatureSet(reader, reader.open(104), message.features);
+        at = reader.len(at);
+        message.features = decodeFeatureSet(reader, reader.open(104), at, message.features);
         break;
       case 7994:
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120)));
+        at = reader.len(at);
+        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2598,38 +2918,53 @@ export function encodeUninterpretedOption(message: Encodable<typeof Uninterprete
 
 const blankUninterpretedOption = /*@__PURE__*/ blankMessage(UninterpretedOptionSchema);
 
-/** Reads a google.protobuf.UninterpretedOption up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUninterpretedOption(reader: Reader, end: number, into?: UninterpretedOption): UninterpretedOption {
+/** Reads a google.protobuf.UninterpretedOption from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUninterpretedOption(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: UninterpretedOption,
+): UninterpretedOption {
   const message = into ?? blankUninterpretedOption();
   if (into === undefined) {
     message.name = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 18:
-        message.name.push(decodeUninterpretedOption_NamePart(reader, reader.open(48)));
+        at = reader.len(at);
+        message.name.push(decodeUninterpretedOption_NamePart(reader, reader.open(48), at));
         break;
       case 26:
-        message.identifierValue = reader.lenientString();
+        at = reader.len(at);
+        message.identifierValue = reader.lenientString(at);
         break;
       case 32:
+        at = reader.varint(at);
         message.positiveIntValue = reader.uint64();
         break;
       case 40:
+        at = reader.varint(at);
         message.negativeIntValue = reader.int64();
         break;
       case 49:
-        message.doubleValue = reader.double();
+        at = reader.i64(at);
+        message.doubleValue = reader.double(at);
         break;
       case 58:
-        message.stringValue = reader.bytes();
+        at = reader.len(at);
+        message.stringValue = reader.bytes(at);
         break;
       case 66:
-        message.aggregateValue = reader.lenientString();
+        at = reader.len(at);
+        message.aggregateValue = reader.lenientString(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2659,20 +2994,30 @@ export function encodeUninterpretedOption_NamePart(message: Encodable<typeof Uni
 
 const blankUninterpretedOption_NamePart = /*@__PURE__*/ blankMessage(UninterpretedOption_NamePartSchema);
 
-/** Reads a google.protobuf.UninterpretedOption.NamePart up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUninterpretedOption_NamePart(reader: Reader, end: number, into?: UninterpretedOption_NamePart): UninterpretedOption_NamePart {
+/** Reads a google.protobuf.UninterpretedOption.NamePart from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUninterpretedOption_NamePart(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: UninterpretedOption_NamePart,
+): UninterpretedOption_NamePart {
   const message = into ?? blankUninterpretedOption_NamePart();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.namePart = reader.lenientString();
+        at = reader.len(at);
+        message.namePart = reader.lenientString(at);
         break;
       case 16:
+        at = reader.varint(at);
         message.isExtension = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2739,68 +3084,80 @@ export function encodeFeatureSet(message: Encodable<typeof FeatureSetSchema>, ou
 
 const blankFeatureSet = /*@__PURE__*/ blankMessage(FeatureSetSchema);
 
-/** Reads a google.protobuf.FeatureSet up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFeatureSet(reader: Reader, end: number, into?: FeatureSet): FeatureSet {
+/** Reads a google.protobuf.FeatureSet from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFeatureSet(reader: Reader, start: number, end: number, into?: FeatureSet): FeatureSet {
   const message = into ?? blankFeatureSet();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 3) message.fieldPresence = value as FeatureSet["fieldPresence"];
         else unknown = reader.unknownEnum(8, value, unknown);
         break;
       }
       case 16: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.enumType = value as FeatureSet["enumType"];
         else unknown = reader.unknownEnum(16, value, unknown);
         break;
       }
       case 24: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.repeatedFieldEncoding = value as FeatureSet["repeatedFieldEncoding"];
         else unknown = reader.unknownEnum(24, value, unknown);
         break;
       }
       case 32: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value === 0 || (value >= 2 && value <= 3)) message.utf8Validation = value as FeatureSet["utf8Validation"];
         else unknown = reader.unknownEnum(32, value, unknown);
         break;
       }
       case 40: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.messageEncoding = value as FeatureSet["messageEncoding"];
         else unknown = reader.unknownEnum(40, value, unknown);
         break;
       }
       case 48: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.jsonFormat = value as FeatureSet["jsonFormat"];
         else unknown = reader.unknownEnum(48, value, unknown);
         break;
       }
       case 56: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 3) message.enforceNamingStyle = value as FeatureSet["enforceNamingStyle"];
         else unknown = reader.unknownEnum(56, value, unknown);
         break;
       }
       case 64: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 4) message.defaultSymbolVisibility = value as FeatureSet["defaultSymbolVisibility"];
         else unknown = reader.unknownEnum(64, value, unknown);
         break;
       }
       case 72: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.enforceProtoLimits = value as FeatureSet["enforceProtoLimits"];
         else unknown = reader.unknownEnum(72, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2820,12 +3177,20 @@ export function encodeFeatureSet_VisibilityFeature(message: Encodable<typeof Fea
 
 const blankFeatureSet_VisibilityFeature = /*@__PURE__*/ blankMessage(FeatureSet_VisibilityFeatureSchema);
 
-/** Reads a google.protobuf.FeatureSet.VisibilityFeature up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFeatureSet_VisibilityFeature(reader: Reader, end: number, into?: FeatureSet_VisibilityFeature): FeatureSet_VisibilityFeature {
+/** Reads a google.protobuf.FeatureSet.VisibilityFeature from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFeatureSet_VisibilityFeature(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FeatureSet_VisibilityFeature,
+): FeatureSet_VisibilityFeature {
   const message = into ?? blankFeatureSet_VisibilityFeature();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   if (unknown !== undefined) message.$unknown = unknown;
   return message;
@@ -2844,12 +3209,20 @@ export function encodeFeatureSet_ProtoLimitsFeature(message: Encodable<typeof Fe
 
 const blankFeatureSet_ProtoLimitsFeature = /*@__PURE__*/ blankMessage(FeatureSet_ProtoLimitsFeatureSchema);
 
-/** Reads a google.protobuf.FeatureSet.ProtoLimitsFeature up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFeatureSet_ProtoLimitsFeature(reader: Reader, end: number, into?: FeatureSet_ProtoLimitsFeature): FeatureSet_ProtoLimitsFeature {
+/** Reads a google.protobuf.FeatureSet.ProtoLimitsFeature from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFeatureSet_ProtoLimitsFeature(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FeatureSet_ProtoLimitsFeature,
+): FeatureSet_ProtoLimitsFeature {
   const message = into ?? blankFeatureSet_ProtoLimitsFeature();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   if (unknown !== undefined) message.$unknown = unknown;
   return message;
@@ -2890,32 +3263,43 @@ export function encodeFeatureSetDefaults(message: Encodable<typeof FeatureSetDef
 
 const blankFeatureSetDefaults = /*@__PURE__*/ blankMessage(FeatureSetDefaultsSchema);
 
-/** Reads a google.protobuf.FeatureSetDefaults up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFeatureSetDefaults(reader: Reader, end: number, into?: FeatureSetDefaults): FeatureSetDefaults {
+/** Reads a google.protobuf.FeatureSetDefaults from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFeatureSetDefaults(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FeatureSetDefaults,
+): FeatureSetDefaults {
   const message = into ?? blankFeatureSetDefaults();
   if (into === undefined) {
     message.defaults = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.defaults.push(decodeFeatureSetDefaults_FeatureSetEditionDefault(reader, reader.open(56)));
+        at = reader.len(at);
+        message.defaults.push(decodeFeatureSetDefaults_FeatureSetEditionDefault(reader, reader.open(56), at));
         break;
       case 32: {
+        at = reader.varint(at);
         const value = reader.int32();
         if ((value >= 0 && value <= 2) || value === 900 || (value >= 998 && value <= 1002) || value === 9999 || (value >= 99997 && value <= 99999) || value === 2147483647) message.minimumEdition = value as FeatureSetDefaults["minimumEdition"];
         else unknown = reader.unknownEnum(32, value, unknown);
         break;
       }
       case 40: {
+        at = reader.varint(at);
         const value = reader.int32();
         if ((value >= 0 && value <= 2) || value === 900 || (value >= 998 && value <= 1002) || value === 9999 || (value >= 99997 && value <= 99999) || value === 2147483647) message.maximumEdition = value as FeatureSetDefaults["maximumEdition"];
         else unknown = reader.unknownEnum(40, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -2957,26 +3341,37 @@ export function encodeFeatureSetDefaults_FeatureSetEditionDefault(message: Encod
 
 const blankFeatureSetDefaults_FeatureSetEditionDefault = /*@__PURE__*/ blankMessage(FeatureSetDefaults_FeatureSetEditionDefaultSchema);
 
-/** Reads a google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFeatureSetDefaults_FeatureSetEditionDefault(reader: Reader, end: number, into?: FeatureSetDefaults_FeatureSetEditionDefault): FeatureSetDefaults_FeatureSetEditionDefault {
+/** Reads a google.protobuf.FeatureSetDefaults.FeatureSetEditionDefault from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFeatureSetDefaults_FeatureSetEditionDefault(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FeatureSetDefaults_FeatureSetEditionDefault,
+): FeatureSetDefaults_FeatureSetEditionDefault {
   const message = into ?? blankFeatureSetDefaults_FeatureSetEditionDefault();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 24: {
+        at = reader.varint(at);
         const value = reader.int32();
         if ((value >= 0 && value <= 2) || value === 900 || (value >= 998 && value <= 1002) || value === 9999 || (value >= 99997 && value <= 99999) || value === 2147483647) message.edition = value as FeatureSetDefaults_FeatureSetEditionDefault["edition"];
         else unknown = reader.unknownEnum(24, value, unknown);
         break;
       }
       case 34:
-        message.overridableFeatures = decodeFeatureSet(reader, reader.open(104), message.overridableFeatures);
+        at = reader.len(at);
+        message.overridableFeatures = decodeFeatureSet(reader, reader.open(104), at, message.overridableFeatures);
         break;
       case 42:
-        message.fixedFeatures = decodeFeatureSet(reader, reader.open(104), message.fixedFeatures);
+        at = reader.len(at);
+        message.fixedFeatures = decodeFeatureSet(reader, reader.open(104), at, message.fixedFeatures);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3008,20 +3403,29 @@ export function encodeSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSch
 
 const blankSourceCodeInfo = /*@__PURE__*/ blankMessage(SourceCodeInfoSchema);
 
-/** Reads a google.protobuf.SourceCodeInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeSourceCodeInfo(reader: Reader, end: number, into?: SourceCodeInfo): SourceCodeInfo {
+/** Reads a google.protobuf.SourceCodeInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeSourceCodeInfo(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: SourceCodeInfo,
+): SourceCodeInfo {
   const message = into ?? blankSourceCodeInfo();
   if (into === undefined) {
     message.location = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.location.push(decodeSourceCodeInfo_Location(reader, reader.open(168)));
+        at = reader.len(at);
+        message.location.push(decodeSourceCodeInfo_Location(reader, reader.open(168), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3088,8 +3492,13 @@ export function encodeSourceCodeInfo_Location(message: Encodable<typeof SourceCo
 
 const blankSourceCodeInfo_Location = /*@__PURE__*/ blankMessage(SourceCodeInfo_LocationSchema);
 
-/** Reads a google.protobuf.SourceCodeInfo.Location up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeSourceCodeInfo_Location(reader: Reader, end: number, into?: SourceCodeInfo_Location): SourceCodeInfo_Location {
+/** Reads a google.protobuf.SourceCodeInfo.Location from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeSourceCodeInfo_Location(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: SourceCodeInfo_Location,
+): SourceCodeInfo_Location {
   const message = into ?? blankSourceCodeInfo_Location();
   if (into === undefined) {
     message.path = [];
@@ -3097,39 +3506,55 @@ export function decodeSourceCodeInfo_Location(reader: Reader, end: number, into?
     message.leadingDetachedComments = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.path.length;
-        message.path = reader.widened(message.path, last, 0);
-        while (reader.hasMore(last)) message.path[filled++] = reader.int32();
+        message.path = reader.widened(message.path, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.path[filled++] = reader.int32();
+        }
         break;
       }
       case 8:
+        at = reader.varint(at);
         message.path.push(reader.int32());
         break;
       case 18: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.span.length;
-        message.span = reader.widened(message.span, last, 0);
-        while (reader.hasMore(last)) message.span[filled++] = reader.int32();
+        message.span = reader.widened(message.span, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.span[filled++] = reader.int32();
+        }
         break;
       }
       case 16:
+        at = reader.varint(at);
         message.span.push(reader.int32());
         break;
       case 26:
-        message.leadingComments = reader.lenientString();
+        at = reader.len(at);
+        message.leadingComments = reader.lenientString(at);
         break;
       case 34:
-        message.trailingComments = reader.lenientString();
+        at = reader.len(at);
+        message.trailingComments = reader.lenientString(at);
         break;
       case 50:
-        message.leadingDetachedComments.push(reader.lenientString());
+        at = reader.len(at);
+        message.leadingDetachedComments.push(reader.lenientString(at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3161,20 +3586,29 @@ export function encodeGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeI
 
 const blankGeneratedCodeInfo = /*@__PURE__*/ blankMessage(GeneratedCodeInfoSchema);
 
-/** Reads a google.protobuf.GeneratedCodeInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeGeneratedCodeInfo(reader: Reader, end: number, into?: GeneratedCodeInfo): GeneratedCodeInfo {
+/** Reads a google.protobuf.GeneratedCodeInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeGeneratedCodeInfo(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: GeneratedCodeInfo,
+): GeneratedCodeInfo {
   const message = into ?? blankGeneratedCodeInfo();
   if (into === undefined) {
     message.annotation = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.annotation.push(decodeGeneratedCodeInfo_Annotation(reader, reader.open(104)));
+        at = reader.len(at);
+        message.annotation.push(decodeGeneratedCodeInfo_Annotation(reader, reader.open(104), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -3231,42 +3665,59 @@ export function encodeGeneratedCodeInfo_Annotation(message: Encodable<typeof Gen
 
 const blankGeneratedCodeInfo_Annotation = /*@__PURE__*/ blankMessage(GeneratedCodeInfo_AnnotationSchema);
 
-/** Reads a google.protobuf.GeneratedCodeInfo.Annotation up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeGeneratedCodeInfo_Annotation(reader: Reader, end: number, into?: GeneratedCodeInfo_Annotation): GeneratedCodeInfo_Annotation {
+/** Reads a google.protobuf.GeneratedCodeInfo.Annotation from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeGeneratedCodeInfo_Annotation(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: GeneratedCodeInfo_Annotation,
+): GeneratedCodeInfo_Annotation {
   const message = into ?? blankGeneratedCodeInfo_Annotation();
   if (into === undefined) {
     message.path = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = message.path.length;
-        message.path = reader.widened(message.path, last, 0);
-        while (reader.hasMore(last)) message.path[filled++] = reader.int32();
+        message.path = reader.widened(message.path, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          message.path[filled++] = reader.int32();
+        }
         break;
       }
       case 8:
+        at = reader.varint(at);
         message.path.push(reader.int32());
         break;
       case 18:
-        message.sourceFile = reader.lenientString();
+        at = reader.len(at);
+        message.sourceFile = reader.lenientString(at);
         break;
       case 24:
+        at = reader.varint(at);
         message.begin = reader.int32();
         break;
       case 32:
+        at = reader.varint(at);
         message.end = reader.int32();
         break;
       case 40: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.semantic = value as GeneratedCodeInfo_Annotation["semantic"];
         else unknown = reader.unknownEnum(40, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;

@@ -44,22 +44,27 @@ export function encodeDuration(message: Encodable<typeof DurationSchema>, out: B
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Duration up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeDuration(reader: Reader, end: number, into?: Duration): Duration {
+/** Reads a google.protobuf.Duration from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeDuration(reader: Reader, start: number, end: number, into?: Duration): Duration {
   let seconds = 0n;
   let nanos = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ seconds, nanos, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         seconds = reader.int64();
         break;
       case 16:
+        at = reader.varint(at);
         nanos = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Duration = { $typeName: "google.protobuf.Duration", seconds, nanos };

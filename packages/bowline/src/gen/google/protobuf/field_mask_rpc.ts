@@ -41,18 +41,22 @@ export function encodeFieldMask(message: Encodable<typeof FieldMaskSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.FieldMask up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFieldMask(reader: Reader, end: number, into?: FieldMask): FieldMask {
+/** Reads a google.protobuf.FieldMask from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFieldMask(reader: Reader, start: number, end: number, into?: FieldMask): FieldMask {
   let paths: FieldMask["paths"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ paths, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        paths.push(reader.string());
+        at = reader.len(at);
+        paths.push(reader.string(at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: FieldMask = { $typeName: "google.protobuf.FieldMask", paths };

@@ -68,35 +68,42 @@ export function encodeGoFeatures(message: Encodable<typeof GoFeaturesSchema>, ou
 
 const blankGoFeatures = /*@__PURE__*/ blankMessage(GoFeaturesSchema);
 
-/** Reads a pb.GoFeatures up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeGoFeatures(reader: Reader, end: number, into?: GoFeatures): GoFeatures {
+/** Reads a pb.GoFeatures from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeGoFeatures(reader: Reader, start: number, end: number, into?: GoFeatures): GoFeatures {
   const message = into ?? blankGoFeatures();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.legacyUnmarshalJsonEnum = reader.bool();
         break;
       case 16: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 3) message.apiLevel = value as GoFeatures["apiLevel"];
         else unknown = reader.unknownEnum(16, value, unknown);
         break;
       }
       case 24: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 3) message.stripEnumPrefix = value as GoFeatures["stripEnumPrefix"];
         else unknown = reader.unknownEnum(24, value, unknown);
         break;
       }
       case 32: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.optimizeMode = value as GoFeatures["optimizeMode"];
         else unknown = reader.unknownEnum(32, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -116,12 +123,20 @@ export function encodeGoFeatures_OptimizeModeFeature(message: Encodable<typeof G
 
 const blankGoFeatures_OptimizeModeFeature = /*@__PURE__*/ blankMessage(GoFeatures_OptimizeModeFeatureSchema);
 
-/** Reads a pb.GoFeatures.OptimizeModeFeature up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeGoFeatures_OptimizeModeFeature(reader: Reader, end: number, into?: GoFeatures_OptimizeModeFeature): GoFeatures_OptimizeModeFeature {
+/** Reads a pb.GoFeatures.OptimizeModeFeature from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeGoFeatures_OptimizeModeFeature(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: GoFeatures_OptimizeModeFeature,
+): GoFeatures_OptimizeModeFeature {
   const message = into ?? blankGoFeatures_OptimizeModeFeature();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   if (unknown !== undefined) message.$unknown = unknown;
   return message;

@@ -73,35 +73,43 @@ export function encodeJavaFeatures(message: Encodable<typeof JavaFeaturesSchema>
 
 const blankJavaFeatures = /*@__PURE__*/ blankMessage(JavaFeaturesSchema);
 
-/** Reads a pb.JavaFeatures up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeJavaFeatures(reader: Reader, end: number, into?: JavaFeatures): JavaFeatures {
+/** Reads a pb.JavaFeatures from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeJavaFeatures(reader: Reader, start: number, end: number, into?: JavaFeatures): JavaFeatures {
   const message = into ?? blankJavaFeatures();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.legacyClosedEnum = reader.bool();
         break;
       case 16: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 2) message.utf8Validation = value as JavaFeatures["utf8Validation"];
         else unknown = reader.unknownEnum(16, value, unknown);
         break;
       }
       case 24:
+        at = reader.varint(at);
         message.largeEnum = reader.bool();
         break;
       case 32:
+        at = reader.varint(at);
         message.useOldOuterClassnameDefault = reader.bool();
         break;
       case 40: {
+        at = reader.varint(at);
         const value = reader.int32();
         if (value >= 0 && value <= 3) message.nestInFileClass = value as JavaFeatures["nestInFileClass"];
         else unknown = reader.unknownEnum(40, value, unknown);
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -121,12 +129,20 @@ export function encodeJavaFeatures_NestInFileClassFeature(message: Encodable<typ
 
 const blankJavaFeatures_NestInFileClassFeature = /*@__PURE__*/ blankMessage(JavaFeatures_NestInFileClassFeatureSchema);
 
-/** Reads a pb.JavaFeatures.NestInFileClassFeature up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeJavaFeatures_NestInFileClassFeature(reader: Reader, end: number, into?: JavaFeatures_NestInFileClassFeature): JavaFeatures_NestInFileClassFeature {
+/** Reads a pb.JavaFeatures.NestInFileClassFeature from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeJavaFeatures_NestInFileClassFeature(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: JavaFeatures_NestInFileClassFeature,
+): JavaFeatures_NestInFileClassFeature {
   const message = into ?? blankJavaFeatures_NestInFileClassFeature();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   if (unknown !== undefined) message.$unknown = unknown;
   return message;

@@ -39,18 +39,22 @@ export function encodeSourceContext(message: Encodable<typeof SourceContextSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.SourceContext up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeSourceContext(reader: Reader, end: number, into?: SourceContext): SourceContext {
+/** Reads a google.protobuf.SourceContext from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeSourceContext(reader: Reader, start: number, end: number, into?: SourceContext): SourceContext {
   let fileName = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ fileName, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        fileName = reader.string();
+        at = reader.len(at);
+        fileName = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: SourceContext = { $typeName: "google.protobuf.SourceContext", fileName };

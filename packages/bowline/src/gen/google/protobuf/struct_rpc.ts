@@ -73,21 +73,30 @@ export function encodeStruct(message: Encodable<typeof StructSchema>, out: Buffe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Struct up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStruct(reader: Reader, end: number, into?: Struct): Struct {
+/** Reads a google.protobuf.Struct from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStruct(reader: Reader, start: number, end: number, into?: Struct): Struct {
   let fields: Struct["fields"] = {};
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ fields, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: Struct["fields"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeValue(reader, reader.open(80), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeValue(reader, reader.open(80), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(80);
@@ -98,7 +107,8 @@ export function decodeStruct(reader: Reader, end: number, into?: Struct): Struct
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Struct = { $typeName: "google.protobuf.Struct", fields };
@@ -151,37 +161,46 @@ export function encodeValue(message: Encodable<typeof ValueSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeValue(reader: Reader, end: number, into?: Value): Value {
+/** Reads a google.protobuf.Value from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeValue(reader: Reader, start: number, end: number, into?: Value): Value {
   let kind: Value["kind"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ kind, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         kind = { case: "nullValue", value: reader.int32() as Extract<Value["kind"], { case: "nullValue" }>["value"] };
         break;
       case 17:
-        kind = { case: "numberValue", value: reader.double() };
+        at = reader.i64(at);
+        kind = { case: "numberValue", value: reader.double(at) };
         break;
       case 26:
-        kind = { case: "stringValue", value: reader.string() };
+        at = reader.len(at);
+        kind = { case: "stringValue", value: reader.string(at) };
         break;
       case 32:
+        at = reader.varint(at);
         kind = { case: "boolValue", value: reader.bool() };
         break;
       case 42: {
         const value: Extract<Value["kind"], { case: "structValue" }>["value"] | undefined = kind?.case === "structValue" ? kind.value : undefined;
-        kind = { case: "structValue", value: decodeStruct(reader, reader.open(96), value) };
+        at = reader.len(at);
+        kind = { case: "structValue", value: decodeStruct(reader, reader.open(96), at, value) };
         break;
       }
       case 50: {
         const value: Extract<Value["kind"], { case: "listValue" }>["value"] | undefined = kind?.case === "listValue" ? kind.value : undefined;
-        kind = { case: "listValue", value: decodeListValue(reader, reader.open(72), value) };
+        at = reader.len(at);
+        kind = { case: "listValue", value: decodeListValue(reader, reader.open(72), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Value = { $typeName: "google.protobuf.Value", kind: kind ?? { case: undefined } };
@@ -212,18 +231,22 @@ export function encodeListValue(message: Encodable<typeof ListValueSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.ListValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeListValue(reader: Reader, end: number, into?: ListValue): ListValue {
+/** Reads a google.protobuf.ListValue from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeListValue(reader: Reader, start: number, end: number, into?: ListValue): ListValue {
   let values: ListValue["values"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ values, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        values.push(decodeValue(reader, reader.open(80)));
+        at = reader.len(at);
+        values.push(decodeValue(reader, reader.open(80), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ListValue = { $typeName: "google.protobuf.ListValue", values };

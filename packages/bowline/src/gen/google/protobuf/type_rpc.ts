@@ -128,8 +128,8 @@ export function encodeType(message: Encodable<typeof TypeSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Type up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeType(reader: Reader, end: number, into?: Type): Type {
+/** Reads a google.protobuf.Type from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeType(reader: Reader, start: number, end: number, into?: Type): Type {
   let name = "";
   let fields: Type["fields"] = [];
   let oneofs: Type["oneofs"] = [];
@@ -139,31 +139,41 @@ export function decodeType(reader: Reader, end: number, into?: Type): Type {
   let edition = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, fields, oneofs, options, sourceContext, syntax, edition, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        fields.push(decodeField(reader, reader.open(144)));
+        at = reader.len(at);
+        fields.push(decodeField(reader, reader.open(144), at));
         break;
       case 26:
-        oneofs.push(reader.string());
+        at = reader.len(at);
+        oneofs.push(reader.string(at));
         break;
       case 34:
-        options.push(decodeOption(reader, reader.open(48)));
+        at = reader.len(at);
+        options.push(decodeOption(reader, reader.open(48), at));
         break;
       case 42:
-        sourceContext = decodeSourceContext(reader, reader.open(40), sourceContext);
+        at = reader.len(at);
+        sourceContext = decodeSourceContext(reader, reader.open(40), at, sourceContext);
         break;
       case 48:
+        at = reader.varint(at);
         syntax = reader.int32() as Type["syntax"];
         break;
       case 58:
-        edition = reader.string();
+        at = reader.len(at);
+        edition = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Type = { $typeName: "google.protobuf.Type", name, fields, oneofs, options, syntax, edition };
@@ -246,8 +256,8 @@ export function encodeField(message: Encodable<typeof FieldSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Field up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeField(reader: Reader, end: number, into?: Field): Field {
+/** Reads a google.protobuf.Field from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeField(reader: Reader, start: number, end: number, into?: Field): Field {
   let kind: Field["kind"] = 0;
   let cardinality: Field["cardinality"] = 0;
   let number$ = 0;
@@ -272,40 +282,53 @@ export function decodeField(reader: Reader, end: number, into?: Field): Field {
     defaultValue,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         kind = reader.int32() as Field["kind"];
         break;
       case 16:
+        at = reader.varint(at);
         cardinality = reader.int32() as Field["cardinality"];
         break;
       case 24:
+        at = reader.varint(at);
         number$ = reader.int32();
         break;
       case 34:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 50:
-        typeUrl = reader.string();
+        at = reader.len(at);
+        typeUrl = reader.string(at);
         break;
       case 56:
+        at = reader.varint(at);
         oneofIndex = reader.int32();
         break;
       case 64:
+        at = reader.varint(at);
         packed = reader.bool();
         break;
       case 74:
-        options.push(decodeOption(reader, reader.open(48)));
+        at = reader.len(at);
+        options.push(decodeOption(reader, reader.open(48), at));
         break;
       case 82:
-        jsonName = reader.string();
+        at = reader.len(at);
+        jsonName = reader.string(at);
         break;
       case 90:
-        defaultValue = reader.string();
+        at = reader.len(at);
+        defaultValue = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Field = {
@@ -383,8 +406,8 @@ export function encodeEnum(message: Encodable<typeof EnumSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Enum up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEnum(reader: Reader, end: number, into?: Enum): Enum {
+/** Reads a google.protobuf.Enum from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEnum(reader: Reader, start: number, end: number, into?: Enum): Enum {
   let name = "";
   let enumvalue: Enum["enumvalue"] = [];
   let options: Enum["options"] = [];
@@ -393,28 +416,37 @@ export function decodeEnum(reader: Reader, end: number, into?: Enum): Enum {
   let edition = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, enumvalue, options, sourceContext, syntax, edition, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        enumvalue.push(decodeEnumValue(reader, reader.open(88)));
+        at = reader.len(at);
+        enumvalue.push(decodeEnumValue(reader, reader.open(88), at));
         break;
       case 26:
-        options.push(decodeOption(reader, reader.open(48)));
+        at = reader.len(at);
+        options.push(decodeOption(reader, reader.open(48), at));
         break;
       case 34:
-        sourceContext = decodeSourceContext(reader, reader.open(40), sourceContext);
+        at = reader.len(at);
+        sourceContext = decodeSourceContext(reader, reader.open(40), at, sourceContext);
         break;
       case 40:
+        at = reader.varint(at);
         syntax = reader.int32() as Enum["syntax"];
         break;
       case 50:
-        edition = reader.string();
+        at = reader.len(at);
+        edition = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Enum = { $typeName: "google.protobuf.Enum", name, enumvalue, options, syntax, edition };
@@ -456,26 +488,32 @@ export function encodeEnumValue(message: Encodable<typeof EnumValueSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.EnumValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeEnumValue(reader: Reader, end: number, into?: EnumValue): EnumValue {
+/** Reads a google.protobuf.EnumValue from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeEnumValue(reader: Reader, start: number, end: number, into?: EnumValue): EnumValue {
   let name = "";
   let number$ = 0;
   let options: EnumValue["options"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, number: number$, options, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         number$ = reader.int32();
         break;
       case 26:
-        options.push(decodeOption(reader, reader.open(48)));
+        at = reader.len(at);
+        options.push(decodeOption(reader, reader.open(48), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: EnumValue = { $typeName: "google.protobuf.EnumValue", name, number: number$, options };
@@ -509,22 +547,27 @@ export function encodeOption(message: Encodable<typeof OptionSchema>, out: Buffe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Option up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOption(reader: Reader, end: number, into?: Option): Option {
+/** Reads a google.protobuf.Option from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOption(reader: Reader, start: number, end: number, into?: Option): Option {
   let name = "";
   let value$: Option["value"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 18:
-        value$ = decodeAny(reader, reader.open(152), value$);
+        at = reader.len(at);
+        value$ = decodeAny(reader, reader.open(152), at, value$);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Option = { $typeName: "google.protobuf.Option", name };

@@ -115,18 +115,22 @@ export function encodeDoubleValue(message: Encodable<typeof DoubleValueSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.DoubleValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeDoubleValue(reader: Reader, end: number, into?: DoubleValue): DoubleValue {
+/** Reads a google.protobuf.DoubleValue from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeDoubleValue(reader: Reader, start: number, end: number, into?: DoubleValue): DoubleValue {
   let value$ = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 9:
-        value$ = reader.double();
+        at = reader.i64(at);
+        value$ = reader.double(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: DoubleValue = { $typeName: "google.protobuf.DoubleValue", value: value$ };
@@ -152,18 +156,22 @@ export function encodeFloatValue(message: Encodable<typeof FloatValueSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.FloatValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFloatValue(reader: Reader, end: number, into?: FloatValue): FloatValue {
+/** Reads a google.protobuf.FloatValue from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFloatValue(reader: Reader, start: number, end: number, into?: FloatValue): FloatValue {
   let value$ = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 13:
-        value$ = reader.float();
+        at = reader.i32(at);
+        value$ = reader.float(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: FloatValue = { $typeName: "google.protobuf.FloatValue", value: value$ };
@@ -189,18 +197,22 @@ export function encodeInt64Value(message: Encodable<typeof Int64ValueSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Int64Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeInt64Value(reader: Reader, end: number, into?: Int64Value): Int64Value {
+/** Reads a google.protobuf.Int64Value from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeInt64Value(reader: Reader, start: number, end: number, into?: Int64Value): Int64Value {
   let value$ = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         value$ = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Int64Value = { $typeName: "google.protobuf.Int64Value", value: value$ };
@@ -226,18 +238,22 @@ export function encodeUInt64Value(message: Encodable<typeof UInt64ValueSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.UInt64Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUInt64Value(reader: Reader, end: number, into?: UInt64Value): UInt64Value {
+/** Reads a google.protobuf.UInt64Value from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUInt64Value(reader: Reader, start: number, end: number, into?: UInt64Value): UInt64Value {
   let value$ = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         value$ = reader.uint64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: UInt64Value = { $typeName: "google.protobuf.UInt64Value", value: value$ };
@@ -263,18 +279,22 @@ export function encodeInt32Value(message: Encodable<typeof Int32ValueSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.Int32Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeInt32Value(reader: Reader, end: number, into?: Int32Value): Int32Value {
+/** Reads a google.protobuf.Int32Value from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeInt32Value(reader: Reader, start: number, end: number, into?: Int32Value): Int32Value {
   let value$ = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         value$ = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Int32Value = { $typeName: "google.protobuf.Int32Value", value: value$ };
@@ -300,18 +320,22 @@ export function encodeUInt32Value(message: Encodable<typeof UInt32ValueSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.UInt32Value up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUInt32Value(reader: Reader, end: number, into?: UInt32Value): UInt32Value {
+/** Reads a google.protobuf.UInt32Value from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUInt32Value(reader: Reader, start: number, end: number, into?: UInt32Value): UInt32Value {
   let value$ = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         value$ = reader.uint32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: UInt32Value = { $typeName: "google.protobuf.UInt32Value", value: value$ };
@@ -337,18 +361,22 @@ export function encodeBoolValue(message: Encodable<typeof BoolValueSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.BoolValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBoolValue(reader: Reader, end: number, into?: BoolValue): BoolValue {
+/** Reads a google.protobuf.BoolValue from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBoolValue(reader: Reader, start: number, end: number, into?: BoolValue): BoolValue {
   let value$ = false;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         value$ = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BoolValue = { $typeName: "google.protobuf.BoolValue", value: value$ };
@@ -374,18 +402,22 @@ export function encodeStringValue(message: Encodable<typeof StringValueSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.StringValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStringValue(reader: Reader, end: number, into?: StringValue): StringValue {
+/** Reads a google.protobuf.StringValue from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStringValue(reader: Reader, start: number, end: number, into?: StringValue): StringValue {
   let value$ = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        value$ = reader.string();
+        at = reader.len(at);
+        value$ = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StringValue = { $typeName: "google.protobuf.StringValue", value: value$ };
@@ -411,18 +443,22 @@ export function encodeBytesValue(message: Encodable<typeof BytesValueSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.protobuf.BytesValue up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBytesValue(reader: Reader, end: number, into?: BytesValue): BytesValue {
+/** Reads a google.protobuf.BytesValue from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBytesValue(reader: Reader, start: number, end: number, into?: BytesValue): BytesValue {
   let value$: BytesValue["value"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ value: value$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        value$ = reader.bytes();
+        at = reader.len(at);
+        value$ = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BytesValue = { $typeName: "google.protobuf.BytesValue", value: value$ ?? new Uint8Array(0) };

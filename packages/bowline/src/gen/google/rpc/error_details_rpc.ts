@@ -175,36 +175,48 @@ export function encodeErrorInfo(message: Encodable<typeof ErrorInfoSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.ErrorInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeErrorInfo(reader: Reader, end: number, into?: ErrorInfo): ErrorInfo {
+/** Reads a google.rpc.ErrorInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeErrorInfo(reader: Reader, start: number, end: number, into?: ErrorInfo): ErrorInfo {
   let reason = "";
   let domain = "";
   let metadata: ErrorInfo["metadata"] = {};
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ reason, domain, metadata, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        reason = reader.string();
+        at = reader.len(at);
+        reason = reader.string(at);
         break;
       case 18:
-        domain = reader.string();
+        at = reader.len(at);
+        domain = reader.string(at);
         break;
       case 26: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.string();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.string(at);
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(metadata, key, value);
         else metadata[key] = value;
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ErrorInfo = { $typeName: "google.rpc.ErrorInfo", reason, domain, metadata };
@@ -233,18 +245,22 @@ export function encodeRetryInfo(message: Encodable<typeof RetryInfoSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.RetryInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRetryInfo(reader: Reader, end: number, into?: RetryInfo): RetryInfo {
+/** Reads a google.rpc.RetryInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRetryInfo(reader: Reader, start: number, end: number, into?: RetryInfo): RetryInfo {
   let retryDelay: RetryInfo["retryDelay"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ retryDelay, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        retryDelay = decodeDuration(reader, reader.open(48), retryDelay);
+        at = reader.len(at);
+        retryDelay = decodeDuration(reader, reader.open(48), at, retryDelay);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RetryInfo = { $typeName: "google.rpc.RetryInfo" };
@@ -283,22 +299,27 @@ export function encodeDebugInfo(message: Encodable<typeof DebugInfoSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.DebugInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeDebugInfo(reader: Reader, end: number, into?: DebugInfo): DebugInfo {
+/** Reads a google.rpc.DebugInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeDebugInfo(reader: Reader, start: number, end: number, into?: DebugInfo): DebugInfo {
   let stackEntries: DebugInfo["stackEntries"] = [];
   let detail = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ stackEntries, detail, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        stackEntries.push(reader.string());
+        at = reader.len(at);
+        stackEntries.push(reader.string(at));
         break;
       case 18:
-        detail = reader.string();
+        at = reader.len(at);
+        detail = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: DebugInfo = { $typeName: "google.rpc.DebugInfo", stackEntries, detail };
@@ -329,18 +350,22 @@ export function encodeQuotaFailure(message: Encodable<typeof QuotaFailureSchema>
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.QuotaFailure up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeQuotaFailure(reader: Reader, end: number, into?: QuotaFailure): QuotaFailure {
+/** Reads a google.rpc.QuotaFailure from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeQuotaFailure(reader: Reader, start: number, end: number, into?: QuotaFailure): QuotaFailure {
   let violations: QuotaFailure["violations"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ violations, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        violations.push(decodeQuotaFailure_Violation(reader, reader.open(152)));
+        at = reader.len(at);
+        violations.push(decodeQuotaFailure_Violation(reader, reader.open(152), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: QuotaFailure = { $typeName: "google.rpc.QuotaFailure", violations };
@@ -417,8 +442,13 @@ export function encodeQuotaFailure_Violation(message: Encodable<typeof QuotaFail
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.QuotaFailure.Violation up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeQuotaFailure_Violation(reader: Reader, end: number, into?: QuotaFailure_Violation): QuotaFailure_Violation {
+/** Reads a google.rpc.QuotaFailure.Violation from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeQuotaFailure_Violation(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: QuotaFailure_Violation,
+): QuotaFailure_Violation {
   let subject = "";
   let description = "";
   let apiService = "";
@@ -439,44 +469,61 @@ export function decodeQuotaFailure_Violation(reader: Reader, end: number, into?:
     futureQuotaValue,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        subject = reader.string();
+        at = reader.len(at);
+        subject = reader.string(at);
         break;
       case 18:
-        description = reader.string();
+        at = reader.len(at);
+        description = reader.string(at);
         break;
       case 26:
-        apiService = reader.string();
+        at = reader.len(at);
+        apiService = reader.string(at);
         break;
       case 34:
-        quotaMetric = reader.string();
+        at = reader.len(at);
+        quotaMetric = reader.string(at);
         break;
       case 42:
-        quotaId = reader.string();
+        at = reader.len(at);
+        quotaId = reader.string(at);
         break;
       case 50: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.string();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.string(at);
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(quotaDimensions, key, value);
         else quotaDimensions[key] = value;
         break;
       }
       case 56:
+        at = reader.varint(at);
         quotaValue = reader.int64();
         break;
       case 64:
+        at = reader.varint(at);
         futureQuotaValue = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: QuotaFailure_Violation = {
@@ -517,18 +564,27 @@ export function encodePreconditionFailure(message: Encodable<typeof Precondition
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.PreconditionFailure up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodePreconditionFailure(reader: Reader, end: number, into?: PreconditionFailure): PreconditionFailure {
+/** Reads a google.rpc.PreconditionFailure from `start` to `end`; one that comes again goes on with `into`. */
+export function decodePreconditionFailure(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: PreconditionFailure,
+): PreconditionFailure {
   let violations: PreconditionFailure["violations"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ violations, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        violations.push(decodePreconditionFailure_Violation(reader, reader.open(56)));
+        at = reader.len(at);
+        violations.push(decodePreconditionFailure_Violation(reader, reader.open(56), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: PreconditionFailure = { $typeName: "google.rpc.PreconditionFailure", violations };
@@ -570,26 +626,37 @@ export function encodePreconditionFailure_Violation(message: Encodable<typeof Pr
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.PreconditionFailure.Violation up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodePreconditionFailure_Violation(reader: Reader, end: number, into?: PreconditionFailure_Violation): PreconditionFailure_Violation {
+/** Reads a google.rpc.PreconditionFailure.Violation from `start` to `end`; one that comes again goes on with `into`. */
+export function decodePreconditionFailure_Violation(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: PreconditionFailure_Violation,
+): PreconditionFailure_Violation {
   let type$ = "";
   let subject = "";
   let description = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ type: type$, subject, description, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        type$ = reader.string();
+        at = reader.len(at);
+        type$ = reader.string(at);
         break;
       case 18:
-        subject = reader.string();
+        at = reader.len(at);
+        subject = reader.string(at);
         break;
       case 26:
-        description = reader.string();
+        at = reader.len(at);
+        description = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: PreconditionFailure_Violation = {
@@ -625,18 +692,22 @@ export function encodeBadRequest(message: Encodable<typeof BadRequestSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.BadRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBadRequest(reader: Reader, end: number, into?: BadRequest): BadRequest {
+/** Reads a google.rpc.BadRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBadRequest(reader: Reader, start: number, end: number, into?: BadRequest): BadRequest {
   let fieldViolations: BadRequest["fieldViolations"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ fieldViolations, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        fieldViolations.push(decodeBadRequest_FieldViolation(reader, reader.open(64)));
+        at = reader.len(at);
+        fieldViolations.push(decodeBadRequest_FieldViolation(reader, reader.open(64), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BadRequest = { $typeName: "google.rpc.BadRequest", fieldViolations };
@@ -685,30 +756,42 @@ export function encodeBadRequest_FieldViolation(message: Encodable<typeof BadReq
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.BadRequest.FieldViolation up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBadRequest_FieldViolation(reader: Reader, end: number, into?: BadRequest_FieldViolation): BadRequest_FieldViolation {
+/** Reads a google.rpc.BadRequest.FieldViolation from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBadRequest_FieldViolation(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: BadRequest_FieldViolation,
+): BadRequest_FieldViolation {
   let field = "";
   let description = "";
   let reason = "";
   let localizedMessage: BadRequest_FieldViolation["localizedMessage"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ field, description, reason, localizedMessage, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        field = reader.string();
+        at = reader.len(at);
+        field = reader.string(at);
         break;
       case 18:
-        description = reader.string();
+        at = reader.len(at);
+        description = reader.string(at);
         break;
       case 26:
-        reason = reader.string();
+        at = reader.len(at);
+        reason = reader.string(at);
         break;
       case 34:
-        localizedMessage = decodeLocalizedMessage(reader, reader.open(48), localizedMessage);
+        at = reader.len(at);
+        localizedMessage = decodeLocalizedMessage(reader, reader.open(48), at, localizedMessage);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BadRequest_FieldViolation = {
@@ -750,22 +833,27 @@ export function encodeRequestInfo(message: Encodable<typeof RequestInfoSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.RequestInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRequestInfo(reader: Reader, end: number, into?: RequestInfo): RequestInfo {
+/** Reads a google.rpc.RequestInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRequestInfo(reader: Reader, start: number, end: number, into?: RequestInfo): RequestInfo {
   let requestId = "";
   let servingData = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ requestId, servingData, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        requestId = reader.string();
+        at = reader.len(at);
+        requestId = reader.string(at);
         break;
       case 18:
-        servingData = reader.string();
+        at = reader.len(at);
+        servingData = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RequestInfo = { $typeName: "google.rpc.RequestInfo", requestId, servingData };
@@ -813,30 +901,37 @@ export function encodeResourceInfo(message: Encodable<typeof ResourceInfoSchema>
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.ResourceInfo up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeResourceInfo(reader: Reader, end: number, into?: ResourceInfo): ResourceInfo {
+/** Reads a google.rpc.ResourceInfo from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeResourceInfo(reader: Reader, start: number, end: number, into?: ResourceInfo): ResourceInfo {
   let resourceType = "";
   let resourceName = "";
   let owner = "";
   let description = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ resourceType, resourceName, owner, description, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        resourceType = reader.string();
+        at = reader.len(at);
+        resourceType = reader.string(at);
         break;
       case 18:
-        resourceName = reader.string();
+        at = reader.len(at);
+        resourceName = reader.string(at);
         break;
       case 26:
-        owner = reader.string();
+        at = reader.len(at);
+        owner = reader.string(at);
         break;
       case 34:
-        description = reader.string();
+        at = reader.len(at);
+        description = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ResourceInfo = {
@@ -873,18 +968,22 @@ export function encodeHelp(message: Encodable<typeof HelpSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.Help up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHelp(reader: Reader, end: number, into?: Help): Help {
+/** Reads a google.rpc.Help from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHelp(reader: Reader, start: number, end: number, into?: Help): Help {
   let links: Help["links"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ links, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        links.push(decodeHelp_Link(reader, reader.open(48)));
+        at = reader.len(at);
+        links.push(decodeHelp_Link(reader, reader.open(48), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Help = { $typeName: "google.rpc.Help", links };
@@ -920,22 +1019,27 @@ export function encodeHelp_Link(message: Encodable<typeof Help_LinkSchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.Help.Link up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHelp_Link(reader: Reader, end: number, into?: Help_Link): Help_Link {
+/** Reads a google.rpc.Help.Link from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHelp_Link(reader: Reader, start: number, end: number, into?: Help_Link): Help_Link {
   let description = "";
   let url = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ description, url, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        description = reader.string();
+        at = reader.len(at);
+        description = reader.string(at);
         break;
       case 18:
-        url = reader.string();
+        at = reader.len(at);
+        url = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Help_Link = { $typeName: "google.rpc.Help.Link", description, url };
@@ -971,22 +1075,32 @@ export function encodeLocalizedMessage(message: Encodable<typeof LocalizedMessag
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.LocalizedMessage up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeLocalizedMessage(reader: Reader, end: number, into?: LocalizedMessage): LocalizedMessage {
+/** Reads a google.rpc.LocalizedMessage from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeLocalizedMessage(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: LocalizedMessage,
+): LocalizedMessage {
   let locale = "";
   let message$ = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ locale, message: message$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        locale = reader.string();
+        at = reader.len(at);
+        locale = reader.string(at);
         break;
       case 18:
-        message$ = reader.string();
+        at = reader.len(at);
+        message$ = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: LocalizedMessage = { $typeName: "google.rpc.LocalizedMessage", locale, message: message$ };

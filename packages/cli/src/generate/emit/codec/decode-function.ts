@@ -13,19 +13,33 @@ import {
   zeroOf,
 } from "./field-code.ts";
 import { SCALAR, scalarCode } from "./scalar-code.ts";
-import { createOf, readMessage, readScalar } from "./value-code.ts";
+import { createOf, readKey, readMessage, readScalar } from "./value-code.ts";
 
 /** Lines of the function that reads a message of the type `shape`, and of what it needs beside it. */
 export function decodeFunction(scope: CodecScope, message: DescMessage, names: CodecNames, shape: string): string[] {
   const locals = new CodeNames(scope.source.names);
-  for (const name of ["reader", "end", "into", "tag", "message", "unknown", "value", "last", "key", "part", "filled"])
+  for (const name of [
+    "reader",
+    "start",
+    "end",
+    "at",
+    "into",
+    "message",
+    "unknown",
+    "value",
+    "last",
+    "key",
+    "part",
+    "filled",
+  ])
     locals.take(name);
   const reader = scope.source.type({ name: "Reader", from: RUNTIME });
   const printer = new DecodePrinter(scope, message, locals, shape);
+  const parameters = [`reader: ${reader}`, "start: number", "end: number", `into?: ${shape}`];
   return [
     ...printer.beside(),
-    `/** Reads a ${message.typeName} up to \`end\`, which is what the reader gave; one that comes again goes on with \`into\`. */`,
-    `export function ${names.decode}(reader: ${reader}, end: number, into?: ${shape}): ${shape} {`,
+    `/** Reads a ${message.typeName} from \`start\` to \`end\`; one that comes again goes on with \`into\`. */`,
+    ...wrapped(`export function ${names.decode}(`, parameters, `): ${shape} {`, 0),
     ...printer.body().map((line) => `  ${line}`),
     "}",
   ];
@@ -136,18 +150,20 @@ class DecodePrinter {
   }
 
   #loop(): string[] {
-    const head = "for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {";
-    const unknown = "unknown = reader.unknown(tag, unknown);";
+    const head = ["let at = start;", "while (at < end || reader.goesOn(at, end)) {", "  at = reader.tag(at);"];
+    const unknown = ["unknown = reader.unknown(at, unknown);", "at = reader.position;"];
     const cases = this.#message.fields.flatMap((field) => this.#cases(field));
-    if (cases.length === 0) return [head, `  ${unknown}`, "}"];
+    if (cases.length === 0) return [...head, ...indented(unknown), "}"];
     const printed = cases.flatMap(({ tag, lines }) => {
-      const isBlock = lines.length > 1;
-      const body = lines.map((line) => `      ${line}`);
-      return isBlock
-        ? [`    case ${tag}: {`, ...body, "      break;", "    }"]
-        : [`    case ${tag}:`, ...body, "      break;"];
+      const isBlock = lines.some((line) => /^(const|let) /.test(line));
+      return [
+        `  case ${tag}:${isBlock ? " {" : ""}`,
+        ...indented(indented([...lines, "break;"])),
+        ...(isBlock ? ["  }"] : []),
+      ];
     });
-    return [head, "  switch (tag) {", ...printed, "    default:", `      ${unknown}`, "  }", "}"];
+    const choice = ["switch (reader.tagRead) {", ...printed, "  default:", ...indented(indented(unknown)), "}"];
+    return [...head, ...indented(choice), "}"];
   }
 
   /** A property that every object has already (`hasOwnProperty`) is not missing in a literal, but of another type. */
@@ -164,27 +180,31 @@ class DecodePrinter {
     const place = this.#place(field.oneof ?? field);
     if (field.oneof !== undefined) return [{ tag, lines: this.#member(field, field.oneof, tag) }];
     if (field.message !== undefined) {
-      return [{ tag, lines: [`${place} = ${readMessage(this.#scope, field, place)};`] }];
+      return [{ tag, lines: readMessage(this.#scope, field, (value) => `${place} = ${value};`, place) }];
     }
     const type = this.#type(field);
     if (field.enum !== undefined && !field.enum.open) {
       return [{ tag, lines: closedEnum(field, tag, `${place} = value as ${type};`) }];
     }
-    return [{ tag, lines: [`${place} = ${readScalar(field, type)};`] }];
+    return [{ tag, lines: readScalar(field, type, (value) => `${place} = ${value};`) }];
   }
 
   #listCases(field: DescField & { fieldKind: "list" }, tag: number): Case[] {
     const place = this.#place(field);
-    if (field.listKind === "message") return [{ tag, lines: [`${place}.push(${readMessage(this.#scope, field)});`] }];
-    const element = readScalar(field, `${this.#type(field)}[number]`);
-    const single = { tag, lines: [`${place}.push(${element});`] };
+    const push = (value: string): string => `${place}.push(${value});`;
+    if (field.listKind === "message") return [{ tag, lines: readMessage(this.#scope, field, push) }];
+    const type = `${this.#type(field)}[number]`;
+    const single = { tag, lines: readScalar(field, type, push) };
     const { wireType } = scalarCode(field.scalar);
     if (wireType === 2) return [single];
     const packed = [
-      "const last = reader.openPacked();",
+      "const last = reader.len(at);",
+      "at = reader.openPacked();",
       `let filled = ${place}.length;`,
-      `${place} = reader.widened(${place}, last, ${WIDTHS[wireType]});`,
-      `while (reader.hasMore(last)) ${place}[filled++] = ${element};`,
+      `${place} = reader.widened(${place}, at, last, ${WIDTHS[wireType]});`,
+      "while (reader.hasMore(at, last)) {",
+      ...indented(readScalar(field, type, (value) => `${place}[filled++] = ${value};`)),
+      "}",
     ];
     return [{ tag: tagOf(field, 2), lines: packed }, single];
   }
@@ -195,10 +215,10 @@ class DecodePrinter {
     const set = (value: string): string => `${place} = { case: ${name}, value: ${value} };`;
     if (field.enum !== undefined && !field.enum.open)
       return closedEnum(field, tag, set(`value as ${memberType(this.#type(oneof), name)}`));
-    if (field.message === undefined) return [set(readScalar(field, memberType(this.#type(oneof), name)))];
+    if (field.message === undefined) return readScalar(field, memberType(this.#type(oneof), name), set);
     const type = memberType(this.#type(oneof), name);
     const before = `const value: ${type} | undefined = ${place}?.case === ${name} ? ${place}.value : undefined;`;
-    return [before, set(readMessage(this.#scope, field, "value"))];
+    return [before, ...readMessage(this.#scope, field, set, "value")];
   }
 
   #entry(field: DescField & { fieldKind: "map" }): string[] {
@@ -206,19 +226,26 @@ class DecodePrinter {
     const key = keyCode(field);
     const type = `${this.#type(field)}[${key.zero === "0" ? "number" : "string"}]`;
     const isMessage = field.message !== undefined;
-    const value = isMessage ? readMessage(this.#scope, field, "value") : readScalar(field, type);
+    const set = (value: string): string => `value = ${value};`;
+    const value = isMessage ? readMessage(this.#scope, field, set, "value") : readScalar(field, type, set);
     const missing = isMessage ? this.#emptyMessage(field) : mapZero(field);
     const isLate = isMessage || field.scalar === SCALAR.bytes;
     return [
-      "const last = reader.openEntry();",
+      "const last = reader.len(at);",
+      "at = reader.openEntry();",
       `let key = ${key.zero};`,
       isLate
         ? `let value: ${type} | undefined;`
         : `let value${field.enum === undefined ? "" : `: ${type}`} = ${missing};`,
-      "for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {",
-      `  if (part === ${8 + scalarCode(field.mapKey).wireType}) key = ${key.read};`,
-      `  else if (part === ${16 + (isMessage ? 2 : scalarCode(field.scalar).wireType)}) value = ${value};`,
-      "  else reader.skip(part);",
+      "while (reader.hasMore(at, last)) {",
+      "  at = reader.tag(at);",
+      // The type spares TypeScript the belief that it is still the entry's tag.
+      "  const part: number = reader.tagRead;",
+      `  if (part === ${8 + scalarCode(field.mapKey).wireType}) {`,
+      ...indented(indented(key.read)),
+      `  } else if (part === ${16 + (isMessage ? 2 : scalarCode(field.scalar).wireType)}) {`,
+      ...indented(indented(value)),
+      "  } else at = reader.skip(at);",
       "}",
       ...(isLate ? this.#missing(field, missing) : []),
       ...this.#put(field, place),
@@ -277,6 +304,7 @@ function memberType(oneof: string, name: string): string {
 /** A value that the enum does not declare is an unknown field. */
 function closedEnum(field: DescField, tag: number, set: string): string[] {
   return [
+    "at = reader.varint(at);",
     "const value = reader.int32();",
     `if (${isDeclared(field.enum?.values.map((value) => value.number) ?? [])}) ${set}`,
     `else unknown = reader.unknownEnum(${tag}, value, unknown);`,
@@ -299,22 +327,25 @@ function isDeclared(numbers: readonly number[]): string {
 }
 
 /** Keys are property names: numbers as they are, everything else as text. */
-function keyCode(field: DescField & { fieldKind: "map" }): { readonly zero: string; readonly read: string } {
-  const { read, zero } = scalarCode(field.mapKey);
-  if (field.mapKey === SCALAR.string) {
-    return { zero: '""', read: field.utf8Validation ? "reader.key()" : "reader.lenientString()" };
-  }
-  if (zero === "0") return { zero, read: `reader.${read}()` };
-  return { zero: zero === "false" ? '"false"' : '"0"', read: `String(reader.${read}())` };
+function keyCode(field: DescField & { fieldKind: "map" }): { readonly zero: string; readonly read: readonly string[] } {
+  const { zero } = scalarCode(field.mapKey);
+  const isText = field.mapKey === SCALAR.string || zero === "0";
+  const read = readKey(field, (value) => `key = ${isText ? value : `String(${value})`};`);
+  if (isText) return { zero, read };
+  return { zero: zero === "false" ? '"false"' : '"0"', read };
 }
 
 function mapZero(field: DescField & { fieldKind: "map" }): string {
   return field.enum === undefined ? scalarCode(field.scalar).zero : String(field.enum.values[0].number);
 }
 
-/** A list in one line, or one item a line when it is too long. The lines stand two columns in. */
-function wrapped(head: string, items: readonly string[], tail: string): string[] {
+/** A list in one line, or one item a line when it is too long. The lines stand so many columns in. */
+function wrapped(head: string, items: readonly string[], tail: string, columns = 2): string[] {
   const line = `${head}${items.join(", ")}${tail}`;
-  if (line.length + 2 <= MAX_WIDTH) return [line];
+  if (line.length + columns <= MAX_WIDTH) return [line];
   return [head.trimEnd(), ...items.map((each) => `  ${each},`), tail.trimStart()];
+}
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `  ${line}`);
 }

@@ -46,33 +46,61 @@ export function boundMessage(scope: CodecScope, field: DescField, value: string)
   return `${functionOf(scope, messageOf(field), "bound")}(${form === "boxed" ? `{ value: ${value} }` : value})`;
 }
 
-/** An expression that reads one value of the field's type, behind its tag; `property` is its type where a cast is needed. */
-export function readScalar(field: DescField, property: string): string {
-  if (field.scalar === SCALAR.string) return field.utf8Validation ? "reader.string()" : "reader.lenientString()";
-  const call = `reader.${scalarCode(field.scalar).read}()`;
-  if (field.enum !== undefined) return `${call} as ${property}`;
-  return isLongText(field) ? `reader.decimal(${call})` : call;
+/** Methods of the reader that take where a value begins and return where it ends, by wire type. */
+const WIRE = { 0: "varint", 1: "i64", 2: "len", 5: "i32" } as const;
+
+/** A statement that does something with a value, which is given as an expression. */
+export type Use = (value: string) => string;
+
+/** Lines that read one value of the field's type at `at` and move it; `property` is its type where a cast is needed. */
+export function readScalar(field: DescField, property: string, use: Use): string[] {
+  const { read, wireType } = scalarCode(field.scalar);
+  const isLenient = field.scalar === SCALAR.string && !field.utf8Validation;
+  const value = readCall(isLenient ? "lenientString" : read, wireType);
+  const cast = field.enum === undefined ? value : `${value} as ${property}`;
+  return [readTo(wireType), use(isLongText(field) ? `reader.decimal(${cast})` : cast)];
+}
+
+/** Lines that read the key of an entry. */
+export function readKey(field: DescField & { fieldKind: "map" }, use: Use): string[] {
+  const { read, wireType } = scalarCode(field.mapKey);
+  if (field.mapKey !== SCALAR.string) return [readTo(wireType), use(readCall(read, wireType))];
+  return [readTo(2), use(field.utf8Validation ? "reader.key(at)" : "reader.lenientString(at)")];
+}
+
+function readTo(wireType: keyof typeof WIRE): string {
+  return `at = reader.${WIRE[wireType]}(at);`;
+}
+
+/** Varints are held by the reader, other values lie before `at`. */
+function readCall(name: string, wireType: keyof typeof WIRE): string {
+  return `reader.${name}(${wireType === 0 ? "" : "at"})`;
 }
 
 /**
- * An expression that reads a message, behind its tag. One that comes again is merged into what there is: `before` is where that would
- * be.
+ * Lines that read a message at `at` and move it. One that comes again is merged into what there is: `before` is where that would be.
  */
-export function readMessage(scope: CodecScope, field: DescField, before?: string): string {
-  const message = messageOf(field);
-  const form = messageForm(field);
-  const end = isDelimited(field)
-    ? `reader.openGroup(${tagOf(field, 3)}, ${objectBytes(message)})`
-    : `reader.open(${objectBytes(message)})`;
-  if (form === "json") return call(runtime(scope, "decodeJsonObject"), end, before);
-  const decode = functionOf(scope, message, "decode");
-  if (form !== "boxed" || before === undefined) return call(decode, end, before) + (form === "boxed" ? ".value" : "");
-  const into = `${createOf(scope)}(${schemaOf(scope, message)}, { value: ${before} })`;
-  return `${call(decode, end, `${before} === undefined ? undefined : ${into}`)}.value`;
+export function readMessage(scope: CodecScope, field: DescField, use: Use, before?: string): string[] {
+  const bytes = objectBytes(messageOf(field));
+  if (!isDelimited(field))
+    return ["at = reader.len(at);", use(readAs(scope, field, `reader.open(${bytes}), at`, before))];
+  const groupEnd = -(tagOf(field, 3) + 1);
+  const value = readAs(scope, field, `reader.openGroup(at, ${bytes}), ${groupEnd}`, before);
+  return [use(value), "at = reader.position;"];
 }
 
-function call(decode: string, end: string, into: string | undefined): string {
-  return `${decode}(reader, ${end}${into === undefined ? "" : `, ${into}`})`;
+function readAs(scope: CodecScope, field: DescField, place: string, before: string | undefined): string {
+  const message = messageOf(field);
+  const form = messageForm(field);
+  if (form === "json") return call(runtime(scope, "decodeJsonObject"), place, before);
+  const decode = functionOf(scope, message, "decode");
+  if (form !== "boxed" || before === undefined) return call(decode, place, before) + (form === "boxed" ? ".value" : "");
+  const into = `${createOf(scope)}(${schemaOf(scope, message)}, { value: ${before} })`;
+  return `${call(decode, place, `${before} === undefined ? undefined : ${into}`)}.value`;
+}
+
+function call(decode: string, place: string, into: string | undefined): string {
+  return `${decode}(reader, ${place}${into === undefined ? "" : `, ${into}`})`;
 }
 
 /** The local name of protobuf-es's `create`. */

@@ -355,8 +355,8 @@ export function encodeProduct(message: Encodable<typeof ProductSchema>, out: Buf
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.Product up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeProduct(reader: Reader, end: number, into?: Product): Product {
+/** Reads a shop.inventory.v1.Product from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeProduct(reader: Reader, start: number, end: number, into?: Product): Product {
   let sku = "";
   let name = "";
   let category: Product["category"] = 0;
@@ -364,35 +364,49 @@ export function decodeProduct(reader: Reader, end: number, into?: Product): Prod
   let attributes: Product["attributes"] = {};
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ sku, name, category, price, attributes, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        sku = reader.string();
+        at = reader.len(at);
+        sku = reader.string(at);
         break;
       case 18:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 24:
+        at = reader.varint(at);
         category = reader.int32() as Product["category"];
         break;
       case 34:
-        price = decodeMoney(reader, reader.open(56), price);
+        at = reader.len(at);
+        price = decodeMoney(reader, reader.open(56), at, price);
         break;
       case 42: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = reader.string();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.string(at);
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(attributes, key, value);
         else attributes[key] = value;
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Product = { $typeName: "shop.inventory.v1.Product", sku, name, category, attributes };
@@ -419,18 +433,27 @@ export function encodeListProductsRequest(message: Encodable<typeof ListProducts
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.ListProductsRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeListProductsRequest(reader: Reader, end: number, into?: ListProductsRequest): ListProductsRequest {
+/** Reads a shop.inventory.v1.ListProductsRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeListProductsRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ListProductsRequest,
+): ListProductsRequest {
   let category: ListProductsRequest["category"] = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ category, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         category = reader.int32() as ListProductsRequest["category"];
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ListProductsRequest = { $typeName: "shop.inventory.v1.ListProductsRequest", category };
@@ -474,32 +497,48 @@ export function encodeListProductsResponse(message: Encodable<typeof ListProduct
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.ListProductsResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeListProductsResponse(reader: Reader, end: number, into?: ListProductsResponse): ListProductsResponse {
+/** Reads a shop.inventory.v1.ListProductsResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeListProductsResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ListProductsResponse,
+): ListProductsResponse {
   let products: ListProductsResponse["products"] = [];
   let available: ListProductsResponse["available"] = {};
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ products, available, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        products.push(decodeProduct(reader, reader.open(128)));
+        at = reader.len(at);
+        products.push(decodeProduct(reader, reader.open(128), at));
         break;
       case 18: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.int32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32();
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(available, key, value);
         else available[key] = value;
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ListProductsResponse = { $typeName: "shop.inventory.v1.ListProductsResponse", products, available };
@@ -538,22 +577,32 @@ export function encodeReserveRequest(message: Encodable<typeof ReserveRequestSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.ReserveRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeReserveRequest(reader: Reader, end: number, into?: ReserveRequest): ReserveRequest {
+/** Reads a shop.inventory.v1.ReserveRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeReserveRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ReserveRequest,
+): ReserveRequest {
   let reservationId = "";
   let lines: ReserveRequest["lines"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ reservationId, lines, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        reservationId = reader.string();
+        at = reader.len(at);
+        reservationId = reader.string(at);
         break;
       case 18:
-        lines.push(decodeReserveRequest_Line(reader, reader.open(48)));
+        at = reader.len(at);
+        lines.push(decodeReserveRequest_Line(reader, reader.open(48), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ReserveRequest = { $typeName: "shop.inventory.v1.ReserveRequest", reservationId, lines };
@@ -584,22 +633,32 @@ export function encodeReserveRequest_Line(message: Encodable<typeof ReserveReque
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.ReserveRequest.Line up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeReserveRequest_Line(reader: Reader, end: number, into?: ReserveRequest_Line): ReserveRequest_Line {
+/** Reads a shop.inventory.v1.ReserveRequest.Line from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeReserveRequest_Line(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ReserveRequest_Line,
+): ReserveRequest_Line {
   let sku = "";
   let quantity = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ sku, quantity, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        sku = reader.string();
+        at = reader.len(at);
+        sku = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         quantity = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ReserveRequest_Line = { $typeName: "shop.inventory.v1.ReserveRequest.Line", sku, quantity };
@@ -654,8 +713,8 @@ export function encodeReservation(message: Encodable<typeof ReservationSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.Reservation up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeReservation(reader: Reader, end: number, into?: Reservation): Reservation {
+/** Reads a shop.inventory.v1.Reservation from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeReservation(reader: Reader, start: number, end: number, into?: Reservation): Reservation {
   let id = "";
   let state: Reservation["state"] = 0;
   let lines: Reservation["lines"] = [];
@@ -663,25 +722,33 @@ export function decodeReservation(reader: Reader, end: number, into?: Reservatio
   let heldUntil: Reservation["heldUntil"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ id, state, lines, total, heldUntil, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        id = reader.string();
+        at = reader.len(at);
+        id = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         state = reader.int32() as Reservation["state"];
         break;
       case 26:
-        lines.push(decodeReservation_Line(reader, reader.open(56)));
+        at = reader.len(at);
+        lines.push(decodeReservation_Line(reader, reader.open(56), at));
         break;
       case 34:
-        total = decodeMoney(reader, reader.open(56), total);
+        at = reader.len(at);
+        total = decodeMoney(reader, reader.open(56), at, total);
         break;
       case 42:
-        heldUntil = decodeTimestamp(reader, reader.open(48), heldUntil);
+        at = reader.len(at);
+        heldUntil = decodeTimestamp(reader, reader.open(48), at, heldUntil);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Reservation = { $typeName: "shop.inventory.v1.Reservation", id, state, lines };
@@ -722,26 +789,37 @@ export function encodeReservation_Line(message: Encodable<typeof Reservation_Lin
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.Reservation.Line up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeReservation_Line(reader: Reader, end: number, into?: Reservation_Line): Reservation_Line {
+/** Reads a shop.inventory.v1.Reservation.Line from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeReservation_Line(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: Reservation_Line,
+): Reservation_Line {
   let sku = "";
   let quantity = 0;
   let price: Reservation_Line["price"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ sku, quantity, price, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        sku = reader.string();
+        at = reader.len(at);
+        sku = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         quantity = reader.int32();
         break;
       case 26:
-        price = decodeMoney(reader, reader.open(56), price);
+        at = reader.len(at);
+        price = decodeMoney(reader, reader.open(56), at, price);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Reservation_Line = { $typeName: "shop.inventory.v1.Reservation.Line", sku, quantity };
@@ -768,18 +846,22 @@ export function encodeCommitRequest(message: Encodable<typeof CommitRequestSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.CommitRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCommitRequest(reader: Reader, end: number, into?: CommitRequest): CommitRequest {
+/** Reads a shop.inventory.v1.CommitRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCommitRequest(reader: Reader, start: number, end: number, into?: CommitRequest): CommitRequest {
   let reservationId = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ reservationId, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        reservationId = reader.string();
+        at = reader.len(at);
+        reservationId = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: CommitRequest = { $typeName: "shop.inventory.v1.CommitRequest", reservationId };
@@ -805,18 +887,27 @@ export function encodeReleaseRequest(message: Encodable<typeof ReleaseRequestSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.ReleaseRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeReleaseRequest(reader: Reader, end: number, into?: ReleaseRequest): ReleaseRequest {
+/** Reads a shop.inventory.v1.ReleaseRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeReleaseRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ReleaseRequest,
+): ReleaseRequest {
   let reservationId = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ reservationId, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        reservationId = reader.string();
+        at = reader.len(at);
+        reservationId = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ReleaseRequest = { $typeName: "shop.inventory.v1.ReleaseRequest", reservationId };
@@ -847,22 +938,32 @@ export function encodeRequestRestockRequest(message: Encodable<typeof RequestRes
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.RequestRestockRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRequestRestockRequest(reader: Reader, end: number, into?: RequestRestockRequest): RequestRestockRequest {
+/** Reads a shop.inventory.v1.RequestRestockRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRequestRestockRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: RequestRestockRequest,
+): RequestRestockRequest {
   let sku = "";
   let quantity = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ sku, quantity, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        sku = reader.string();
+        at = reader.len(at);
+        sku = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         quantity = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RequestRestockRequest = { $typeName: "shop.inventory.v1.RequestRestockRequest", sku, quantity };
@@ -893,22 +994,32 @@ export function encodeRequestRestockResponse(message: Encodable<typeof RequestRe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.RequestRestockResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRequestRestockResponse(reader: Reader, end: number, into?: RequestRestockResponse): RequestRestockResponse {
+/** Reads a shop.inventory.v1.RequestRestockResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRequestRestockResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: RequestRestockResponse,
+): RequestRestockResponse {
   let sku = "";
   let wanted = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ sku, wanted, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        sku = reader.string();
+        at = reader.len(at);
+        sku = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         wanted = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RequestRestockResponse = { $typeName: "shop.inventory.v1.RequestRestockResponse", sku, wanted };
@@ -944,25 +1055,35 @@ export function encodeWatchStockRequest(message: Encodable<typeof WatchStockRequ
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.WatchStockRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWatchStockRequest(reader: Reader, end: number, into?: WatchStockRequest): WatchStockRequest {
+/** Reads a shop.inventory.v1.WatchStockRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWatchStockRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: WatchStockRequest,
+): WatchStockRequest {
   let action: WatchStockRequest["action"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ action, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
         const value: Extract<WatchStockRequest["action"], { case: "subscribe" }>["value"] | undefined = action?.case === "subscribe" ? action.value : undefined;
-        action = { case: "subscribe", value: decodeWatchStockRequest_Skus(reader, reader.open(72), value) };
+        at = reader.len(at);
+        action = { case: "subscribe", value: decodeWatchStockRequest_Skus(reader, reader.open(72), at, value) };
         break;
       }
       case 18: {
         const value: Extract<WatchStockRequest["action"], { case: "unsubscribe" }>["value"] | undefined = action?.case === "unsubscribe" ? action.value : undefined;
-        action = { case: "unsubscribe", value: decodeWatchStockRequest_Skus(reader, reader.open(72), value) };
+        at = reader.len(at);
+        action = { case: "unsubscribe", value: decodeWatchStockRequest_Skus(reader, reader.open(72), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: WatchStockRequest = {
@@ -993,18 +1114,27 @@ export function encodeWatchStockRequest_Skus(message: Encodable<typeof WatchStoc
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.WatchStockRequest.Skus up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWatchStockRequest_Skus(reader: Reader, end: number, into?: WatchStockRequest_Skus): WatchStockRequest_Skus {
+/** Reads a shop.inventory.v1.WatchStockRequest.Skus from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWatchStockRequest_Skus(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: WatchStockRequest_Skus,
+): WatchStockRequest_Skus {
   let skus: WatchStockRequest_Skus["skus"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ skus, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        skus.push(reader.string());
+        at = reader.len(at);
+        skus.push(reader.string(at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: WatchStockRequest_Skus = { $typeName: "shop.inventory.v1.WatchStockRequest.Skus", skus };
@@ -1043,30 +1173,36 @@ export function encodeStockChange(message: Encodable<typeof StockChangeSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.inventory.v1.StockChange up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStockChange(reader: Reader, end: number, into?: StockChange): StockChange {
+/** Reads a shop.inventory.v1.StockChange from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStockChange(reader: Reader, start: number, end: number, into?: StockChange): StockChange {
   let sku = "";
   let available = 0;
-  let at: StockChange["at"] | undefined;
+  let at$: StockChange["at"] | undefined;
   let unknown: UnknownField[] | undefined;
-  if (into !== undefined) ({ sku, available, at, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  if (into !== undefined) ({ sku, available, at: at$, $unknown: unknown } = into);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        sku = reader.string();
+        at = reader.len(at);
+        sku = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         available = reader.int32();
         break;
       case 26:
-        at = decodeTimestamp(reader, reader.open(48), at);
+        at = reader.len(at);
+        at$ = decodeTimestamp(reader, reader.open(48), at, at$);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: StockChange = { $typeName: "shop.inventory.v1.StockChange", sku, available };
-  if (at !== undefined) message.at = at;
+  if (at$ !== undefined) message.at = at$;
   if (unknown !== undefined) message.$unknown = unknown;
   return message;
 }

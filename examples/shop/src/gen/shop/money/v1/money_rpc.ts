@@ -51,26 +51,32 @@ export function encodeMoney(message: Encodable<typeof MoneySchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.money.v1.Money up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMoney(reader: Reader, end: number, into?: Money): Money {
+/** Reads a shop.money.v1.Money from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMoney(reader: Reader, start: number, end: number, into?: Money): Money {
   let currency = "";
   let units = 0n;
   let nanos = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ currency, units, nanos, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        currency = reader.string();
+        at = reader.len(at);
+        currency = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         units = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         nanos = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Money = { $typeName: "shop.money.v1.Money", currency, units, nanos };

@@ -211,8 +211,13 @@ export function encodePlaceOrderRequest(message: Encodable<typeof PlaceOrderRequ
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.order.v1.PlaceOrderRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodePlaceOrderRequest(reader: Reader, end: number, into?: PlaceOrderRequest): PlaceOrderRequest {
+/** Reads a shop.order.v1.PlaceOrderRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodePlaceOrderRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: PlaceOrderRequest,
+): PlaceOrderRequest {
   let idempotencyKey = "";
   let userId = 0n;
   let basket: PlaceOrderRequest["basket"] = {};
@@ -220,35 +225,49 @@ export function decodePlaceOrderRequest(reader: Reader, end: number, into?: Plac
   let payment: PlaceOrderRequest["payment"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ idempotencyKey, userId, basket, shipTo, payment, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        idempotencyKey = reader.string();
+        at = reader.len(at);
+        idempotencyKey = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         userId = reader.int64();
         break;
       case 26: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.int32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32();
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(basket, key, value);
         else basket[key] = value;
         break;
       }
       case 34:
-        shipTo = decodeAddress(reader, reader.open(64), shipTo);
+        at = reader.len(at);
+        shipTo = decodeAddress(reader, reader.open(64), at, shipTo);
         break;
       case 42:
-        payment = decodePaymentMethod(reader, reader.open(80), payment);
+        at = reader.len(at);
+        payment = decodePaymentMethod(reader, reader.open(80), at, payment);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: PlaceOrderRequest = { $typeName: "shop.order.v1.PlaceOrderRequest", idempotencyKey, userId, basket };
@@ -336,8 +355,8 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.order.v1.Order up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
+/** Reads a shop.order.v1.Order from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOrder(reader: Reader, start: number, end: number, into?: Order): Order {
   let id = "";
   let userId = 0n;
   let state: Order["state"] = 0;
@@ -348,47 +367,69 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
   let reached: Order["reached"] = {};
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ id, userId, state, basket, shipTo, total, paidWith, reached, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        id = reader.string();
+        at = reader.len(at);
+        id = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         userId = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         state = reader.int32() as Order["state"];
         break;
       case 34: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.int32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32();
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(basket, key, value);
         else basket[key] = value;
         break;
       }
       case 42:
-        shipTo = decodeAddress(reader, reader.open(64), shipTo);
+        at = reader.len(at);
+        shipTo = decodeAddress(reader, reader.open(64), at, shipTo);
         break;
       case 50:
-        total = decodeMoney(reader, reader.open(56), total);
+        at = reader.len(at);
+        total = decodeMoney(reader, reader.open(56), at, total);
         break;
       case 58:
-        paidWith = reader.string();
+        at = reader.len(at);
+        paidWith = reader.string(at);
         break;
       case 66: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: Order["reached"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeTimestamp(reader, reader.open(48), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeTimestamp(reader, reader.open(48), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(48);
@@ -399,7 +440,8 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Order = { $typeName: "shop.order.v1.Order", id, userId, state, basket, paidWith, reached };
@@ -427,18 +469,27 @@ export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestS
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.order.v1.GetOrderRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeGetOrderRequest(reader: Reader, end: number, into?: GetOrderRequest): GetOrderRequest {
+/** Reads a shop.order.v1.GetOrderRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeGetOrderRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: GetOrderRequest,
+): GetOrderRequest {
   let orderId = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ orderId, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        orderId = reader.string();
+        at = reader.len(at);
+        orderId = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: GetOrderRequest = { $typeName: "shop.order.v1.GetOrderRequest", orderId };
@@ -464,18 +515,27 @@ export function encodeWatchOrderRequest(message: Encodable<typeof WatchOrderRequ
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.order.v1.WatchOrderRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWatchOrderRequest(reader: Reader, end: number, into?: WatchOrderRequest): WatchOrderRequest {
+/** Reads a shop.order.v1.WatchOrderRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWatchOrderRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: WatchOrderRequest,
+): WatchOrderRequest {
   let orderId = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ orderId, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        orderId = reader.string();
+        at = reader.len(at);
+        orderId = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: WatchOrderRequest = { $typeName: "shop.order.v1.WatchOrderRequest", orderId };
@@ -514,30 +574,36 @@ export function encodeOrderUpdate(message: Encodable<typeof OrderUpdateSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.order.v1.OrderUpdate up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOrderUpdate(reader: Reader, end: number, into?: OrderUpdate): OrderUpdate {
+/** Reads a shop.order.v1.OrderUpdate from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOrderUpdate(reader: Reader, start: number, end: number, into?: OrderUpdate): OrderUpdate {
   let orderId = "";
   let state: OrderUpdate["state"] = 0;
-  let at: OrderUpdate["at"] | undefined;
+  let at$: OrderUpdate["at"] | undefined;
   let unknown: UnknownField[] | undefined;
-  if (into !== undefined) ({ orderId, state, at, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  if (into !== undefined) ({ orderId, state, at: at$, $unknown: unknown } = into);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        orderId = reader.string();
+        at = reader.len(at);
+        orderId = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         state = reader.int32() as OrderUpdate["state"];
         break;
       case 26:
-        at = decodeTimestamp(reader, reader.open(48), at);
+        at = reader.len(at);
+        at$ = decodeTimestamp(reader, reader.open(48), at, at$);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: OrderUpdate = { $typeName: "shop.order.v1.OrderUpdate", orderId, state };
-  if (at !== undefined) message.at = at;
+  if (at$ !== undefined) message.at = at$;
   if (unknown !== undefined) message.$unknown = unknown;
   return message;
 }

@@ -170,25 +170,30 @@ export function encodePaymentMethod(message: Encodable<typeof PaymentMethodSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.payment.v1.PaymentMethod up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodePaymentMethod(reader: Reader, end: number, into?: PaymentMethod): PaymentMethod {
+/** Reads a shop.payment.v1.PaymentMethod from `start` to `end`; one that comes again goes on with `into`. */
+export function decodePaymentMethod(reader: Reader, start: number, end: number, into?: PaymentMethod): PaymentMethod {
   let method: PaymentMethod["method"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ method, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
         const value: Extract<PaymentMethod["method"], { case: "card" }>["value"] | undefined = method?.case === "card" ? method.value : undefined;
-        method = { case: "card", value: decodeCard(reader, reader.open(56), value) };
+        at = reader.len(at);
+        method = { case: "card", value: decodeCard(reader, reader.open(56), at, value) };
         break;
       }
       case 18: {
         const value: Extract<PaymentMethod["method"], { case: "wallet" }>["value"] | undefined = method?.case === "wallet" ? method.value : undefined;
-        method = { case: "wallet", value: decodeWallet(reader, reader.open(40), value) };
+        at = reader.len(at);
+        method = { case: "wallet", value: decodeWallet(reader, reader.open(40), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: PaymentMethod = { $typeName: "shop.payment.v1.PaymentMethod", method: method ?? { case: undefined } };
@@ -224,26 +229,32 @@ export function encodeCard(message: Encodable<typeof CardSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.payment.v1.Card up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCard(reader: Reader, end: number, into?: Card): Card {
+/** Reads a shop.payment.v1.Card from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCard(reader: Reader, start: number, end: number, into?: Card): Card {
   let number$ = "";
   let expiryMonth = 0;
   let expiryYear = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ number: number$, expiryMonth, expiryYear, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        number$ = reader.string();
+        at = reader.len(at);
+        number$ = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         expiryMonth = reader.int32();
         break;
       case 24:
+        at = reader.varint(at);
         expiryYear = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Card = { $typeName: "shop.payment.v1.Card", number: number$, expiryMonth, expiryYear };
@@ -269,18 +280,22 @@ export function encodeWallet(message: Encodable<typeof WalletSchema>, out: Buffe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.payment.v1.Wallet up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeWallet(reader: Reader, end: number, into?: Wallet): Wallet {
+/** Reads a shop.payment.v1.Wallet from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeWallet(reader: Reader, start: number, end: number, into?: Wallet): Wallet {
   let walletId = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ walletId, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        walletId = reader.string();
+        at = reader.len(at);
+        walletId = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Wallet = { $typeName: "shop.payment.v1.Wallet", walletId };
@@ -324,26 +339,37 @@ export function encodeAuthorizeRequest(message: Encodable<typeof AuthorizeReques
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.payment.v1.AuthorizeRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeAuthorizeRequest(reader: Reader, end: number, into?: AuthorizeRequest): AuthorizeRequest {
+/** Reads a shop.payment.v1.AuthorizeRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeAuthorizeRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: AuthorizeRequest,
+): AuthorizeRequest {
   let idempotencyKey = "";
   let amount: AuthorizeRequest["amount"] | undefined;
   let method: AuthorizeRequest["method"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ idempotencyKey, amount, method, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        idempotencyKey = reader.string();
+        at = reader.len(at);
+        idempotencyKey = reader.string(at);
         break;
       case 18:
-        amount = decodeMoney(reader, reader.open(56), amount);
+        at = reader.len(at);
+        amount = decodeMoney(reader, reader.open(56), at, amount);
         break;
       case 26:
-        method = decodePaymentMethod(reader, reader.open(80), method);
+        at = reader.len(at);
+        method = decodePaymentMethod(reader, reader.open(80), at, method);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: AuthorizeRequest = { $typeName: "shop.payment.v1.AuthorizeRequest", idempotencyKey };
@@ -400,39 +426,47 @@ export function encodeAuthorization(message: Encodable<typeof AuthorizationSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.payment.v1.Authorization up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeAuthorization(reader: Reader, end: number, into?: Authorization): Authorization {
+/** Reads a shop.payment.v1.Authorization from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeAuthorization(reader: Reader, start: number, end: number, into?: Authorization): Authorization {
   let id = "";
   let state: Authorization["state"] = 0;
   let amount: Authorization["amount"] | undefined;
   let paidWith = "";
-  let at: Authorization["at"] | undefined;
+  let at$: Authorization["at"] | undefined;
   let unknown: UnknownField[] | undefined;
-  if (into !== undefined) ({ id, state, amount, paidWith, at, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  if (into !== undefined) ({ id, state, amount, paidWith, at: at$, $unknown: unknown } = into);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        id = reader.string();
+        at = reader.len(at);
+        id = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         state = reader.int32() as Authorization["state"];
         break;
       case 26:
-        amount = decodeMoney(reader, reader.open(56), amount);
+        at = reader.len(at);
+        amount = decodeMoney(reader, reader.open(56), at, amount);
         break;
       case 34:
-        paidWith = reader.string();
+        at = reader.len(at);
+        paidWith = reader.string(at);
         break;
       case 42:
-        at = decodeTimestamp(reader, reader.open(48), at);
+        at = reader.len(at);
+        at$ = decodeTimestamp(reader, reader.open(48), at, at$);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Authorization = { $typeName: "shop.payment.v1.Authorization", id, state, paidWith };
   if (amount !== undefined) message.amount = amount;
-  if (at !== undefined) message.at = at;
+  if (at$ !== undefined) message.at = at$;
   if (unknown !== undefined) message.$unknown = unknown;
   return message;
 }
@@ -455,18 +489,22 @@ export function encodeVoidRequest(message: Encodable<typeof VoidRequestSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.payment.v1.VoidRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeVoidRequest(reader: Reader, end: number, into?: VoidRequest): VoidRequest {
+/** Reads a shop.payment.v1.VoidRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeVoidRequest(reader: Reader, start: number, end: number, into?: VoidRequest): VoidRequest {
   let idempotencyKey = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ idempotencyKey, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        idempotencyKey = reader.string();
+        at = reader.len(at);
+        idempotencyKey = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: VoidRequest = { $typeName: "shop.payment.v1.VoidRequest", idempotencyKey };

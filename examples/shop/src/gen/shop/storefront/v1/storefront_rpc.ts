@@ -256,22 +256,27 @@ export function encodeBrowseRequest(message: Encodable<typeof BrowseRequestSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.storefront.v1.BrowseRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBrowseRequest(reader: Reader, end: number, into?: BrowseRequest): BrowseRequest {
+/** Reads a shop.storefront.v1.BrowseRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBrowseRequest(reader: Reader, start: number, end: number, into?: BrowseRequest): BrowseRequest {
   let userId = 0n;
   let category: BrowseRequest["category"] = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ userId, category, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         userId = reader.int64();
         break;
       case 16:
+        at = reader.varint(at);
         category = reader.int32() as BrowseRequest["category"];
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BrowseRequest = { $typeName: "shop.storefront.v1.BrowseRequest", userId, category };
@@ -307,22 +312,32 @@ export function encodeBrowseResponse(message: Encodable<typeof BrowseResponseSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.storefront.v1.BrowseResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBrowseResponse(reader: Reader, end: number, into?: BrowseResponse): BrowseResponse {
+/** Reads a shop.storefront.v1.BrowseResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBrowseResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: BrowseResponse,
+): BrowseResponse {
   let greeting = "";
   let offers: BrowseResponse["offers"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ greeting, offers, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        greeting = reader.string();
+        at = reader.len(at);
+        greeting = reader.string(at);
         break;
       case 18:
-        offers.push(decodeBrowseResponse_Offer(reader, reader.open(48)));
+        at = reader.len(at);
+        offers.push(decodeBrowseResponse_Offer(reader, reader.open(48), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BrowseResponse = { $typeName: "shop.storefront.v1.BrowseResponse", greeting, offers };
@@ -356,22 +371,32 @@ export function encodeBrowseResponse_Offer(message: Encodable<typeof BrowseRespo
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.storefront.v1.BrowseResponse.Offer up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeBrowseResponse_Offer(reader: Reader, end: number, into?: BrowseResponse_Offer): BrowseResponse_Offer {
+/** Reads a shop.storefront.v1.BrowseResponse.Offer from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeBrowseResponse_Offer(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: BrowseResponse_Offer,
+): BrowseResponse_Offer {
   let product: BrowseResponse_Offer["product"] | undefined;
   let available = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ product, available, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        product = decodeProduct(reader, reader.open(128), product);
+        at = reader.len(at);
+        product = decodeProduct(reader, reader.open(128), at, product);
         break;
       case 16:
+        at = reader.varint(at);
         available = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: BrowseResponse_Offer = { $typeName: "shop.storefront.v1.BrowseResponse.Offer", available };
@@ -433,8 +458,13 @@ export function encodeCheckoutRequest(message: Encodable<typeof CheckoutRequestS
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.storefront.v1.CheckoutRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCheckoutRequest(reader: Reader, end: number, into?: CheckoutRequest): CheckoutRequest {
+/** Reads a shop.storefront.v1.CheckoutRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCheckoutRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: CheckoutRequest,
+): CheckoutRequest {
   let idempotencyKey = "";
   let userId = 0n;
   let basket: CheckoutRequest["basket"] = {};
@@ -442,35 +472,49 @@ export function decodeCheckoutRequest(reader: Reader, end: number, into?: Checko
   let payment: CheckoutRequest["payment"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ idempotencyKey, userId, basket, shipTo, payment, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        idempotencyKey = reader.string();
+        at = reader.len(at);
+        idempotencyKey = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         userId = reader.int64();
         break;
       case 26: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value = 0;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 16) value = reader.int32();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 16) {
+            at = reader.varint(at);
+            value = reader.int32();
+          } else at = reader.skip(at);
         }
         if (key === "__proto__") putEntry(basket, key, value);
         else basket[key] = value;
         break;
       }
       case 34:
-        shipTo = reader.string();
+        at = reader.len(at);
+        shipTo = reader.string(at);
         break;
       case 42:
-        payment = decodePaymentMethod(reader, reader.open(80), payment);
+        at = reader.len(at);
+        payment = decodePaymentMethod(reader, reader.open(80), at, payment);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: CheckoutRequest = {
@@ -513,26 +557,37 @@ export function encodeRequestRestockRequest(message: Encodable<typeof RequestRes
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.storefront.v1.RequestRestockRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeRequestRestockRequest(reader: Reader, end: number, into?: RequestRestockRequest): RequestRestockRequest {
+/** Reads a shop.storefront.v1.RequestRestockRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeRequestRestockRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: RequestRestockRequest,
+): RequestRestockRequest {
   let userId = 0n;
   let sku = "";
   let quantity = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ userId, sku, quantity, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         userId = reader.int64();
         break;
       case 18:
-        sku = reader.string();
+        at = reader.len(at);
+        sku = reader.string(at);
         break;
       case 24:
+        at = reader.varint(at);
         quantity = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: RequestRestockRequest = {

@@ -183,8 +183,8 @@ export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.user.v1.User up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUser(reader: Reader, end: number, into?: User): User {
+/** Reads a shop.user.v1.User from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUser(reader: Reader, start: number, end: number, into?: User): User {
   let id = 0n;
   let name = "";
   let email = "";
@@ -194,28 +194,41 @@ export function decodeUser(reader: Reader, end: number, into?: User): User {
   let since: User["since"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ id, name, email, tier, addresses, defaultAddress, since, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         id = reader.int64();
         break;
       case 18:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 26:
-        email = reader.string();
+        at = reader.len(at);
+        email = reader.string(at);
         break;
       case 32:
+        at = reader.varint(at);
         tier = reader.int32() as User["tier"];
         break;
       case 42: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: User["addresses"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeAddress(reader, reader.open(64), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeAddress(reader, reader.open(64), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(64);
@@ -226,13 +239,16 @@ export function decodeUser(reader: Reader, end: number, into?: User): User {
         break;
       }
       case 50:
-        defaultAddress = reader.string();
+        at = reader.len(at);
+        defaultAddress = reader.string(at);
         break;
       case 58:
-        since = decodeTimestamp(reader, reader.open(48), since);
+        at = reader.len(at);
+        since = decodeTimestamp(reader, reader.open(48), at, since);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: User = { $typeName: "shop.user.v1.User", id, name, email, tier, addresses, defaultAddress };
@@ -281,30 +297,37 @@ export function encodeAddress(message: Encodable<typeof AddressSchema>, out: Buf
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.user.v1.Address up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeAddress(reader: Reader, end: number, into?: Address): Address {
+/** Reads a shop.user.v1.Address from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeAddress(reader: Reader, start: number, end: number, into?: Address): Address {
   let street = "";
   let city = "";
   let postcode = "";
   let country = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ street, city, postcode, country, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        street = reader.string();
+        at = reader.len(at);
+        street = reader.string(at);
         break;
       case 18:
-        city = reader.string();
+        at = reader.len(at);
+        city = reader.string(at);
         break;
       case 26:
-        postcode = reader.string();
+        at = reader.len(at);
+        postcode = reader.string(at);
         break;
       case 34:
-        country = reader.string();
+        at = reader.len(at);
+        country = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Address = { $typeName: "shop.user.v1.Address", street, city, postcode, country };
@@ -330,18 +353,27 @@ export function encodeGetUserRequest(message: Encodable<typeof GetUserRequestSch
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.user.v1.GetUserRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeGetUserRequest(reader: Reader, end: number, into?: GetUserRequest): GetUserRequest {
+/** Reads a shop.user.v1.GetUserRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeGetUserRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: GetUserRequest,
+): GetUserRequest {
   let id = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ id, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         id = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: GetUserRequest = { $typeName: "shop.user.v1.GetUserRequest", id };
@@ -385,30 +417,42 @@ export function encodeSaveAddressRequest(message: Encodable<typeof SaveAddressRe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.user.v1.SaveAddressRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeSaveAddressRequest(reader: Reader, end: number, into?: SaveAddressRequest): SaveAddressRequest {
+/** Reads a shop.user.v1.SaveAddressRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeSaveAddressRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: SaveAddressRequest,
+): SaveAddressRequest {
   let userId = 0n;
   let name = "";
   let address: SaveAddressRequest["address"] | undefined;
   let makeDefault = false;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ userId, name, address, makeDefault, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         userId = reader.int64();
         break;
       case 18:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       case 26:
-        address = decodeAddress(reader, reader.open(64), address);
+        at = reader.len(at);
+        address = decodeAddress(reader, reader.open(64), at, address);
         break;
       case 32:
+        at = reader.varint(at);
         makeDefault = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: SaveAddressRequest = { $typeName: "shop.user.v1.SaveAddressRequest", userId, name, makeDefault };

@@ -96,26 +96,33 @@ export function encodeVersion(message: Encodable<typeof VersionSchema>, out: Buf
 
 const blankVersion = /*@__PURE__*/ blankMessage(VersionSchema);
 
-/** Reads a google.protobuf.compiler.Version up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeVersion(reader: Reader, end: number, into?: Version): Version {
+/** Reads a google.protobuf.compiler.Version from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeVersion(reader: Reader, start: number, end: number, into?: Version): Version {
   const message = into ?? blankVersion();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         message.major = reader.int32();
         break;
       case 16:
+        at = reader.varint(at);
         message.minor = reader.int32();
         break;
       case 24:
+        at = reader.varint(at);
         message.patch = reader.int32();
         break;
       case 34:
-        message.suffix = reader.lenientString();
+        at = reader.len(at);
+        message.suffix = reader.lenientString(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -180,8 +187,13 @@ export function encodeCodeGeneratorRequest(message: Encodable<typeof CodeGenerat
 
 const blankCodeGeneratorRequest = /*@__PURE__*/ blankMessage(CodeGeneratorRequestSchema);
 
-/** Reads a google.protobuf.compiler.CodeGeneratorRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCodeGeneratorRequest(reader: Reader, end: number, into?: CodeGeneratorRequest): CodeGeneratorRequest {
+/** Reads a google.protobuf.compiler.CodeGeneratorRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCodeGeneratorRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: CodeGeneratorRequest,
+): CodeGeneratorRequest {
   const message = into ?? blankCodeGeneratorRequest();
   if (into === undefined) {
     message.fileToGenerate = [];
@@ -189,25 +201,33 @@ export function decodeCodeGeneratorRequest(reader: Reader, end: number, into?: C
     message.sourceFileDescriptors = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.fileToGenerate.push(reader.lenientString());
+        at = reader.len(at);
+        message.fileToGenerate.push(reader.lenientString(at));
         break;
       case 18:
-        message.parameter = reader.lenientString();
+        at = reader.len(at);
+        message.parameter = reader.lenientString(at);
         break;
       case 122:
-        message.protoFile.push(decodeFileDescriptorProto(reader, reader.open(400)));
+        at = reader.len(at);
+        message.protoFile.push(decodeFileDescriptorProto(reader, reader.open(400), at));
         break;
       case 138:
-        message.sourceFileDescriptors.push(decodeFileDescriptorProto(reader, reader.open(400)));
+        at = reader.len(at);
+        message.sourceFileDescriptors.push(decodeFileDescriptorProto(reader, reader.open(400), at));
         break;
       case 26:
-        message.compilerVersion = decodeVersion(reader, reader.open(64), message.compilerVersion);
+        at = reader.len(at);
+        message.compilerVersion = decodeVersion(reader, reader.open(64), at, message.compilerVersion);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -259,32 +279,45 @@ export function encodeCodeGeneratorResponse(message: Encodable<typeof CodeGenera
 
 const blankCodeGeneratorResponse = /*@__PURE__*/ blankMessage(CodeGeneratorResponseSchema);
 
-/** Reads a google.protobuf.compiler.CodeGeneratorResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCodeGeneratorResponse(reader: Reader, end: number, into?: CodeGeneratorResponse): CodeGeneratorResponse {
+/** Reads a google.protobuf.compiler.CodeGeneratorResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCodeGeneratorResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: CodeGeneratorResponse,
+): CodeGeneratorResponse {
   const message = into ?? blankCodeGeneratorResponse();
   if (into === undefined) {
     message.file = [];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.error = reader.lenientString();
+        at = reader.len(at);
+        message.error = reader.lenientString(at);
         break;
       case 16:
+        at = reader.varint(at);
         message.supportedFeatures = reader.uint64();
         break;
       case 24:
+        at = reader.varint(at);
         message.minimumEdition = reader.int32();
         break;
       case 32:
+        at = reader.varint(at);
         message.maximumEdition = reader.int32();
         break;
       case 122:
-        message.file.push(decodeCodeGeneratorResponse_File(reader, reader.open(64)));
+        at = reader.len(at);
+        message.file.push(decodeCodeGeneratorResponse_File(reader, reader.open(64), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;
@@ -335,26 +368,38 @@ export function encodeCodeGeneratorResponse_File(message: Encodable<typeof CodeG
 
 const blankCodeGeneratorResponse_File = /*@__PURE__*/ blankMessage(CodeGeneratorResponse_FileSchema);
 
-/** Reads a google.protobuf.compiler.CodeGeneratorResponse.File up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCodeGeneratorResponse_File(reader: Reader, end: number, into?: CodeGeneratorResponse_File): CodeGeneratorResponse_File {
+/** Reads a google.protobuf.compiler.CodeGeneratorResponse.File from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCodeGeneratorResponse_File(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: CodeGeneratorResponse_File,
+): CodeGeneratorResponse_File {
   const message = into ?? blankCodeGeneratorResponse_File();
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.name = reader.lenientString();
+        at = reader.len(at);
+        message.name = reader.lenientString(at);
         break;
       case 18:
-        message.insertionPoint = reader.lenientString();
+        at = reader.len(at);
+        message.insertionPoint = reader.lenientString(at);
         break;
       case 122:
-        message.content = reader.lenientString();
+        at = reader.len(at);
+        message.content = reader.lenientString(at);
         break;
       case 130:
-        message.generatedCodeInfo = decodeGeneratedCodeInfo(reader, reader.open(72), message.generatedCodeInfo);
+        at = reader.len(at);
+        message.generatedCodeInfo = decodeGeneratedCodeInfo(reader, reader.open(72), at, message.generatedCodeInfo);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;

@@ -228,12 +228,20 @@ export function encodeHealthListRequest(message: Encodable<typeof HealthListRequ
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a grpc.health.v1.HealthListRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHealthListRequest(reader: Reader, end: number, into?: HealthListRequest): HealthListRequest {
+/** Reads a grpc.health.v1.HealthListRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHealthListRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: HealthListRequest,
+): HealthListRequest {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: HealthListRequest = { $typeName: "grpc.health.v1.HealthListRequest" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -267,21 +275,35 @@ export function encodeHealthListResponse(message: Encodable<typeof HealthListRes
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.health.v1.HealthListResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHealthListResponse(reader: Reader, end: number, into?: HealthListResponse): HealthListResponse {
+/** Reads a grpc.health.v1.HealthListResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHealthListResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: HealthListResponse,
+): HealthListResponse {
   let statuses: HealthListResponse["statuses"] = {};
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ statuses, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: HealthListResponse["statuses"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeHealthCheckResponse(reader, reader.open(40), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeHealthCheckResponse(reader, reader.open(40), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(40);
@@ -292,7 +314,8 @@ export function decodeHealthListResponse(reader: Reader, end: number, into?: Hea
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: HealthListResponse = { $typeName: "grpc.health.v1.HealthListResponse", statuses };
@@ -318,18 +341,27 @@ export function encodeHealthCheckRequest(message: Encodable<typeof HealthCheckRe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.health.v1.HealthCheckRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHealthCheckRequest(reader: Reader, end: number, into?: HealthCheckRequest): HealthCheckRequest {
+/** Reads a grpc.health.v1.HealthCheckRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHealthCheckRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: HealthCheckRequest,
+): HealthCheckRequest {
   let service = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ service, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        service = reader.string();
+        at = reader.len(at);
+        service = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: HealthCheckRequest = { $typeName: "grpc.health.v1.HealthCheckRequest", service };
@@ -355,18 +387,27 @@ export function encodeHealthCheckResponse(message: Encodable<typeof HealthCheckR
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.health.v1.HealthCheckResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHealthCheckResponse(reader: Reader, end: number, into?: HealthCheckResponse): HealthCheckResponse {
+/** Reads a grpc.health.v1.HealthCheckResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHealthCheckResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: HealthCheckResponse,
+): HealthCheckResponse {
   let status: HealthCheckResponse["status"] = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ status, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         status = reader.int32() as HealthCheckResponse["status"];
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: HealthCheckResponse = { $typeName: "grpc.health.v1.HealthCheckResponse", status };

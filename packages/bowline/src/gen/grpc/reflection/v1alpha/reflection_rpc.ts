@@ -182,36 +182,50 @@ export function encodeServerReflectionRequest(message: Encodable<typeof ServerRe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.reflection.v1alpha.ServerReflectionRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServerReflectionRequest(reader: Reader, end: number, into?: ServerReflectionRequest): ServerReflectionRequest {
+/** Reads a grpc.reflection.v1alpha.ServerReflectionRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServerReflectionRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ServerReflectionRequest,
+): ServerReflectionRequest {
   let host = "";
   let messageRequest: ServerReflectionRequest["messageRequest"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ host, messageRequest, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        host = reader.string();
+        at = reader.len(at);
+        host = reader.string(at);
         break;
       case 26:
-        messageRequest = { case: "fileByFilename", value: reader.string() };
+        at = reader.len(at);
+        messageRequest = { case: "fileByFilename", value: reader.string(at) };
         break;
       case 34:
-        messageRequest = { case: "fileContainingSymbol", value: reader.string() };
+        at = reader.len(at);
+        messageRequest = { case: "fileContainingSymbol", value: reader.string(at) };
         break;
       case 42: {
         const value: Extract<ServerReflectionRequest["messageRequest"], { case: "fileContainingExtension" }>["value"] | undefined = messageRequest?.case === "fileContainingExtension" ? messageRequest.value : undefined;
-        messageRequest = { case: "fileContainingExtension", value: decodeExtensionRequest(reader, reader.open(48), value) };
+        at = reader.len(at);
+        messageRequest = { case: "fileContainingExtension", value: decodeExtensionRequest(reader, reader.open(48), at, value) };
         break;
       }
       case 50:
-        messageRequest = { case: "allExtensionNumbersOfType", value: reader.string() };
+        at = reader.len(at);
+        messageRequest = { case: "allExtensionNumbersOfType", value: reader.string(at) };
         break;
       case 58:
-        messageRequest = { case: "listServices", value: reader.string() };
+        at = reader.len(at);
+        messageRequest = { case: "listServices", value: reader.string(at) };
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ServerReflectionRequest = {
@@ -246,22 +260,32 @@ export function encodeExtensionRequest(message: Encodable<typeof ExtensionReques
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.reflection.v1alpha.ExtensionRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeExtensionRequest(reader: Reader, end: number, into?: ExtensionRequest): ExtensionRequest {
+/** Reads a grpc.reflection.v1alpha.ExtensionRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeExtensionRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ExtensionRequest,
+): ExtensionRequest {
   let containingType = "";
   let extensionNumber = 0;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ containingType, extensionNumber, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        containingType = reader.string();
+        at = reader.len(at);
+        containingType = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         extensionNumber = reader.int32();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ExtensionRequest = {
@@ -323,43 +347,57 @@ export function encodeServerReflectionResponse(message: Encodable<typeof ServerR
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.reflection.v1alpha.ServerReflectionResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServerReflectionResponse(reader: Reader, end: number, into?: ServerReflectionResponse): ServerReflectionResponse {
+/** Reads a grpc.reflection.v1alpha.ServerReflectionResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServerReflectionResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ServerReflectionResponse,
+): ServerReflectionResponse {
   let validHost = "";
   let originalRequest: ServerReflectionResponse["originalRequest"] | undefined;
   let messageResponse: ServerReflectionResponse["messageResponse"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ validHost, originalRequest, messageResponse, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        validHost = reader.string();
+        at = reader.len(at);
+        validHost = reader.string(at);
         break;
       case 18:
-        originalRequest = decodeServerReflectionRequest(reader, reader.open(88), originalRequest);
+        at = reader.len(at);
+        originalRequest = decodeServerReflectionRequest(reader, reader.open(88), at, originalRequest);
         break;
       case 34: {
         const value: Extract<ServerReflectionResponse["messageResponse"], { case: "fileDescriptorResponse" }>["value"] | undefined = messageResponse?.case === "fileDescriptorResponse" ? messageResponse.value : undefined;
-        messageResponse = { case: "fileDescriptorResponse", value: decodeFileDescriptorResponse(reader, reader.open(72), value) };
+        at = reader.len(at);
+        messageResponse = { case: "fileDescriptorResponse", value: decodeFileDescriptorResponse(reader, reader.open(72), at, value) };
         break;
       }
       case 42: {
         const value: Extract<ServerReflectionResponse["messageResponse"], { case: "allExtensionNumbersResponse" }>["value"] | undefined = messageResponse?.case === "allExtensionNumbersResponse" ? messageResponse.value : undefined;
-        messageResponse = { case: "allExtensionNumbersResponse", value: decodeExtensionNumberResponse(reader, reader.open(80), value) };
+        at = reader.len(at);
+        messageResponse = { case: "allExtensionNumbersResponse", value: decodeExtensionNumberResponse(reader, reader.open(80), at, value) };
         break;
       }
       case 50: {
         const value: Extract<ServerReflectionResponse["messageResponse"], { case: "listServicesResponse" }>["value"] | undefined = messageResponse?.case === "listServicesResponse" ? messageResponse.value : undefined;
-        messageResponse = { case: "listServicesResponse", value: decodeListServiceResponse(reader, reader.open(72), value) };
+        at = reader.len(at);
+        messageResponse = { case: "listServicesResponse", value: decodeListServiceResponse(reader, reader.open(72), at, value) };
         break;
       }
       case 58: {
         const value: Extract<ServerReflectionResponse["messageResponse"], { case: "errorResponse" }>["value"] | undefined = messageResponse?.case === "errorResponse" ? messageResponse.value : undefined;
-        messageResponse = { case: "errorResponse", value: decodeErrorResponse(reader, reader.open(48), value) };
+        at = reader.len(at);
+        messageResponse = { case: "errorResponse", value: decodeErrorResponse(reader, reader.open(48), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ServerReflectionResponse = {
@@ -395,18 +433,27 @@ export function encodeFileDescriptorResponse(message: Encodable<typeof FileDescr
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.reflection.v1alpha.FileDescriptorResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeFileDescriptorResponse(reader: Reader, end: number, into?: FileDescriptorResponse): FileDescriptorResponse {
+/** Reads a grpc.reflection.v1alpha.FileDescriptorResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeFileDescriptorResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: FileDescriptorResponse,
+): FileDescriptorResponse {
   let fileDescriptorProto: FileDescriptorResponse["fileDescriptorProto"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ fileDescriptorProto, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        fileDescriptorProto.push(reader.bytes());
+        at = reader.len(at);
+        fileDescriptorProto.push(reader.bytes(at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: FileDescriptorResponse = {
@@ -450,29 +497,43 @@ export function encodeExtensionNumberResponse(message: Encodable<typeof Extensio
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.reflection.v1alpha.ExtensionNumberResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeExtensionNumberResponse(reader: Reader, end: number, into?: ExtensionNumberResponse): ExtensionNumberResponse {
+/** Reads a grpc.reflection.v1alpha.ExtensionNumberResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeExtensionNumberResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ExtensionNumberResponse,
+): ExtensionNumberResponse {
   let baseTypeName = "";
   let extensionNumber: ExtensionNumberResponse["extensionNumber"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ baseTypeName, extensionNumber, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        baseTypeName = reader.string();
+        at = reader.len(at);
+        baseTypeName = reader.string(at);
         break;
       case 18: {
-        const last = reader.openPacked();
+        const last = reader.len(at);
+        at = reader.openPacked();
         let filled = extensionNumber.length;
-        extensionNumber = reader.widened(extensionNumber, last, 0);
-        while (reader.hasMore(last)) extensionNumber[filled++] = reader.int32();
+        extensionNumber = reader.widened(extensionNumber, at, last, 0);
+        while (reader.hasMore(at, last)) {
+          at = reader.varint(at);
+          extensionNumber[filled++] = reader.int32();
+        }
         break;
       }
       case 16:
+        at = reader.varint(at);
         extensionNumber.push(reader.int32());
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ExtensionNumberResponse = {
@@ -507,18 +568,27 @@ export function encodeListServiceResponse(message: Encodable<typeof ListServiceR
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.reflection.v1alpha.ListServiceResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeListServiceResponse(reader: Reader, end: number, into?: ListServiceResponse): ListServiceResponse {
+/** Reads a grpc.reflection.v1alpha.ListServiceResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeListServiceResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ListServiceResponse,
+): ListServiceResponse {
   let service: ListServiceResponse["service"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ service, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        service.push(decodeServiceResponse(reader, reader.open(40)));
+        at = reader.len(at);
+        service.push(decodeServiceResponse(reader, reader.open(40), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ListServiceResponse = { $typeName: "grpc.reflection.v1alpha.ListServiceResponse", service };
@@ -544,18 +614,27 @@ export function encodeServiceResponse(message: Encodable<typeof ServiceResponseS
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.reflection.v1alpha.ServiceResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServiceResponse(reader: Reader, end: number, into?: ServiceResponse): ServiceResponse {
+/** Reads a grpc.reflection.v1alpha.ServiceResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServiceResponse(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: ServiceResponse,
+): ServiceResponse {
   let name = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ServiceResponse = { $typeName: "grpc.reflection.v1alpha.ServiceResponse", name };
@@ -586,22 +665,27 @@ export function encodeErrorResponse(message: Encodable<typeof ErrorResponseSchem
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a grpc.reflection.v1alpha.ErrorResponse up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeErrorResponse(reader: Reader, end: number, into?: ErrorResponse): ErrorResponse {
+/** Reads a grpc.reflection.v1alpha.ErrorResponse from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeErrorResponse(reader: Reader, start: number, end: number, into?: ErrorResponse): ErrorResponse {
   let errorCode = 0;
   let errorMessage = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ errorCode, errorMessage, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         errorCode = reader.int32();
         break;
       case 18:
-        errorMessage = reader.string();
+        at = reader.len(at);
+        errorMessage = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: ErrorResponse = { $typeName: "grpc.reflection.v1alpha.ErrorResponse", errorCode, errorMessage };

@@ -193,8 +193,8 @@ export function encodeService(message: Encodable<typeof ServiceSchema>, out: Buf
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a clash.v1.Service up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeService(reader: Reader, end: number, into?: Service$): Service$ {
+/** Reads a clash.v1.Service from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeService(reader: Reader, start: number, end: number, into?: Service$): Service$ {
   let constructor$ = "";
   let toString$ = "";
   let then = "";
@@ -202,28 +202,41 @@ export function decodeService(reader: Reader, end: number, into?: Service$): Ser
   let delete$1: Service$["delete"] = {};
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ constructor$, toString$, then, Proto, delete: delete$1, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        constructor$ = reader.string();
+        at = reader.len(at);
+        constructor$ = reader.string(at);
         break;
       case 18:
-        toString$ = reader.string();
+        at = reader.len(at);
+        toString$ = reader.string(at);
         break;
       case 26:
-        then = reader.string();
+        at = reader.len(at);
+        then = reader.string(at);
         break;
       case 34:
-        Proto = reader.string();
+        at = reader.len(at);
+        Proto = reader.string(at);
         break;
       case 42: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: Service$["delete"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodePromise(reader, reader.open(80), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodePromise(reader, reader.open(80), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(80);
@@ -234,7 +247,8 @@ export function decodeService(reader: Reader, end: number, into?: Service$): Ser
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Service$ = { $typeName: "clash.v1.Service", constructor$, toString$, then, Proto, delete: delete$1 };
@@ -270,23 +284,28 @@ export function encodePromise(message: Encodable<typeof PromiseSchema>, out: Buf
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a clash.v1.Promise up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodePromise(reader: Reader, end: number, into?: Promise$): Promise$ {
+/** Reads a clash.v1.Promise from `start` to `end`; one that comes again goes on with `into`. */
+export function decodePromise(reader: Reader, start: number, end: number, into?: Promise$): Promise$ {
   let case$: Promise$["case"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ case: case$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        case$ = { case: "value", value: reader.string() };
+        at = reader.len(at);
+        case$ = { case: "value", value: reader.string(at) };
         break;
       case 18: {
         const value: Extract<Promise$["case"], { case: "object" }>["value"] | undefined = case$?.case === "object" ? case$.value : undefined;
-        case$ = { case: "object", value: decodeObject$(reader, reader.open(32), value) };
+        at = reader.len(at);
+        case$ = { case: "object", value: decodeObject$(reader, reader.open(32), at, value) };
         break;
       }
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Promise$ = { $typeName: "clash.v1.Promise", case: case$ ?? { case: undefined } };
@@ -305,12 +324,15 @@ export function encodeAsyncIterable(message: Encodable<typeof AsyncIterableSchem
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.AsyncIterable up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeAsyncIterable(reader: Reader, end: number, into?: AsyncIterable$): AsyncIterable$ {
+/** Reads a clash.v1.AsyncIterable from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeAsyncIterable(reader: Reader, start: number, end: number, into?: AsyncIterable$): AsyncIterable$ {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: AsyncIterable$ = { $typeName: "clash.v1.AsyncIterable" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -328,12 +350,15 @@ export function encodeIterable(message: Encodable<typeof IterableSchema>, out: B
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.Iterable up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeIterable(reader: Reader, end: number, into?: Iterable$): Iterable$ {
+/** Reads a clash.v1.Iterable from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeIterable(reader: Reader, start: number, end: number, into?: Iterable$): Iterable$ {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: Iterable$ = { $typeName: "clash.v1.Iterable" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -351,12 +376,15 @@ export function encodeCallOptions(message: Encodable<typeof CallOptionsSchema>, 
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.CallOptions up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCallOptions(reader: Reader, end: number, into?: CallOptions$): CallOptions$ {
+/** Reads a clash.v1.CallOptions from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCallOptions(reader: Reader, start: number, end: number, into?: CallOptions$): CallOptions$ {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: CallOptions$ = { $typeName: "clash.v1.CallOptions" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -374,12 +402,15 @@ export function encodeServerContext(message: Encodable<typeof ServerContextSchem
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.ServerContext up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeServerContext(reader: Reader, end: number, into?: ServerContext$): ServerContext$ {
+/** Reads a clash.v1.ServerContext from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeServerContext(reader: Reader, start: number, end: number, into?: ServerContext$): ServerContext$ {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: ServerContext$ = { $typeName: "clash.v1.ServerContext" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -397,12 +428,15 @@ export function encodeMessageInit(message: Encodable<typeof MessageInitSchema>, 
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.MessageInit up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMessageInit(reader: Reader, end: number, into?: MessageInit$): MessageInit$ {
+/** Reads a clash.v1.MessageInit from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMessageInit(reader: Reader, start: number, end: number, into?: MessageInit$): MessageInit$ {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: MessageInit$ = { $typeName: "clash.v1.MessageInit" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -420,12 +454,15 @@ export function encodeprotobufCodec(message: Encodable<typeof protobufCodecSchem
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.protobufCodec up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeprotobufCodec(reader: Reader, end: number, into?: protobufCodec): protobufCodec {
+/** Reads a clash.v1.protobufCodec from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeprotobufCodec(reader: Reader, start: number, end: number, into?: protobufCodec): protobufCodec {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: protobufCodec = { $typeName: "clash.v1.protobufCodec" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -443,12 +480,20 @@ export function encodefileDescriptors(message: Encodable<typeof fileDescriptorsS
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.fileDescriptors up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodefileDescriptors(reader: Reader, end: number, into?: fileDescriptors$): fileDescriptors$ {
+/** Reads a clash.v1.fileDescriptors from `start` to `end`; one that comes again goes on with `into`. */
+export function decodefileDescriptors(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: fileDescriptors$,
+): fileDescriptors$ {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: fileDescriptors$ = { $typeName: "clash.v1.fileDescriptors" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -466,12 +511,15 @@ export function encodeObject$(message: Encodable<typeof ObjectSchema>, out: Buff
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.Object up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeObject$(reader: Reader, end: number, into?: Object$): Object$ {
+/** Reads a clash.v1.Object from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeObject$(reader: Reader, start: number, end: number, into?: Object$): Object$ {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: Object$ = { $typeName: "clash.v1.Object" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -489,12 +537,15 @@ export function encodeMap(message: Encodable<typeof MapSchema>, out: Buffer, at:
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.Map up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMap(reader: Reader, end: number, into?: Map$): Map$ {
+/** Reads a clash.v1.Map from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMap(reader: Reader, start: number, end: number, into?: Map$): Map$ {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: Map$ = { $typeName: "clash.v1.Map" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -519,18 +570,22 @@ export function encodeMap_Entry(message: Encodable<typeof Map_EntrySchema>, out:
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a clash.v1.Map.Entry up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMap_Entry(reader: Reader, end: number, into?: Map_Entry): Map_Entry {
+/** Reads a clash.v1.Map.Entry from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMap_Entry(reader: Reader, start: number, end: number, into?: Map_Entry): Map_Entry {
   let number$ = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ number: number$, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         number$ = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Map_Entry = { $typeName: "clash.v1.Map.Entry", number: number$ };
@@ -549,12 +604,15 @@ export function encodeClientClient(message: Encodable<typeof ClientClientSchema>
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.ClientClient up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeClientClient(reader: Reader, end: number, into?: ClientClient): ClientClient {
+/** Reads a clash.v1.ClientClient from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeClientClient(reader: Reader, start: number, end: number, into?: ClientClient): ClientClient {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: ClientClient = { $typeName: "clash.v1.ClientClient" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -572,12 +630,15 @@ export function encodedelete$(message: Encodable<typeof deleteSchema>, out: Buff
   return message.$unknown === undefined ? at : writeUnknown(message.$unknown, out, at);
 }
 
-/** Reads a clash.v1.delete up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodedelete$(reader: Reader, end: number, into?: delete$): delete$ {
+/** Reads a clash.v1.delete from `start` to `end`; one that comes again goes on with `into`. */
+export function decodedelete$(reader: Reader, start: number, end: number, into?: delete$): delete$ {
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    unknown = reader.unknown(tag, unknown);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    unknown = reader.unknown(at, unknown);
+    at = reader.position;
   }
   const message: delete$ = { $typeName: "clash.v1.delete" };
   if (unknown !== undefined) message.$unknown = unknown;
@@ -602,18 +663,22 @@ export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a clash.v1.User up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUser(reader: Reader, end: number, into?: User): User {
+/** Reads a clash.v1.User from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUser(reader: Reader, start: number, end: number, into?: User): User {
   let name = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ name, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        name = reader.string();
+        at = reader.len(at);
+        name = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: User = { $typeName: "clash.v1.User", name };

@@ -70,22 +70,27 @@ export function encodeHttp(message: Encodable<typeof HttpSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.api.Http up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHttp(reader: Reader, end: number, into?: Http): Http {
+/** Reads a google.api.Http from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHttp(reader: Reader, start: number, end: number, into?: Http): Http {
   let rules: Http["rules"] = [];
   let fullyDecodeReservedExpansion = false;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ rules, fullyDecodeReservedExpansion, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        rules.push(decodeHttpRule(reader, reader.open(144)));
+        at = reader.len(at);
+        rules.push(decodeHttpRule(reader, reader.open(144), at));
         break;
       case 16:
+        at = reader.varint(at);
         fullyDecodeReservedExpansion = reader.bool();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Http = { $typeName: "google.api.Http", rules, fullyDecodeReservedExpansion };
@@ -170,8 +175,8 @@ export function encodeHttpRule(message: Encodable<typeof HttpRuleSchema>, out: B
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.api.HttpRule up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeHttpRule(reader: Reader, end: number, into?: HttpRule): HttpRule {
+/** Reads a google.api.HttpRule from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeHttpRule(reader: Reader, start: number, end: number, into?: HttpRule): HttpRule {
   let selector = "";
   let pattern: HttpRule["pattern"] | undefined;
   let body = "";
@@ -179,42 +184,55 @@ export function decodeHttpRule(reader: Reader, end: number, into?: HttpRule): Ht
   let additionalBindings: HttpRule["additionalBindings"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ selector, pattern, body, responseBody, additionalBindings, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        selector = reader.string();
+        at = reader.len(at);
+        selector = reader.string(at);
         break;
       case 18:
-        pattern = { case: "get", value: reader.string() };
+        at = reader.len(at);
+        pattern = { case: "get", value: reader.string(at) };
         break;
       case 26:
-        pattern = { case: "put", value: reader.string() };
+        at = reader.len(at);
+        pattern = { case: "put", value: reader.string(at) };
         break;
       case 34:
-        pattern = { case: "post", value: reader.string() };
+        at = reader.len(at);
+        pattern = { case: "post", value: reader.string(at) };
         break;
       case 42:
-        pattern = { case: "delete", value: reader.string() };
+        at = reader.len(at);
+        pattern = { case: "delete", value: reader.string(at) };
         break;
       case 50:
-        pattern = { case: "patch", value: reader.string() };
+        at = reader.len(at);
+        pattern = { case: "patch", value: reader.string(at) };
         break;
       case 66: {
         const value: Extract<HttpRule["pattern"], { case: "custom" }>["value"] | undefined = pattern?.case === "custom" ? pattern.value : undefined;
-        pattern = { case: "custom", value: decodeCustomHttpPattern(reader, reader.open(48), value) };
+        at = reader.len(at);
+        pattern = { case: "custom", value: decodeCustomHttpPattern(reader, reader.open(48), at, value) };
         break;
       }
       case 58:
-        body = reader.string();
+        at = reader.len(at);
+        body = reader.string(at);
         break;
       case 98:
-        responseBody = reader.string();
+        at = reader.len(at);
+        responseBody = reader.string(at);
         break;
       case 90:
-        additionalBindings.push(decodeHttpRule(reader, reader.open(144)));
+        at = reader.len(at);
+        additionalBindings.push(decodeHttpRule(reader, reader.open(144), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: HttpRule = {
@@ -257,22 +275,32 @@ export function encodeCustomHttpPattern(message: Encodable<typeof CustomHttpPatt
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.api.CustomHttpPattern up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeCustomHttpPattern(reader: Reader, end: number, into?: CustomHttpPattern): CustomHttpPattern {
+/** Reads a google.api.CustomHttpPattern from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeCustomHttpPattern(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: CustomHttpPattern,
+): CustomHttpPattern {
   let kind = "";
   let path = "";
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ kind, path, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        kind = reader.string();
+        at = reader.len(at);
+        kind = reader.string(at);
         break;
       case 18:
-        path = reader.string();
+        at = reader.len(at);
+        path = reader.string(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: CustomHttpPattern = { $typeName: "google.api.CustomHttpPattern", kind, path };

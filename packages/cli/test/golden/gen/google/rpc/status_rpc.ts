@@ -57,26 +57,32 @@ export function encodeStatus(message: Encodable<typeof StatusSchema>, out: Buffe
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a google.rpc.Status up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeStatus(reader: Reader, end: number, into?: Status): Status {
+/** Reads a google.rpc.Status from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeStatus(reader: Reader, start: number, end: number, into?: Status): Status {
   let code = 0;
   let message$ = "";
   let details: Status["details"] = [];
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ code, message: message$, details, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         code = reader.int32();
         break;
       case 18:
-        message$ = reader.string();
+        at = reader.len(at);
+        message$ = reader.string(at);
         break;
       case 26:
-        details.push(decodeAny(reader, reader.open(152)));
+        at = reader.len(at);
+        details.push(decodeAny(reader, reader.open(152), at));
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Status = { $typeName: "google.rpc.Status", code, message: message$, details };

@@ -54,26 +54,32 @@ export function encodeMoney(message: Encodable<typeof MoneySchema>, out: Buffer,
 
 const blankMoney = /*@__PURE__*/ blankMessage(MoneySchema);
 
-/** Reads a shop.v1.Money up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeMoney(reader: Reader, end: number, into?: Money): Money {
+/** Reads a shop.v1.Money from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeMoney(reader: Reader, start: number, end: number, into?: Money): Money {
   const message = into ?? blankMoney();
   if (into === undefined) {
     message.kind = 0 as Money["kind"];
   }
   let unknown: UnknownField[] | undefined = message.$unknown;
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        message.currency = reader.string();
+        at = reader.len(at);
+        message.currency = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         message.cents = reader.int64();
         break;
       case 24:
+        at = reader.varint(at);
         message.kind = reader.int32() as Money["kind"];
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   if (unknown !== undefined) message.$unknown = unknown;

@@ -233,18 +233,27 @@ export function encodeGetOrderRequest(message: Encodable<typeof GetOrderRequestS
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.v1.GetOrderRequest up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeGetOrderRequest(reader: Reader, end: number, into?: GetOrderRequest): GetOrderRequest {
+/** Reads a shop.v1.GetOrderRequest from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeGetOrderRequest(
+  reader: Reader,
+  start: number,
+  end: number,
+  into?: GetOrderRequest,
+): GetOrderRequest {
   let id = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ id, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         id = reader.int64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: GetOrderRequest = { $typeName: "shop.v1.GetOrderRequest", id };
@@ -346,8 +355,8 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.v1.Order up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
+/** Reads a shop.v1.Order from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOrder(reader: Reader, start: number, end: number, into?: Order): Order {
   let id = 0n;
   let state: Order["state"] = 0;
   let lines: Order["lines"] = [];
@@ -372,25 +381,37 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
     signature,
     $unknown: unknown,
   } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         id = reader.int64();
         break;
       case 16:
+        at = reader.varint(at);
         state = reader.int32() as Order["state"];
         break;
       case 26:
-        lines.push(decodeOrder_Line(reader, reader.open(56)));
+        at = reader.len(at);
+        lines.push(decodeOrder_Line(reader, reader.open(56), at));
         break;
       case 34: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "";
         let value: Order["bySku"][string] | undefined;
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 10) key = reader.key();
-          else if (part === 18) value = decodeOrder_Line(reader, reader.open(56), value);
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 10) {
+            at = reader.len(at);
+            key = reader.key(at);
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = decodeOrder_Line(reader, reader.open(56), at, value);
+          } else at = reader.skip(at);
         }
         if (value === undefined) {
           reader.spend(56);
@@ -401,34 +422,47 @@ export function decodeOrder(reader: Reader, end: number, into?: Order): Order {
         break;
       }
       case 42: {
-        const last = reader.openEntry();
+        const last = reader.len(at);
+        at = reader.openEntry();
         let key = "0";
         let value = "";
-        for (let part = reader.entryTag(last); part !== 0; part = reader.entryTag(last)) {
-          if (part === 8) key = String(reader.int64());
-          else if (part === 18) value = reader.string();
-          else reader.skip(part);
+        while (reader.hasMore(at, last)) {
+          at = reader.tag(at);
+          const part: number = reader.tagRead;
+          if (part === 8) {
+            at = reader.varint(at);
+            key = String(reader.int64());
+          } else if (part === 18) {
+            at = reader.len(at);
+            value = reader.string(at);
+          } else at = reader.skip(at);
         }
         byNumber[key] = value;
         break;
       }
       case 50:
-        delivery = decodeDuration(reader, reader.open(48), delivery);
+        at = reader.len(at);
+        delivery = decodeDuration(reader, reader.open(48), at, delivery);
         break;
       case 58:
-        coupon = decodeStringValue(reader, reader.open(40), coupon === undefined ? undefined : create(StringValueSchema, { value: coupon })).value;
+        at = reader.len(at);
+        coupon = decodeStringValue(reader, reader.open(40), at, coupon === undefined ? undefined : create(StringValueSchema, { value: coupon })).value;
         break;
       case 66:
-        extra = decodeJsonObject(reader, reader.open(96), extra);
+        at = reader.len(at);
+        extra = decodeJsonObject(reader, reader.open(96), at, extra);
         break;
       case 74:
-        remark = reader.string();
+        at = reader.len(at);
+        remark = reader.string(at);
         break;
       case 82:
-        signature = reader.bytes();
+        at = reader.len(at);
+        signature = reader.bytes(at);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Order = {
@@ -479,26 +513,32 @@ export function encodeOrder_Line(message: Encodable<typeof Order_LineSchema>, ou
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.v1.Order.Line up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOrder_Line(reader: Reader, end: number, into?: Order_Line): Order_Line {
+/** Reads a shop.v1.Order.Line from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOrder_Line(reader: Reader, start: number, end: number, into?: Order_Line): Order_Line {
   let sku = "";
   let count = 0;
   let price: Order_Line["price"] | undefined;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ sku, count, price, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        sku = reader.string();
+        at = reader.len(at);
+        sku = reader.string(at);
         break;
       case 16:
+        at = reader.varint(at);
         count = reader.uint32();
         break;
       case 26:
-        price = decodeMoney(reader, reader.open(56), price);
+        at = reader.len(at);
+        price = decodeMoney(reader, reader.open(56), at, price);
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Order_Line = { $typeName: "shop.v1.Order.Line", sku, count };
@@ -546,34 +586,41 @@ export function encodeOrder_Event(message: Encodable<typeof Order_EventSchema>, 
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a shop.v1.Order.Event up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeOrder_Event(reader: Reader, end: number, into?: Order_Event): Order_Event {
-  let at: Order_Event["at"] | undefined;
+/** Reads a shop.v1.Order.Event from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeOrder_Event(reader: Reader, start: number, end: number, into?: Order_Event): Order_Event {
+  let at$: Order_Event["at"] | undefined;
   let what: Order_Event["what"] | undefined;
   let unknown: UnknownField[] | undefined;
-  if (into !== undefined) ({ at, what, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  if (into !== undefined) ({ at: at$, what, $unknown: unknown } = into);
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 10:
-        at = decodeTimestamp(reader, reader.open(48), at);
+        at = reader.len(at);
+        at$ = decodeTimestamp(reader, reader.open(48), at, at$);
         break;
       case 16:
+        at = reader.varint(at);
         what = { case: "state", value: reader.int32() as Extract<Order_Event["what"], { case: "state" }>["value"] };
         break;
       case 26: {
         const value: Extract<Order_Event["what"], { case: "added" }>["value"] | undefined = what?.case === "added" ? what.value : undefined;
-        what = { case: "added", value: decodeOrder_Line(reader, reader.open(56), value) };
+        at = reader.len(at);
+        what = { case: "added", value: decodeOrder_Line(reader, reader.open(56), at, value) };
         break;
       }
       case 34:
-        what = { case: "note", value: reader.string() };
+        at = reader.len(at);
+        what = { case: "note", value: reader.string(at) };
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: Order_Event = { $typeName: "shop.v1.Order.Event", what: what ?? { case: undefined } };
-  if (at !== undefined) message.at = at;
+  if (at$ !== undefined) message.at = at$;
   if (unknown !== undefined) message.$unknown = unknown;
   return message;
 }

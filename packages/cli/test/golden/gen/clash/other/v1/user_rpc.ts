@@ -38,18 +38,22 @@ export function encodeUser(message: Encodable<typeof UserSchema>, out: Buffer, a
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
-/** Reads a clash.other.v1.User up to `end`, which is what the reader gave; one that comes again goes on with `into`. */
-export function decodeUser(reader: Reader, end: number, into?: User): User {
+/** Reads a clash.other.v1.User from `start` to `end`; one that comes again goes on with `into`. */
+export function decodeUser(reader: Reader, start: number, end: number, into?: User): User {
   let id = 0n;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ id, $unknown: unknown } = into);
-  for (let tag = reader.tag(end); tag !== 0; tag = reader.tag(end)) {
-    switch (tag) {
+  let at = start;
+  while (at < end || reader.goesOn(at, end)) {
+    at = reader.tag(at);
+    switch (reader.tagRead) {
       case 8:
+        at = reader.varint(at);
         id = reader.uint64();
         break;
       default:
-        unknown = reader.unknown(tag, unknown);
+        unknown = reader.unknown(at, unknown);
+        at = reader.position;
     }
   }
   const message: User = { $typeName: "clash.other.v1.User", id };
