@@ -1,13 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isLine, readKey, readLine, readWord } from "./known-texts.ts";
+import { isLine, readKey, readLine } from "./known-texts.ts";
+import { readText } from "./read-text.ts";
 
 /** Reads a text as the reader does, in the midst of other bytes. */
 function read(text: Uint8Array): string {
   const source = Buffer.concat([Buffer.alloc(3, 0xff), text, Buffer.alloc(3, 0xff)]);
   const view = new DataView(source.buffer, source.byteOffset, source.length);
   const [start, end] = [3, 3 + text.length];
-  return isLine(text.length) ? readLine(source, view, start, end) : readWord(source, start, end);
+  return isLine(text.length) ? readLine(source, view, start, end) : readText(source, start, end);
 }
 
 function readKeyOf(text: Uint8Array): string {

@@ -1,21 +1,13 @@
 import { readText, SHORT_BYTES } from "./read-text.ts";
 
 /*
- * The same texts come in message after message: currencies, states, names. What has come twice is kept, and given out again when its bytes
- * come once more: no text is made, and none has to be collected. What comes once costs a look and no more: it is not kept.
+ * The same texts come in message after message: names, titles, addresses. What has come twice is kept, and given out again when all its
+ * bytes come once more: no text is made, and none has to be collected. Texts that come once take no place of those that came twice.
  *
- * There are few places; each holds what fell to it last, so that an attacker's texts are gone with the next. They take 0.1 MB.
+ * Shorter texts than `isLine` asks for are made as fast as they would be found. An attacker's texts are gone with the next.
  */
 
-/** Places for texts of 2 to 8 bytes: their bytes are the key. */
-const WORDS = 1024;
-const MAX_WORD_BYTES = 8;
-const wordFirst: Int32Array = new Int32Array(WORDS);
-const wordLast: Int32Array = new Int32Array(WORDS);
-const wordLength: Uint8Array = new Uint8Array(WORDS);
-const words: string[] = new Array<string>(WORDS).fill("");
-
-/** Places for texts that the runtime would make, two for each hash; their bytes lie in `lineBytes`. */
+/** Places for texts that the runtime would make, two for each hash; their bytes lie in `lineBytes`: 0.1 MB with the texts. */
 const LINES = 512;
 const MAX_LINE_BYTES = 64;
 const lineHash: Int32Array = new Int32Array(LINES);
@@ -23,8 +15,7 @@ const lineLength: Uint8Array = new Uint8Array(LINES);
 const lineBytes: DataView = new DataView(new ArrayBuffer(LINES * MAX_LINE_BYTES));
 const lines: string[] = new Array<string>(LINES).fill("");
 /** Hashes of what came lately, once: it takes no place from what came twice. */
-const SEEN = 1024;
-const seen: Int32Array = new Int32Array(SEEN);
+const seen: Int32Array = new Int32Array(1024);
 /** Which of two places is the next to be taken. */
 let turn = 0;
 
@@ -34,35 +25,9 @@ const KEYS = 1024;
 const MAX_KEY_BYTES = 16;
 const keys: string[] = new Array<string>(KEYS).fill("");
 
-/** Is a text of so many bytes one for `readLine`? All others are for `readWord`. */
+/** Is a text of so many bytes one for `readLine`? */
 export function isLine(length: number): boolean {
   return length > SHORT_BYTES && length <= MAX_LINE_BYTES;
-}
-
-/**
- * The text in `source[start, end)`, as `readText`; it is kept if it has 2 to 8 bytes.
- *
- * @throws Error when it is not UTF-8
- */
-export function readWord(source: Buffer, start: number, end: number): string {
-  const length = end - start;
-  if (length > MAX_WORD_BYTES || length < 2) return readText(source, start, end);
-  let first = source[start] | (source[start + 1] << 8) | (source[end - 1] << 16);
-  let last = 0;
-  if (length > 3) {
-    first = source[start] | (source[start + 1] << 8) | (source[start + 2] << 16) | (source[start + 3] << 24);
-    last = source[end - 4] | (source[end - 3] << 8) | (source[end - 2] << 16) | (source[end - 1] << 24);
-  }
-  const place = mixed(first, last, length) & (WORDS - 1);
-  if (wordFirst[place] !== first || wordLast[place] !== last || wordLength[place] !== length) {
-    wordFirst[place] = first;
-    wordLast[place] = last;
-    wordLength[place] = length;
-    words[place] = "";
-    return readText(source, start, end);
-  }
-  if (words[place] === "") words[place] = readText(source, start, end);
-  return words[place];
 }
 
 /**
@@ -73,15 +38,16 @@ export function readWord(source: Buffer, start: number, end: number): string {
 export function readLine(source: Buffer, view: DataView, start: number, end: number): string {
   const length = end - start;
   const middle = start + (length >> 1);
-  const hash =
-    mixed(view.getInt32(start, true), view.getInt32(end - 4, true), length) ^
-    mixed(view.getInt32(middle - 6, true), view.getInt32(middle + 2, true), length);
-  let place = hash & (LINES - 2);
+  let hash = mixed(length, view.getInt32(start, true));
+  hash = mixed(hash, view.getInt32(middle - 6, true));
+  hash = mixed(hash, view.getInt32(middle + 2, true));
+  hash = mixed(hash, view.getInt32(end - 4, true));
+  let place = (hash >>> 24) * 2;
   if (lineHash[place] !== hash) place++;
   if (lineHash[place] === hash && lineLength[place] === length && lies(place, view, start, length)) return lines[place];
   const text = readText(source, start, end);
-  if (seen[hash & (SEEN - 1)] === hash) keep(text, hash, source, start, length);
-  else seen[hash & (SEEN - 1)] = hash;
+  if (seen[hash >>> 22] === hash) keep(text, hash, source, start, length);
+  else seen[hash >>> 22] = hash;
   return text;
 }
 
@@ -96,15 +62,16 @@ function lies(place: number, view: DataView, start: number, length: number): boo
 
 function keep(text: string, hash: number, source: Buffer, start: number, length: number): void {
   turn ^= 1;
-  const place = (hash & (LINES - 2)) + turn;
+  const place = (hash >>> 24) * 2 + turn;
   lineHash[place] = hash;
   lineLength[place] = length;
   lines[place] = text;
   for (let i = 0; i < length; i++) lineBytes.setUint8(place * MAX_LINE_BYTES + i, source[start + i]);
 }
 
-function mixed(first: number, last: number, length: number): number {
-  const product = Math.imul(first ^ Math.imul(last ^ length, 0x85ebca6b), 0xc2b2ae35);
+/** A step of a hash whose upper bits depend on all that went in. */
+function mixed(hash: number, word: number): number {
+  const product = Math.imul(hash ^ word, 0x9e37_79b1);
   return product ^ (product >>> 15);
 }
 

@@ -1,13 +1,12 @@
-import { HIGH, LOW, signed, unsigned, words } from "./scratch.ts";
+import { double, float, HIGH, LOW, signed, unsigned, words } from "./scratch.ts";
 
 /** What a text takes besides its characters, and a bigint, about. */
 export const TEXT_BYTES = 24;
 export const BIGINT_BYTES = 24;
 const MAX_VARINT_BYTES = 10;
 
-const NOTHING: Buffer = Buffer.alloc(0);
-/** Larger memory is not held when its message has been read. */
-const MAX_HELD_BYTES = 65_536;
+/** A source without a message. */
+export const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Small integers of 64 bits are not made anew each time. */
 const SMALL: readonly bigint[] = Array.from({ length: 256 }, (_, i) => BigInt(i));
@@ -32,15 +31,6 @@ export class NumberReader {
   protected low = 0;
   protected high = 0;
   #budget = 0;
-  #viewed: Buffer = NOTHING;
-  #view: DataView = new DataView(NOTHING.buffer);
-  #holdsMuch = false;
-
-  /** The source, of which several bytes can be read at once. Many messages lie in one source. */
-  protected get view(): DataView {
-    if (this.#viewed !== this.source) this.#turnView();
-    return this.#view;
-  }
 
   /** Turns to `source`, whose message ends at `end` and may have objects of so many bytes. */
   protected turnTo(source: Buffer, end: number, budgetBytes: number): void {
@@ -52,7 +42,6 @@ export class NumberReader {
   /** Lets the bytes go: they may be a piece of much larger memory. */
   finish(): void {
     this.source = NOTHING;
-    if (this.#holdsMuch) this.#turnView();
   }
 
   /** Reads a varint of up to 64 bits; longer ones than ten bytes are refused. */
@@ -116,29 +105,30 @@ export class NumberReader {
 
   /** What ends at `end`, as all below. */
   fixed32(end: number): number {
-    return this.view.getUint32(end - 4, true);
+    return this.#word(end - 4) >>> 0;
   }
 
   sfixed32(end: number): number {
-    return this.view.getInt32(end - 4, true);
+    return this.#word(end - 4);
   }
 
   fixed64(end: number): bigint {
-    this.spend(BIGINT_BYTES);
-    return this.view.getBigUint64(end - 8, true);
+    return this.#unsigned(this.#word(end - 8), this.#word(end - 4));
   }
 
   sfixed64(end: number): bigint {
-    this.spend(BIGINT_BYTES);
-    return this.view.getBigInt64(end - 8, true);
+    return this.#signed(this.#word(end - 8), this.#word(end - 4));
   }
 
   float(end: number): number {
-    return this.view.getFloat32(end - 4, true);
+    words[0] = this.#word(end - 4);
+    return float[0];
   }
 
   double(end: number): number {
-    return this.view.getFloat64(end - 8, true);
+    words[LOW] = this.#word(end - 8);
+    words[HIGH] = this.#word(end - 4);
+    return double[0];
   }
 
   /** Counts what objects take in memory; called with what is made without a method of the reader. */
@@ -184,11 +174,9 @@ export class NumberReader {
     return end;
   }
 
-  #turnView(): void {
-    const { buffer, byteOffset, length } = this.source;
-    this.#viewed = this.source;
-    this.#view = new DataView(buffer, byteOffset, length);
-    this.#holdsMuch = buffer.byteLength > MAX_HELD_BYTES;
+  #word(at: number): number {
+    const { source } = this;
+    return source[at] | (source[at + 1] << 8) | (source[at + 2] << 16) | (source[at + 3] << 24);
   }
 
   #signed(low: number, high: number): bigint {

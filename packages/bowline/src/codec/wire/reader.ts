@@ -1,8 +1,8 @@
 import type { UnknownField } from "@bufbuild/protobuf";
 import { copyBytes, viewBytes } from "./bytes.ts";
-import { isLine, readKey, readLine, readWord } from "./known-texts.ts";
-import { cutShort, NumberReader, TEXT_BYTES } from "./number-reader.ts";
-import { readLenientText } from "./read-text.ts";
+import { isLine, readKey, readLine } from "./known-texts.ts";
+import { cutShort, NOTHING, NumberReader, TEXT_BYTES } from "./number-reader.ts";
+import { readLenientText, readText } from "./read-text.ts";
 import { writeInt32 } from "./write-scalar.ts";
 
 /** Messages within messages, groups included; the default of every protobuf implementation. */
@@ -19,6 +19,9 @@ const LARGE_PACKED_BYTES = 1024;
 const MAX_MADE_ELEMENTS = 32_000_000;
 /** An element of a list that V8 has made larger than it need be. */
 const GROWN_BYTES = 12;
+
+/** Larger sources are not held for the messages that follow. */
+const MAX_HELD_BYTES = 65_536;
 
 /** A value on its way to an unknown field. */
 const varint: Buffer = Buffer.alloc(10);
@@ -38,6 +41,10 @@ export class Reader extends NumberReader {
   #start = 0;
   #depth = 0;
   #isShared = false;
+  /** The source of the message before, if it has room for others. */
+  #held: Buffer = NOTHING;
+  /** Shows the source, from its second message on; to make it takes longer than to read one text. */
+  #view: DataView | null = null;
 
   /**
    * Turns to `source`, whose message ends at `end`. `isShared` means that the bytes will change: they are copied, not shown. All objects
@@ -47,6 +54,8 @@ export class Reader extends NumberReader {
     this.turnTo(source, end, budgetBytes);
     this.#depth = 1;
     this.#isShared = isShared;
+    if (source !== this.#held) this.#hold(isShared && source.length <= MAX_HELD_BYTES ? source : NOTHING);
+    else this.#view ??= new DataView(source.buffer, source.byteOffset, source.length);
   }
 
   /** Where `at < end` is over: false at the end of the message. True where a group has another field: it ends with a tag, not by `end`. */
@@ -125,7 +134,9 @@ export class Reader extends NumberReader {
     const start = this.#start;
     const length = end - start;
     this.spend(TEXT_BYTES + length);
-    return isLine(length) ? readLine(this.source, this.view, start, end) : readWord(this.source, start, end);
+    const view = this.#view;
+    if (view === null || !isLine(length)) return readText(this.source, start, end);
+    return readLine(this.source, view, start, end);
   }
 
   /** A string whose faulty bytes become U+FFFD. */
@@ -189,6 +200,11 @@ export class Reader extends NumberReader {
       default:
         throw new Error(`there is no wire type ${tag & 7}`);
     }
+  }
+
+  #hold(source: Buffer): void {
+    this.#held = source;
+    this.#view = null;
   }
 
   #longLen(at: number): number {
