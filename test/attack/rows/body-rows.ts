@@ -114,12 +114,15 @@ const ZEROS = Buffer.alloc(16 * 2 ** 20);
 const GZIP: HeaderList = [["grpc-encoding", "gzip"]];
 
 /** 1,000 times smaller or more; made when first asked for, as that takes a while. */
-const bombs: Readonly<Record<string, (zeros: Buffer) => Buffer>> = {
+const bombs: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
   gzip: gzipSync,
   deflate: deflateSync,
-  // The best quality would take this process ten seconds.
-  br: (zeros) => brotliCompressSync(zeros, { params: { [constants.BROTLI_PARAM_QUALITY]: 3 } }),
-  zstd: zstdCompressSync,
+  // These with the largest window that decoders must take. The best quality of br would take this process ten seconds.
+  br: (bytes) =>
+    brotliCompressSync(bytes, {
+      params: { [constants.BROTLI_PARAM_QUALITY]: 3, [constants.BROTLI_PARAM_LGWIN]: 24 },
+    }),
+  zstd: (bytes) => zstdCompressSync(bytes, { params: { [constants.ZSTD_c_windowLog]: 23 } }),
 };
 const made = new Map<string, Buffer>();
 
@@ -132,6 +135,11 @@ function bomb(encoding: string): Buffer {
 /** A call or an answer of one message that inflates to 16 MiB. */
 export function bombFrames(place: Place, encoding: string): Buffer[] {
   return withBody(place, grpcMessage(bomb(encoding), true), [["grpc-encoding", encoding]]);
+}
+
+/** A call or an answer of one message as it should be, compressed. */
+export function honestFrames(place: Place, encoding: string): Buffer[] {
+  return withBody(place, grpcMessage(bombs[encoding](ECHO_REQUEST.subarray(5)), true), [["grpc-encoding", encoding]]);
 }
 
 const row22: ProvocationRow = {

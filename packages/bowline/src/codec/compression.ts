@@ -1,5 +1,7 @@
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
+import { narrowWindow } from "./inflation/brotli-window.ts";
+import { type Inflater, inflate } from "./inflation/inflate.ts";
 
 type Zlib = typeof import("node:zlib");
 
@@ -24,9 +26,11 @@ export interface Compression {
    * What `bytes` were before compression; no bytes at all are an empty message. `owned` as above.
    *
    * Fails with RESOURCE_EXHAUSTED (`limit`) when the result has more than `maxBytes`, without producing more; with
-   * INTERNAL (`codec`) when the bytes are damaged, cut off, or followed by others. It throws or rejects, as the result
-   * would have come. Memory stays below `maxBytes` + 1 MiB for limits up to 16 MiB, below twice the limit beyond. On
-   * top `br` and `zstd` hold a window: no more than they have produced, and at most 16 and 8 MiB.
+   * INTERNAL (`codec`) when the bytes are damaged, cut off, or followed by others. It throws or rejects.
+   *
+   * A message that has more takes no more memory than `maxBytes` + 1 MiB until it is stopped; one of `br` that asks for a
+   * larger window takes that instead, rounded up from the limit to a power of two. One that has no more takes its own
+   * size, twice that above 16 MiB; `br` and `zstd` hold a window besides, of as much and at most 16 and 8 MiB.
    */
   decompress(bytes: Buffer, maxBytes: number, owned?: boolean): Buffer | Promise<Buffer>;
 }
@@ -35,18 +39,12 @@ export interface Compression {
 const MAX_SYNC_INPUT_BYTES = 32_768;
 /** A result that outgrows this begins anew in the thread pool: inflating so much takes 0.3 ms. */
 const MAX_SYNC_OUTPUT_BYTES = 262_144;
-/**
- * A result of up to 16 MiB is made in one piece, one byte more than allowed, so that the limit is passed in it: pieces
- * and their concatenation would exist at once.
- */
-const MAX_PIECE_BYTES = 16_777_217;
 /** The length prefix of gRPC can't say more. */
 const MAX_OUTPUT_BYTES = 0xffffffff;
 /** Names of `grpc-accept-encoding` that are looked at. */
 const MAX_NAMES = 16;
 
 interface Options {
-  readonly chunkSize?: number;
   readonly maxOutputLength?: number;
   readonly info?: boolean;
   readonly params?: Record<number, number>;
@@ -62,10 +60,9 @@ interface Inflated {
 type Later = (bytes: Buffer, options: Options, done: (error: Error | null, result: Buffer) => void) => void;
 type AtOnce = (bytes: Buffer, options: Options) => Buffer;
 
-interface Engine {
+interface Engine extends Inflater {
   readonly compress: Later;
   readonly compressSync: AtOnce;
-  readonly decompress: Later;
   readonly decompressSync: AtOnce;
   readonly compressOptions: Options;
   readonly decompressOptions: Options;
@@ -84,16 +81,20 @@ class ZlibCompression implements Compression {
   compress(bytes: Buffer, owned = false): Buffer | Promise<Buffer> {
     const engine = this.#loaded();
     if (bytes.length <= MAX_SYNC_INPUT_BYTES) return engine.compressSync(bytes, engine.compressOptions);
-    return run(engine.compress, owned ? bytes : Buffer.from(bytes), engine.compressOptions);
+    const lasting = owned ? bytes : Buffer.from(bytes);
+    return new Promise((resolve, reject) => {
+      engine.compress(lasting, engine.compressOptions, (error, result) =>
+        error === null ? resolve(result) : reject(error),
+      );
+    });
   }
 
   decompress(bytes: Buffer, maxBytes: number, owned = false): Buffer | Promise<Buffer> {
     if (bytes.length === 0) return bytes;
-    if (bytes.length <= MAX_SYNC_INPUT_BYTES) {
-      const result = this.#decompressNow(bytes, maxBytes);
-      if (result !== null) return result;
-    }
-    return this.#decompressLater(owned ? bytes : Buffer.from(bytes), maxBytes);
+    const isSmall = bytes.length <= MAX_SYNC_INPUT_BYTES;
+    const result = isSmall ? this.#decompressNow(bytes, maxBytes) : null;
+    if (result !== null) return result;
+    return this.#decompressLater(owned ? bytes : Buffer.from(bytes), maxBytes, isSmall ? MAX_SYNC_OUTPUT_BYTES : 0);
   }
 
   /** Null when the result is too large to be made here, but perhaps not too large. */
@@ -101,23 +102,26 @@ class ZlibCompression implements Compression {
     const engine = this.#loaded();
     const maxOutputLength = Math.max(1, Math.min(maxBytes, MAX_SYNC_OUTPUT_BYTES));
     const options = { ...engine.decompressOptions, info: true, maxOutputLength };
+    const first = engine.narrow?.(bytes[0], maxOutputLength) ?? bytes[0];
+    const isNarrowed = first !== bytes[0];
+    const input = isNarrowed ? Buffer.from(bytes) : bytes;
+    input[0] = first;
     try {
-      return this.#check(engine.decompressSync(bytes, options), bytes, maxBytes);
+      return this.#check(engine.decompressSync(input, options), bytes, maxBytes);
     } catch (error) {
-      if (isTooLarge(error) && maxBytes > MAX_SYNC_OUTPUT_BYTES) return null;
+      if (RpcError.is(error)) throw error;
+      // With a narrowed window, an error may mean no more than that the message is longer.
+      if (maxBytes > MAX_SYNC_OUTPUT_BYTES && (isNarrowed || isTooLarge(error))) return null;
       throw this.#failure(error, maxBytes);
     }
   }
 
-  async #decompressLater(bytes: Buffer, maxBytes: number): Promise<Buffer> {
-    const engine = this.#loaded();
-    const maxOutputLength = Math.max(1, Math.min(maxBytes, MAX_OUTPUT_BYTES));
-    const chunkSize = Math.min(maxOutputLength + 1, MAX_PIECE_BYTES);
+  async #decompressLater(bytes: Buffer, maxBytes: number, knownBytes: number): Promise<Buffer> {
     try {
-      const options = { ...engine.decompressOptions, info: true, maxOutputLength, chunkSize: Math.max(chunkSize, 64) };
-      const whole = this.#check(await run(engine.decompress, bytes, options), bytes, maxBytes);
-      // A view of a much larger piece would keep all of it.
-      return whole.length < chunkSize / 2 ? Buffer.from(whole) : whole;
+      const most = Math.max(1, Math.min(maxBytes, MAX_OUTPUT_BYTES));
+      const result = await inflate(this.#loaded(), bytes, most, knownBytes);
+      if (result === null || result.length > maxBytes) throw tooLarge(maxBytes);
+      return result;
     } catch (error) {
       throw this.#failure(error, maxBytes);
     }
@@ -146,12 +150,6 @@ class ZlibCompression implements Compression {
   }
 }
 
-function run(later: Later, bytes: Buffer, options: Options): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    later(bytes, options, (error, result) => (error === null ? resolve(result) : reject(error)));
-  });
-}
-
 function isTooLarge(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
 }
@@ -175,10 +173,12 @@ export const identity: Compression = {
 export const gzip: Compression = new ZlibCompression("gzip", (zlib) => ({
   compress: zlib.gzip,
   compressSync: zlib.gzipSync,
-  decompress: zlib.gunzip,
   decompressSync: zlib.gunzipSync,
   compressOptions: {},
   decompressOptions: {},
+  create: (chunkSize) => zlib.createGunzip({ chunkSize }),
+  maxWindowBytes: 32_768,
+  narrow: null,
 }));
 
 /**
@@ -188,34 +188,43 @@ export const gzip: Compression = new ZlibCompression("gzip", (zlib) => ({
 export const deflate: Compression = new ZlibCompression("deflate", (zlib) => ({
   compress: zlib.deflate,
   compressSync: zlib.deflateSync,
-  decompress: zlib.inflate,
   decompressSync: zlib.inflateSync,
   compressOptions: {},
   decompressOptions: {},
+  create: (chunkSize) => zlib.createInflate({ chunkSize }),
+  maxWindowBytes: 32_768,
+  narrow: null,
 }));
 
 /** RFC 7932, at quality 4: as fast as gzip and a fifth smaller. The library's default of 11 needs 27 ms for 32 KiB. */
 export const brotli: Compression = new ZlibCompression("br", (zlib) => ({
   compress: zlib.brotliCompress,
   compressSync: zlib.brotliCompressSync,
-  decompress: zlib.brotliDecompress,
   decompressSync: zlib.brotliDecompressSync,
   compressOptions: { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 4 } },
   decompressOptions: {},
+  create: (chunkSize) => zlib.createBrotliDecompress({ chunkSize }),
+  maxWindowBytes: 16_777_216,
+  narrow: narrowWindow,
 }));
 
 /**
  * RFC 8878, one frame a message; windows up to the 8 MiB that the RFC asks decoders to take. Needs a Node that has it
  * (22.15).
  */
-const zstd: Compression = new ZlibCompression("zstd", (zlib) => ({
-  compress: zlib.zstdCompress,
-  compressSync: zlib.zstdCompressSync,
-  decompress: zlib.zstdDecompress,
-  decompressSync: zlib.zstdDecompressSync,
-  compressOptions: {},
-  decompressOptions: { params: { [zlib.constants.ZSTD_d_windowLogMax]: 23 } },
-}));
+const zstd: Compression = new ZlibCompression("zstd", (zlib) => {
+  const decompressOptions = { params: { [zlib.constants.ZSTD_d_windowLogMax]: 23 } };
+  return {
+    compress: zlib.zstdCompress,
+    compressSync: zlib.zstdCompressSync,
+    decompressSync: zlib.zstdDecompressSync,
+    compressOptions: {},
+    decompressOptions,
+    create: (chunkSize) => zlib.createZstdDecompress({ ...decompressOptions, chunkSize }),
+    maxWindowBytes: 8_388_608,
+    narrow: null,
+  };
+});
 
 const ALL: readonly Compression[] =
   process.versions.zstd === undefined ? [identity, gzip, deflate, brotli] : [identity, gzip, deflate, brotli, zstd];
