@@ -82,7 +82,16 @@ function writingAll(message: Order): string {
 }
 
 const floats = new Float64Array(1);
-const shared = { fromCharCode: String.fromCharCode, f: floats, out, writeDouble, writeInt32, writeInt64, writeSint32, writeText };
+const shared = {
+  fromCharCode: String.fromCharCode,
+  f: floats,
+  out,
+  writeDouble,
+  writeInt32,
+  writeInt64,
+  writeSint32,
+  writeText,
+};
 const compile = (parameter: string, body: string): ((argument: unknown) => unknown) =>
   new Function(...Object.keys(shared), `return (${parameter}) => { ${body} };`)(...Object.values(shared));
 const makers = messages.map((message, index) => compile("b", `return ${making(message, bytes[index])};`));

@@ -80,6 +80,13 @@ export class ConsulAgent {
     for (const held of [...this.#held]) held.answer();
   }
 
+  /** It ends and begins again with the services that it had: checks that nobody ever updated fail. */
+  restart(): void {
+    for (const id of this.entries.keys()) this.status.set(`restart:${id}`, "critical");
+    this.changed();
+    this.peer.cut();
+  }
+
   close(): Promise<void> {
     return this.peer.close();
   }
@@ -105,6 +112,16 @@ export class ConsulAgent {
     if (gone !== undefined && method === "PUT") return this.#known(gone, response, () => this.lose(gone));
     const beating = after("/v1/agent/check/update/service:");
     if (beating !== undefined) return this.#known(beating, response, () => {});
+    if (path === "/v1/agent/checks") return answerJson(response, this.#checks());
+    const dropped = after("/v1/agent/check/deregister/");
+    if (dropped !== undefined) {
+      this.status.delete(dropped);
+      return answerText(response, 200);
+    }
+    if (path === "/v1/agent/check/register") {
+      const { ServiceID } = JSON.parse(request.body) as { ServiceID: string };
+      return this.#known(ServiceID, response, () => this.changed());
+    }
     const read = after("/v1/agent/service/");
     if (read !== undefined) return this.#known(read, response, () => {});
     answerText(response, 404, "Invalid URL path: not a recognized HTTP API endpoint");
@@ -114,6 +131,12 @@ export class ConsulAgent {
     if (!this.entries.has(id)) return answerText(response, 404, `Unknown service ID ${JSON.stringify(id)}`);
     action();
     answerText(response, 200);
+  }
+
+  /** By id; only of those that are checked for restarts. */
+  #checks(): Record<string, { Status: string }> {
+    const ids = [...this.entries.keys()].map((id) => `restart:${id}`);
+    return Object.fromEntries(ids.map((id) => [id, { Status: this.status.get(id) ?? "passing" }]));
   }
 
   #catalog(): Record<string, string[]> {
@@ -149,11 +172,12 @@ export class ConsulAgent {
 
   /** An entry as questions of health show it. */
   shownEntry(entry: AgentEntry): { Node: object; Service: object; Checks: { Status: string }[] } {
-    const { Name, Check: _check, ...service } = entry;
+    const { Name, Check: _check, Checks: _checks, ...service } = entry;
+    const statuses = ["service", "restart"].map((kind) => this.status.get(`${kind}:${entry.ID}`) ?? "passing");
     return {
       Node: { Node: "test", Address: "10.1.2.3", Datacenter: "dc1" },
       Service: { Service: Name, Address: "", Port: 0, ...service },
-      Checks: [{ Status: "passing" }, { Status: this.status.get(`service:${entry.ID}`) ?? "passing" }],
+      Checks: [{ Status: "passing" }, ...statuses.map((Status) => ({ Status }))],
     };
   }
 }

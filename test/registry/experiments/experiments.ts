@@ -1,4 +1,5 @@
 import type { ToolName } from "../tools.ts";
+import { endWithoutAgent } from "./consul-ended.ts";
 import { killConsulLeaders, resetConsulIndex } from "./consul-experiments.ts";
 import { killLeaders, lagAndCompact, loseQuorum, pauseRegistrar, restartTogether } from "./etcd-experiments.ts";
 import type { Figures } from "./etcd-fleet.ts";
@@ -31,6 +32,11 @@ const HEARTBEAT_MS = TTL_MS / 3;
 const ELECTION_MS = 5000;
 /** Between two beats of a client of Nacos. */
 const NACOS_BEAT_MS = 5000;
+/**
+ * Until a Consul server that was restarted has told the catalog what is on its disk: while it finds no leader it tries again after 0.4,
+ * 0.9, 1.8 and 3.5 s (agent/consul/rpc.go, `getWaitTime`).
+ */
+const CONSUL_SYNC_MS = 4000;
 const ETCD: readonly ToolName[] = ["etcd-3.6"];
 const NONE: Limits = { atMost: 0 };
 /** What no watcher may ever do. */
@@ -84,8 +90,26 @@ export const EXPERIMENTS: readonly Experiment[] = [
     name: "20-consul-index-reset",
     tools: ["consul"],
     run: ([consul], isShort) => resetConsulIndex(consul, isShort ? 1 : 10),
-    limits: { ...SOUND, furthestReset: { atLeast: 1 }, longestMissingMs: { atMost: HEARTBEAT_MS } },
+    limits: {
+      ...SOUND,
+      furthestReset: { atLeast: 1 },
+      slowestTruthMs: { atMost: 2000 },
+      longestMissingMs: { atMost: HEARTBEAT_MS },
+    },
   },
+  ...[1, 3].map(
+    (servers): Experiment => ({
+      name: `20-consul-ended-${servers}`,
+      tools: ["consul"],
+      run: ([consul], isShort) => endWithoutAgent(consul, servers, isShort ? 2 : 4),
+      limits: {
+        ...SOUND,
+        closedGoneMs: { atMost: servers === 1 ? CONSUL_SYNC_MS : 2000 },
+        killedGoneMs: { atMost: CONSUL_SYNC_MS },
+        longestMissingMs: { atMost: HEARTBEAT_MS },
+      },
+    }),
+  ),
   {
     name: "20-kubernetes-restart",
     tools: ["kube-apiserver", "etcd-3.6"],

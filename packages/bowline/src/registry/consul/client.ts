@@ -4,8 +4,9 @@ import type { Random } from "../../rpc/random.ts";
 import { HttpClient } from "../http/http-client.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { HttpAnswer, HttpRequest } from "../http/http-request.ts";
+import { objectOf } from "../remote/instance-details.ts";
 import { TurnTaking } from "../remote/turn-taking.ts";
-import type { ServiceDefinition } from "./format.ts";
+import type { RestartCheck, ServiceDefinition } from "./format.ts";
 import type { CheckedConsulOptions, ConsulConsistency } from "./options.ts";
 import { Outage } from "./outage.ts";
 
@@ -44,6 +45,8 @@ const TOKEN_MS = 10_000;
 export class ConsulClient {
   /** Whoever can do nothing now waits for its end. */
   readonly outage: Outage;
+  /** Each is told the label of an agent that may have been restarted. */
+  readonly onLost: Set<(agent: string) => void> = new Set();
   readonly #options: CheckedConsulOptions;
   readonly #clock: Clock;
   readonly #http: HttpClient;
@@ -65,6 +68,9 @@ export class ConsulClient {
       // Registrations must not wait behind questions that are held.
       maxConnections: options.maxConnections + MAX_WRITES,
       headers: () => this.#headers(),
+      onLost: (agent) => {
+        for (const tell of [...this.onLost]) tell(agent);
+      },
       advice,
       clock,
       report,
@@ -98,6 +104,22 @@ export class ConsulClient {
       if (error instanceof HttpError && error.status === 500 && UNKNOWN_CHECK.test(error.text)) return false;
       throw error;
     }
+  }
+
+  /** Whether an agent counts a check as passing. */
+  async isPassing({ CheckID }: RestartCheck, agent: string): Promise<boolean> {
+    const query = { ...this.#scope(), filter: `CheckID == ${JSON.stringify(CheckID)}` };
+    const { value } = await this.#http.json({ method: "GET", path: "/v1/agent/checks", query, host: agent });
+    return objectOf(objectOf(value)[CheckID]).Status === "passing";
+  }
+
+  /** Writes a check of a service into an agent as if it had never been there: one that is there keeps its status. */
+  async replaceCheck(id: string, { CheckID, ...check }: RestartCheck, agent: string): Promise<void> {
+    const path = `/v1/agent/check/deregister/${encodeURIComponent(CheckID)}`;
+    await this.#known({ method: "PUT", path, host: agent });
+    const json = { ...check, ID: CheckID, ServiceID: id };
+    const query = this.#scope();
+    await this.#write({ method: "PUT", path: "/v1/agent/check/register", query, json, host: agent });
   }
 
   /** Whether an agent knows a service. */

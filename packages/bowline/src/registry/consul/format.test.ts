@@ -107,6 +107,11 @@ describe("the format of Consul entries", () => {
       TTL: "15s",
       DeregisterCriticalServiceAfter: "60s",
     });
+    // Nobody updates it, and it does not run out.
+    expect(write(full, {}).Checks).toEqual([
+      { CheckID: `restart:${id}`, Name: "bowline restart", Status: "passing", TTL: "876000h" },
+    ]);
+    expect(write(full, { check: "tcp" }).Checks).toEqual([]);
     expect(check({ check: "tcp", checkIntervalSeconds: 3 })).toMatchObject({
       TCP: "10.0.0.7:8080",
       Interval: "3s",

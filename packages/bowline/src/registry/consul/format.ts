@@ -27,6 +27,15 @@ export interface ServiceDefinition {
   readonly Meta: Readonly<Record<string, string>>;
   readonly Weights: { readonly Passing: number; readonly Warning: number };
   readonly Check: Readonly<Record<string, unknown>>;
+  readonly Checks: readonly RestartCheck[];
+}
+
+/** See {@link restartCheck}. */
+export interface RestartCheck {
+  readonly CheckID: string;
+  readonly Name: string;
+  readonly TTL: string;
+  readonly Status: "passing";
 }
 
 /** What an entry was read to be, or what is wrong with it. */
@@ -41,6 +50,8 @@ const MAX_DETAIL_PAIRS = 32;
 /** The meta that tells registrations of one id apart. */
 const RUN = "bowline-run";
 const ENDED = "bowline-ended-";
+/** A hundred years: nobody ever says anything to the check. */
+const ENDLESS = "876000h";
 const PLAIN_TAG = /^[A-Za-z0-9_-]{1,128}$/;
 
 /**
@@ -68,7 +79,17 @@ export function writeService(
     Meta: metaOf(instance, passing, { ...options.meta, [RUN]: run }),
     Weights: { Passing: passing, Warning: 1 },
     Check: checkOf(id, address, options),
+    Checks: options.check.kind === "ttl" ? [restartCheck(id)] : [],
   };
+}
+
+/**
+ * A check beside `ttl` that fails from a restart of the agent on. Of a check that is updated an agent brings back the last state that it
+ * had on its disk, so that who ended meanwhile would pass for `ttlSeconds` more; one that never was comes back as failing (agent/agent.go,
+ * `loadChecks`). Who lives puts it in anew.
+ */
+export function restartCheck(id: string): RestartCheck {
+  return { CheckID: `restart:${id}`, Name: "bowline restart", TTL: ENDLESS, Status: "passing" };
 }
 
 /**

@@ -40,6 +40,19 @@ describe("an outage", () => {
     expect([told, consul.questions]).toEqual([[], 1]);
   });
 
+  it("is one for all who wait where one of them has seen it, however soon the first question is answered", async () => {
+    const { clock, consul, outage, told, waiters } = begin();
+    consul.isUp = true;
+    outage.wait(waiters[0]);
+    outage.wait(waiters[1], true);
+    outage.wait(waiters[0]);
+    await clock.advance(500);
+    expect([told, consul.questions]).toEqual([["a", "b"], 1]);
+    outage.wait(waiters[0]);
+    await clock.advance(500);
+    expect([told.length, consul.questions]).toEqual([2, 2]);
+  });
+
   it("is not looked at any more when nobody waits, and after the end", async () => {
     const { clock, consul, outage, told, waiters } = begin();
     outage.wait(waiters[0]);

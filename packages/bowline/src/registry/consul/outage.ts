@@ -26,14 +26,16 @@ export class Outage {
     this.#context = context;
   }
 
-  /** Calls `back` once when the outage is over; never if none is seen: then something else is the matter, and trying again soon is no help. */
-  wait(back: () => void): void {
+  /**
+   * Calls `back` once when the outage is over; never if none is seen: then something else is the matter, and trying again soon is no help.
+   * `wasSeen`: there was one, however soon Consul answers.
+   */
+  wait(back: () => void, wasSeen: boolean = false): void {
     if (this.#closing.signal.aborted) return;
     this.#waiting.add(back);
-    if (this.#isLooking) return;
+    if (!this.#isLooking) this.#lookIn();
+    this.#wasSeen = wasSeen || (this.#isLooking && this.#wasSeen);
     this.#isLooking = true;
-    this.#wasSeen = false;
-    this.#lookIn();
   }
 
   /** Undoes `wait`. */

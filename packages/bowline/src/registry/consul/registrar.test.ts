@@ -55,10 +55,12 @@ describe("a registration in Consul", () => {
       Port: 8080,
       Check: { TTL: "2s" },
     });
-    await until(() => agent.peer.requests.length >= 4);
+    await until(() => agent.peer.requests.length >= 6);
     const paths = agent.peer.requests.map(({ method, path }) => `${method} ${decodeURIComponent(path)}`);
-    expect(paths.slice(0, 4)).toEqual([
+    expect(paths.slice(0, 6)).toEqual([
       "PUT /v1/agent/service/register",
+      `PUT /v1/agent/check/update/service:${USER}`,
+      "GET /v1/agent/checks",
       ...Array.from({ length: 3 }, () => `PUT /v1/agent/check/update/service:${USER}`),
     ]);
     expect(String(agent.peer.requests[0].query)).toBe("replace-existing-checks=true");
@@ -81,6 +83,45 @@ describe("a registration in Consul", () => {
       expect(agent.entries.get(USER)).toMatchObject({ Weights: { Passing: 4 } });
       expect(reports).toEqual([]);
     }
+  });
+
+  it("is put right as soon as its agent answers after a restart, also when that lies between two renewals", async () => {
+    const agent = await startAgent();
+    const registry = open([agent], { ttlSeconds: 86_400 });
+    const registrations = await Promise.all(
+      ["user-1", "user-2"].map((id) => registry.register("user", { ...user, id })),
+    );
+    const asked = (path: string): number => agent.peer.requests.filter((each) => each.path === path).length;
+    const restarts = [...agent.entries.keys()].map((id) => `restart:${id}`);
+    for (let round = 0; round < 2; round++) {
+      agent.restart();
+      expect(restarts.map((id) => agent.status.get(id))).toEqual(["critical", "critical"]);
+      await until(() => asked("/v1/agent/check/register") === 2 * (round + 1));
+      expect(restarts.map((id) => agent.status.get(id))).toEqual([undefined, undefined]);
+    }
+    // And one that has lost its data.
+    agent.entries.clear();
+    agent.restart();
+    await until(() => agent.entries.size === 2 && registrations.every(({ state }) => state === "registered"));
+    expect(registrations.map(({ state, losses }) => [state, losses])).toEqual([
+      ["registered", 1],
+      ["registered", 1],
+    ]);
+  });
+
+  it("is put right when nothing told of the restart of its agent, by a look now and then", async () => {
+    const agent = await startAgent();
+    const registration = await open([agent]).register("user", user);
+    agent.status.set(`restart:${USER}`, "critical");
+    await until(() => agent.peer.requests.at(-1)?.path === "/v1/agent/check/register");
+    const paths = agent.peer.requests.map(({ path }) => decodeURIComponent(path));
+    expect(paths.slice(3)).toEqual([
+      ...Array.from({ length: 3 }, () => `/v1/agent/check/update/service:${USER}`),
+      "/v1/agent/checks",
+      `/v1/agent/check/deregister/restart:${USER}`,
+      "/v1/agent/check/register",
+    ]);
+    expect(registration.losses).toBe(0);
   });
 
   it("looks for its entry where the agent does the checking", async () => {

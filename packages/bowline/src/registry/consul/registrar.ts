@@ -3,16 +3,22 @@ import type { Instance } from "../registry.ts";
 import { entryId } from "../remote/entry-id.ts";
 import type { RemoteEntry } from "../remote/kept-registration.ts";
 import type { ConsulClient } from "./client.ts";
-import { endEntry, readEntry, type ServiceDefinition, writeService } from "./format.ts";
+import { endEntry, readEntry, restartCheck, type ServiceDefinition, writeService } from "./format.ts";
 import type { CheckedConsulOptions } from "./options.ts";
+
+/** An agent behind a proxy may be restarted without a connection that ends: one renewal in so many looks whether it was. */
+const RENEWALS_A_LOOK = 3;
 
 /**
  * The entry of one instance. It lives with one agent, the first that took it. When that can't be reached, the next one takes it; the
  * old entry is taken out there as soon as that is possible, and fails its check until then. When the instance ends while its agent can't
  * be reached, another one writes that into the catalog.
+ *
+ * An agent that ends a connection may have been restarted, with or without what it knew: the entry is renewed as soon as Consul answers,
+ * and found to be missing or put right then.
  */
 export class ConsulEntry implements RemoteEntry {
-  onBack: () => void = () => {};
+  onBack: (isDoubtful?: boolean) => void = () => {};
   readonly #service: string;
   readonly #client: ConsulClient;
   readonly #options: CheckedConsulOptions;
@@ -20,6 +26,8 @@ export class ConsulEntry implements RemoteEntry {
   readonly #run: string;
   #isHidden = false;
   #agent = "";
+  /** Renewals until it is looked whether the agent was restarted. */
+  #untilLook = 0;
   /** Agents that may still hold an entry of this instance. */
   readonly #left = new Set<string>();
 
@@ -52,17 +60,21 @@ export class ConsulEntry implements RemoteEntry {
     throw errors.length === 1 ? errors[0] : allFailed(errors);
   }
 
-  readonly #back = (): void => this.onBack();
+  readonly #back = (): void => this.onBack(true);
+
+  readonly #lost = (agent: string): void => {
+    if (agent !== this.#agent) return;
+    this.#untilLook = 0;
+    this.#client.outage.wait(this.#back, true);
+  };
 
   async renew(): Promise<boolean> {
-    const isTtl = this.#options.check.kind === "ttl";
     try {
-      const isKnown = isTtl
-        ? await this.#client.pass(this.#id, this.#agent)
-        : await this.#client.knows(this.#id, this.#agent);
+      const isKnown = await this.#say();
       await this.#cleanUp();
       return isKnown;
     } catch (error) {
+      this.#untilLook = 0;
       // Another agent may take it; with one agent only there is nobody to ask.
       if (isWorthAnotherAgent(error) && this.#client.agents.length > 1) return false;
       this.#client.outage.wait(this.#back);
@@ -70,7 +82,29 @@ export class ConsulEntry implements RemoteEntry {
     }
   }
 
+  /** Says that it lives; false if the agent does not know it. */
+  async #say(): Promise<boolean> {
+    if (this.#options.check.kind !== "ttl") return this.#client.knows(this.#id, this.#agent);
+    const isKnown = await this.#client.pass(this.#id, this.#agent);
+    if (isKnown && this.#untilLook-- <= 0) await this.#look();
+    return isKnown;
+  }
+
+  /** Puts right what a restart has left of it. */
+  async #look(): Promise<void> {
+    const check = restartCheck(this.#id);
+    this.#untilLook = RENEWALS_A_LOOK - 1;
+    try {
+      if (await this.#client.isPassing(check, this.#agent)) return;
+      await this.#client.replaceCheck(this.#id, check, this.#agent);
+    } catch (error) {
+      this.#untilLook = 0;
+      throw error;
+    }
+  }
+
   async remove(): Promise<void> {
+    this.#client.onLost.delete(this.#lost);
     this.#client.outage.forget(this.#back);
     if (this.#agent !== "") this.#left.add(this.#agent);
     const failed: Error[] = [];
@@ -110,8 +144,9 @@ export class ConsulEntry implements RemoteEntry {
     }
     this.#agent = agent;
     this.#left.delete(agent);
-    // An agent that is restarted brings back the last word of the instance itself, and without one counts it as failing.
-    if (this.#options.check.kind === "ttl") await this.#client.pass(this.#id, agent).catch(() => false);
+    this.#client.onLost.add(this.#lost);
+    // A check that is there already keeps its status: it may have run out, or the agent may have been restarted.
+    if (this.#options.check.kind === "ttl") await this.#say().catch(() => false);
   }
 
   /** The agent that has it first, then the others in their order. */

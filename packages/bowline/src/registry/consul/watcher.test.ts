@@ -126,53 +126,6 @@ describe("a watch of Consul", () => {
     expect(new Set(agent.questions)).toEqual(new Set(["user 0"]));
   });
 
-  it("keeps what it knows as stale while servers know no leader, and believes nothing new", async () => {
-    const agent = await startAgent();
-    agent.put(entry("1"));
-    const seen = watch(open(agent, { consistency: "stale" }));
-    await seen.untilIds("1");
-    await until(() => agent.held === 1);
-    agent.headers["x-consul-knownleader"] = "false";
-    agent.lose("1");
-    await seen.until(({ freshness }) => freshness === "stale");
-    await seen.untilFailure(/service "user": the server that answers knows no leader, so that what it says may be old/);
-    expect(seen.ids).toEqual(["1"]);
-    delete agent.headers["x-consul-knownleader"];
-    await seen.until(({ freshness, instances }) => freshness === "live" && instances.length === 0);
-  });
-
-  it("takes what a server without leader knows when it knows nothing itself, as stale", async () => {
-    const agent = await startAgent();
-    agent.put(entry("1"));
-    agent.headers["x-consul-knownleader"] = "false";
-    const seen = watch(open(agent, { consistency: "stale" }));
-    expect((await seen.until(() => true)).freshness).toBe("stale");
-    // An agent that answers from its own stream does not fill it in.
-    agent.headers["x-consul-query-backend"] = "streaming";
-    await seen.until(({ freshness }) => freshness === "live");
-  });
-
-  it("asks for the leader when a stream of changes is silent", async () => {
-    const agent = await startAgent();
-    agent.put(entry("1"));
-    let leader = "127.0.0.1:8300";
-    agent.intercept = ({ path, response }) => {
-      if (path === "/v1/status/leader") answerJson(response, leader);
-      return path === "/v1/status/leader";
-    };
-    agent.headers["x-consul-query-backend"] = "streaming";
-    agent.headers["x-consul-knownleader"] = "false";
-    const seen = watch(open(agent));
-    await seen.untilIds("1");
-    await until(() => agent.held === 1);
-    leader = "";
-    agent.answerHeld();
-    await seen.until(({ freshness }) => freshness === "stale");
-    leader = "127.0.0.1:8300";
-    await seen.until(({ freshness }) => freshness === "live");
-    expect(seen.messages).toHaveLength(1);
-  });
-
   it("takes an answer that the token may not see for no empty service", async () => {
     const agent = await startAgent();
     agent.put(entry("1"));

@@ -97,8 +97,10 @@ export class ConsulWatch {
     this.#context.onIdle();
   }
 
+  /** A question that came before there was a leader is held by a server for seconds after there is one. */
   readonly #askAgain = (): void => {
     this.#failures = 0;
+    this.#asking?.abort();
     this.#askIn(0);
   };
 
@@ -110,7 +112,6 @@ export class ConsulWatch {
   async #ask(): Promise<void> {
     const asking = new AbortController();
     this.#asking = asking;
-    this.#context.client.outage.forget(this.#askAgain);
     const turn = await this.#context.turns.take(asking.signal);
     if (turn === undefined) return;
     this.#lastAskedAt = this.#context.clock.fresh();
@@ -137,6 +138,7 @@ export class ConsulWatch {
   }
 
   async #found(answer: HealthAnswer, asking: AbortController): Promise<void> {
+    this.#context.client.outage.forget(this.#askAgain);
     if (BigInt(answer.index) < BigInt(this.#seenIndex) && !this.#mustConfirm) {
       // A server that lags, a leader that was elected before it had read its own log, or a cluster that was restored: the index alone
       // does not say which.

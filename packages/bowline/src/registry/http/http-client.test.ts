@@ -116,6 +116,34 @@ describe("an HTTP client of registries", () => {
     expect(server.connections).toBe(3);
   });
 
+  it("tells that a host has ended a connection that was kept, and of no other end", async () => {
+    const server = await peer(({ response }) => answerText(response, 200));
+    let isHeard = (): void => {};
+    const heard = new Promise<void>((resolve) => {
+      isHeard = resolve;
+    });
+    const lost: string[] = [];
+    const onLost = (host: string): void => {
+      lost.push(host);
+      isHeard();
+    };
+    const [own, other] = [client(server.address, { onLost }), client(server.address, { onLost })];
+    await own.request({ ...GET, headers: { connection: "close" } });
+    // Of more than it keeps the rest is ended by this side.
+    for (let round = 0; round < 2; round++) await Promise.all(Array.from({ length: 20 }, () => own.request(GET)));
+    const cancelling = new AbortController();
+    server.handler = () => cancelling.abort();
+    await expect(own.request({ ...GET, signal: cancelling.signal })).rejects.toThrow(/given up/);
+    server.handler = ({ response }) => answerText(response, 200);
+    await other.request(GET);
+    other.close();
+    await own.request(GET);
+    expect(lost).toEqual([]);
+    server.cut();
+    await heard;
+    expect(lost[0]).toBe(server.address);
+  });
+
   it("sends a request again when the server had closed the kept connection meanwhile", async () => {
     const server = await peer(({ response }) => answerText(response, 200));
     const own = client(server.address);

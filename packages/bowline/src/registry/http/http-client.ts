@@ -38,6 +38,8 @@ export interface HttpClientOptions {
   /** What to change when a host answers with this status and text: ends the message. Default: nothing. */
   readonly advice?: (status: number, text: string) => string | undefined;
   readonly clock: Clock;
+  /** Told the label of a host that has ended a connection which was kept for the next request: it may have been restarted. */
+  readonly onLost?: (host: string) => void;
   /** Told when new certificate files can't be used. */
   readonly report?: (error: Error) => void;
 }
@@ -71,7 +73,8 @@ export class HttpClient {
     const needsTls = options.hosts.some((host) => host.isTls) && options.tls !== undefined;
     const report = options.report ?? (() => {});
     const tls = needsTls ? openHttpTls(options.owner, options.tls ?? {}, options.clock, report) : undefined;
-    this.#connections = new HttpConnections(tls, options.maxConnections ?? HTTP_DEFAULTS.maxConnections);
+    const maxConnections = options.maxConnections ?? HTTP_DEFAULTS.maxConnections;
+    this.#connections = new HttpConnections(tls, maxConnections, options.onLost ?? (() => {}));
   }
 
   /** The address of this machine that the last answer came to, without a port; empty before the first. */

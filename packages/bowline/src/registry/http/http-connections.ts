@@ -1,5 +1,5 @@
 import type { ClientRequest, Agent as PlainAgent, RequestOptions } from "node:http";
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { httpModule, httpsModule } from "../../rpc/platform.ts";
 import type { HttpHost } from "./http-host.ts";
 import type { HttpTls } from "./http-tls.ts";
@@ -20,12 +20,17 @@ interface Pool {
 export class HttpConnections {
   readonly #tls: HttpTls | undefined;
   readonly #maxConnections: number;
+  readonly #onLost: (host: string) => void;
   /** By label of the host. */
   readonly #pools = new Map<string, Pool>();
+  /** Connections that were kept for a further request, and that this side has not ended. */
+  #kept = new WeakSet<Socket>();
 
-  constructor(tls: HttpTls | undefined, maxConnections: number) {
+  /** `onLost` is told the label of a host that has ended a connection which had been kept alive. */
+  constructor(tls: HttpTls | undefined, maxConnections: number, onLost: (host: string) => void) {
     this.#tls = tls;
     this.#maxConnections = maxConnections;
+    this.#onLost = onLost;
   }
 
   /** The name that a host's certificate is asked for. */
@@ -48,6 +53,7 @@ export class HttpConnections {
 
   /** Ends all connections, those in use too, and the looks at the certificate files. */
   close(): void {
+    this.#kept = new WeakSet();
     for (const { agent } of this.#pools.values()) agent.destroy();
     this.#pools.clear();
     this.#tls?.material.close();
@@ -57,7 +63,7 @@ export class HttpConnections {
     const generation = host.isTls ? (this.#tls?.material.generation ?? 0) : 0;
     const known = this.#pools.get(host.label);
     if (known?.generation === generation) return known.agent;
-    if (known !== undefined) retire(known.agent);
+    if (known !== undefined) this.#retire(known.agent);
     const options = {
       keepAlive: true,
       keepAliveMsecs: 15_000,
@@ -65,8 +71,33 @@ export class HttpConnections {
       maxFreeSockets: MAX_IDLE,
     };
     const agent = host.isTls ? new (httpsModule().Agent)(options) : new (httpModule().Agent)(options);
+    agent.on("free", (socket) => this.#keep(socket, host.label));
     this.#pools.set(host.label, { agent, generation });
     return agent;
+  }
+
+  /** One that was never kept is ended by a host of which nothing else is the matter: it answered, and said so. */
+  #keep(socket: Socket, host: string): void {
+    if (socket.destroyed) {
+      // More than are kept.
+      this.#kept.delete(socket);
+    } else if (!this.#kept.has(socket)) {
+      this.#kept.add(socket);
+      socket.once("close", () => {
+        const isOurs = socket.errored !== null && !isReset(socket.errored);
+        if (this.#kept.has(socket) && !isOurs) this.#onLost(host);
+      });
+    }
+  }
+
+  /** What is in use finishes its request and is not kept. */
+  #retire(agent: PlainAgent): void {
+    agent.maxFreeSockets = 0;
+    for (const socket of Object.values(agent.freeSockets).flat()) {
+      if (socket === undefined) continue;
+      this.#kept.delete(socket);
+      socket.destroy();
+    }
   }
 
   #tlsOptions(host: HttpHost): object {
@@ -81,8 +112,6 @@ export class HttpConnections {
   }
 }
 
-/** What is in use finishes its request and is not kept. */
-function retire(agent: PlainAgent): void {
-  agent.maxFreeSockets = 0;
-  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+function isReset({ code }: NodeJS.ErrnoException): boolean {
+  return code === "ECONNRESET" || code === "EPIPE";
 }

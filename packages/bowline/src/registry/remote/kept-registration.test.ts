@@ -18,7 +18,7 @@ class Product implements RemoteEntry {
   entry: Instance | null = null;
   fault: Error | null = null;
   isHidden = false;
-  onBack: () => void = () => {};
+  onBack: (isDoubtful?: boolean) => void = () => {};
   /** What was asked for, with the time. */
   readonly log: string[] = [];
   readonly clock = new VirtualClock();
@@ -208,8 +208,12 @@ describe("a kept registration", () => {
     product.onBack();
     await product.clock.advance(1);
     expect(product.log.length).toBe(asked);
+    product.entry = null;
+    product.onBack(true);
+    await product.clock.advance(1);
+    expect([product.log.slice(asked), registration.losses]).toEqual([["renew", "put"], 1]);
     await registration.close();
-    product.onBack();
+    for (const isDoubtful of [false, true]) product.onBack(isDoubtful);
     expect(product.clock.pending).toBe(0);
   });
 

@@ -9,8 +9,11 @@ import { LOST_RETRY, REMOVE_RETRY } from "./retry.ts";
 export interface RemoteEntry {
   /** How often it was found to be gone, and put again, by itself. Missing where only `renew` finds that out. */
   readonly losses?: number;
-  /** Set by who keeps it, and called by the entry when what failed before can be done now: the next try does not wait any longer. */
-  onBack?: () => void;
+  /**
+   * Set by who keeps it, and called by the entry when what failed before can be done now: the next try does not wait any longer. With
+   * `isDoubtful` the next renewal doesn't either: the product may have lost it.
+   */
+  onBack?: (isDoubtful?: boolean) => void;
   /** Writes it, in place of what is there. */
   put(instance: Instance): Promise<void>;
   /** Keeps it alive. False: the product does not know it any more. */
@@ -69,8 +72,8 @@ export class KeptRegistration implements Registration {
 
   constructor(entry: RemoteEntry, instance: Instance, options: KeptRegistrationOptions) {
     this.#entry = entry;
-    entry.onBack = () => {
-      if (this.#state === "pending" && this.#closing === null) this.#passIn(0);
+    entry.onBack = (isDoubtful = false) => {
+      if ((isDoubtful || this.#state === "pending") && this.#closing === null) this.#passIn(0);
     };
     this.#wanted = instance;
     this.#options = options;
