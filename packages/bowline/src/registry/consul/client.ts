@@ -6,7 +6,7 @@ import { HttpError } from "../http/http-error.ts";
 import type { HttpAnswer, HttpRequest } from "../http/http-request.ts";
 import { objectOf } from "../remote/instance-details.ts";
 import { TurnTaking } from "../remote/turn-taking.ts";
-import type { RestartCheck, ServiceDefinition } from "./format.ts";
+import type { CatalogEntry, RestartCheck, ServiceDefinition } from "./format.ts";
 import type { CheckedConsulOptions, ConsulConsistency } from "./options.ts";
 import { Outage } from "./outage.ts";
 
@@ -38,6 +38,11 @@ const OWNER = "consul registry";
 const UNKNOWN_CHECK = /unknown check|does not have associated TTL/i;
 /** An agent writes each change to its disk: more at a time would only wait there, and for longer than they may. */
 const MAX_WRITES = 16;
+/**
+ * A server holds what is asked while there is no leader, and looks for one at growing intervals, up to 3.5 s (agent/consul/rpc.go): asked
+ * anew it answers as soon as there is one.
+ */
+const MAX_HELD_MS = 1000;
 /** How long a token that was read from a file is believed. */
 const TOKEN_MS = 10_000;
 
@@ -131,13 +136,22 @@ export class ConsulClient {
   async entriesOf(service: string, id: string): Promise<readonly unknown[]> {
     const query = { ...this.#scope(), filter: `Service.ID == ${JSON.stringify(id)}` };
     const path = `/v1/health/service/${encodeURIComponent(service)}`;
-    const { value } = await this.#http.json({ method: "GET", path, query });
+    const { value } = await this.#http.json({ method: "GET", path, query, timeoutMs: this.#heldMs });
     return Array.isArray(value) ? value : [];
+  }
+
+  /** Takes an entry out of the catalog, which its agent does not know any more: it would be written there again. */
+  async deregisterFromCatalog({ node, id }: CatalogEntry): Promise<void> {
+    const query = this.#scope();
+    const { ns: Namespace, partition: Partition } = query;
+    const json = { Node: node, ServiceID: id, Namespace, Partition };
+    await this.#write({ method: "PUT", path: "/v1/catalog/deregister", query, json, timeoutMs: this.#heldMs });
   }
 
   /** Changes the catalog, all or nothing. */
   async transact(operations: readonly object[]): Promise<void> {
-    await this.#http.request({ method: "PUT", path: "/v1/txn", query: this.#scope(), json: operations });
+    const query = this.#scope();
+    await this.#http.request({ method: "PUT", path: "/v1/txn", query, json: operations, timeoutMs: this.#heldMs });
   }
 
   /** The instances of a service; held until something changes or the time is over, if the query says so. */
@@ -207,6 +221,10 @@ export class ConsulClient {
     } finally {
       turn.end();
     }
+  }
+
+  get #heldMs(): number {
+    return Math.min(MAX_HELD_MS, this.#options.requestTimeoutMs);
   }
 
   #scope(): Record<string, string | undefined> {

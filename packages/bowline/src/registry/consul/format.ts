@@ -38,6 +38,12 @@ export interface RestartCheck {
   readonly Status: "passing";
 }
 
+/** Where an entry is in the catalog. */
+export interface CatalogEntry {
+  readonly node: string;
+  readonly id: string;
+}
+
 /** What an entry was read to be, or what is wrong with it. */
 export type ReadEntry = { readonly instance: Instance; readonly fault?: undefined } | { readonly fault: string };
 
@@ -90,6 +96,13 @@ export function writeService(
  */
 export function restartCheck(id: string): RestartCheck {
   return { CheckID: `restart:${id}`, Name: "bowline restart", TTL: ENDLESS, Status: "passing" };
+}
+
+/** Where an entry of the run is, as `GET /v1/health/service/…` gives it; none of another run. */
+export function ownEntry(entry: unknown, run: string): readonly CatalogEntry[] {
+  const { Node: node, Service: service } = objectOf(entry);
+  const { ID: id, Meta: meta } = objectOf(service);
+  return recordOf(meta)[RUN] === run ? [{ node: textOf(objectOf(node).Node), id: textOf(id) }] : [];
 }
 
 /**

@@ -178,6 +178,51 @@ describe("a registration in Consul", () => {
     expect([first.entries.size, second.entries.size]).toEqual([1, 0]);
   });
 
+  it("is taken out of the catalog, too, where its agent has not told it yet, and asks anew what is held without a leader", async () => {
+    const agent = await startAgent();
+    const registration = await open([agent]).register("user", user);
+    const entry = agent.entries.get(USER);
+    if (entry === undefined) throw new Error("it is not registered");
+    const asked: string[] = [];
+    agent.intercept = ({ path, body, response }) => {
+      if (path === "/v1/health/service/user") {
+        asked.push("GET");
+        // The first is held, as a server does that has no leader; then the catalog has one of this run and one of another.
+        const other = { ...entry, Meta: { ...(entry.Meta as object), "bowline-run": "another" } };
+        if (asked.length > 1)
+          answerJson(
+            response,
+            [entry, other].map((each) => agent.shownEntry(each)),
+          );
+        return true;
+      }
+      if (path !== "/v1/catalog/deregister") return false;
+      asked.push(body);
+      answerText(response, 200, "true");
+      return true;
+    };
+    await registration.close();
+    await until(() => asked.length >= 3);
+    expect(asked).toEqual(["GET", "GET", JSON.stringify({ Node: "test", ServiceID: USER })]);
+    expect(agent.entries.has(USER)).toBe(false);
+  });
+
+  it("is closed where the token may not look whether it is gone", async () => {
+    const agent = await startAgent();
+    const registry = open([agent]);
+    const registration = await registry.register("user", user);
+    agent.intercept = ({ path, response }) => {
+      if (!path.startsWith("/v1/health/")) return false;
+      answerText(response, 403, "Permission denied");
+      return true;
+    };
+    await registration.close();
+    const { length } = agent.peer.requests;
+    await registry.close();
+    expect(agent.peer.requests.length).toBe(length);
+    expect(agent.entries.has(USER)).toBe(false);
+  });
+
   it("is pending while no agent can be reached, says so once, and is registered as soon as one can", async () => {
     const agent = await startAgent();
     agent.peer.goAway();

@@ -3,7 +3,7 @@ import type { Instance } from "../registry.ts";
 import { entryId } from "../remote/entry-id.ts";
 import type { RemoteEntry } from "../remote/kept-registration.ts";
 import type { ConsulClient } from "./client.ts";
-import { endEntry, readEntry, restartCheck, type ServiceDefinition, writeService } from "./format.ts";
+import { endEntry, ownEntry, readEntry, restartCheck, type ServiceDefinition, writeService } from "./format.ts";
 import type { CheckedConsulOptions } from "./options.ts";
 
 /** An agent behind a proxy may be restarted without a connection that ends: one renewal in so many looks whether it was. */
@@ -116,9 +116,21 @@ export class ConsulEntry implements RemoteEntry {
         ),
       ),
     );
-    if (failed.length === 0) return;
+    if (failed.length === 0) return this.#confirm();
     if (!this.#isHidden && this.#client.agents.length > 1 && failed.some(isWorthAnotherAgent)) await this.#hide();
     throw failed[0];
+  }
+
+  /** What an agent is told while there is no leader the catalog learns seconds after there is one: it is told here, too. */
+  async #confirm(): Promise<void> {
+    try {
+      const entries = await this.#client.entriesOf(this.#service, this.#id);
+      const own = entries.flatMap((entry) => ownEntry(entry, this.#run));
+      await Promise.all(own.map((entry) => this.#client.deregisterFromCatalog(entry)));
+    } catch (error) {
+      // The token may not allow it: then the agent does it at its own pace.
+      if (isWorthAnotherAgent(error)) throw error;
+    }
   }
 
   async #hide(): Promise<void> {
