@@ -112,7 +112,7 @@ class ZlibCompression implements Compression {
       if (RpcError.is(error)) throw error;
       // With a narrowed window, an error may mean no more than that the message is longer.
       if (maxBytes > MAX_SYNC_OUTPUT_BYTES && (isNarrowed || isTooLarge(error))) return null;
-      throw this.#failure(error, maxBytes);
+      throw this.#failure(error, maxBytes, isNarrowed);
     }
   }
 
@@ -123,7 +123,8 @@ class ZlibCompression implements Compression {
       if (result === null || result.length > maxBytes) throw tooLarge(maxBytes);
       return result;
     } catch (error) {
-      throw this.#failure(error, maxBytes);
+      const isNarrowed = (this.#loaded().narrow?.(bytes[0], maxBytes) ?? bytes[0]) !== bytes[0];
+      throw this.#failure(error, maxBytes, isNarrowed);
     }
   }
 
@@ -136,10 +137,13 @@ class ZlibCompression implements Compression {
     return buffer;
   }
 
-  #failure(error: unknown, maxBytes: number): RpcError {
+  /** A decoder whose window is smaller than the message asked for can't tell one that is too large from one that is damaged. */
+  #failure(error: unknown, maxBytes: number, isNarrowed = false): RpcError {
     if (RpcError.is(error)) return error;
     if (isTooLarge(error)) return tooLarge(maxBytes);
-    const text = `the message is not valid ${this.name}: ${error instanceof Error ? error.message : String(error)}`;
+    const orTooLarge = isNarrowed ? `, or has more than the allowed ${maxBytes} bytes when inflated` : "";
+    const why = error instanceof Error ? error.message : String(error);
+    const text = `the message is not valid ${this.name}${orTooLarge}: ${why}`;
     return new RpcError(Code.INTERNAL, text, { cause: error, reason: "codec" });
   }
 

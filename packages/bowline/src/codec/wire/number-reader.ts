@@ -39,7 +39,7 @@ export class NumberReader {
     this.#budget = budgetBytes;
   }
 
-  /** Lets the bytes go: they may be a piece of much larger memory. */
+  /** Lets the bytes go. */
   finish(): void {
     this.source = NOTHING;
   }

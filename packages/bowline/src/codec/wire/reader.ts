@@ -20,7 +20,7 @@ const MAX_MADE_ELEMENTS = 32_000_000;
 /** An element of a list that V8 has made larger than it need be. */
 const GROWN_BYTES = 12;
 
-/** Larger sources are not held for the messages that follow. */
+/** Sources in larger memory are not held for the messages that follow. */
 const MAX_HELD_BYTES = 65_536;
 
 /** A value on its way to an unknown field. */
@@ -54,7 +54,7 @@ export class Reader extends NumberReader {
     this.turnTo(source, end, budgetBytes);
     this.#depth = 1;
     this.#isShared = isShared;
-    if (source !== this.#held) this.#hold(isShared && source.length <= MAX_HELD_BYTES ? source : NOTHING);
+    if (source !== this.#held) this.#hold(isShared && source.buffer.byteLength <= MAX_HELD_BYTES ? source : NOTHING);
     else this.#view ??= new DataView(source.buffer, source.byteOffset, source.length);
   }
 

@@ -43,6 +43,8 @@ const MAX_WRITES = 16;
  * anew it answers as soon as there is one.
  */
 const MAX_HELD_MS = 1000;
+/** The same for the question whether there is one. */
+const MAX_LED_MS = 500;
 /** How long a token that was read from a file is believed. */
 const TOKEN_MS = 10_000;
 
@@ -63,7 +65,7 @@ export class ConsulClient {
   constructor(options: CheckedConsulOptions, clock: Clock, random: Random, report: (error: Error) => void) {
     this.#options = options;
     this.#clock = clock;
-    this.outage = new Outage({ clock, random, isOver: (signal) => this.hasLeader(signal) });
+    this.outage = new Outage({ clock, random, isOver: (signal) => this.#isLed(signal) });
     this.#http = new HttpClient({
       owner: OWNER,
       hosts: options.hosts,
@@ -193,6 +195,11 @@ export class ConsulClient {
     return typeof value === "string" && value !== "";
   }
 
+  /** A time in ms, for what should not come too often. */
+  get now(): number {
+    return this.#clock.fresh();
+  }
+
   /** The address that the first agent advertises to others; empty if it does not say. */
   async agentAddress(): Promise<string> {
     const { value } = await this.#http.json({ method: "GET", path: "/v1/agent/self" });
@@ -205,6 +212,16 @@ export class ConsulClient {
     this.#closing.abort();
     this.outage.close();
     this.#http.close();
+  }
+
+  /** Whether a leader answers: servers believe in the last one for a while when it is gone. */
+  async #isLed(signal: AbortSignal): Promise<boolean> {
+    if (!(await this.hasLeader(signal))) return false;
+    const query = { ...this.#scope(), consistent: "" };
+    // Asked for the question's sake: no such node need be there.
+    const question = { method: "GET", path: "/v1/health/node/bowline", query, timeoutMs: MAX_LED_MS, signal } as const;
+    await this.#http.request({ ...question, accept: (status) => status < 500 });
+    return true;
   }
 
   async #known(request: HttpRequest): Promise<boolean> {

@@ -20,7 +20,7 @@ const connections: SharedByKey<Connection> = new SharedByKey();
  * or `consul()` for the agent of this machine.
  *
  * An instance that is killed is out after `ttlSeconds`; one that closes is out at once. What an agent has lost by a restart is put back
- * as soon as it answers, anything else within a third of `ttlSeconds`.
+ * as soon as it answers, or into the next of `hosts`; anything else within a third of `ttlSeconds`.
  *
  * @throws TypeError or RangeError if an option is malformed
  */

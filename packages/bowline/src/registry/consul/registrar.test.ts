@@ -124,6 +124,23 @@ describe("a registration in Consul", () => {
     expect(registration.losses).toBe(0);
   });
 
+  it("is not renewed for each connection that something in between ends when it is idle", async () => {
+    const agent = await startAgent();
+    await open([agent]).register("user", user);
+    let questions = 0;
+    agent.intercept = ({ path, response }) => {
+      if (path === "/v1/status/leader") questions++;
+      response.once("finish", () => response.socket?.end());
+      return false;
+    };
+    agent.peer.cut();
+    const beats = (): number => agent.peer.requests.filter(({ path }) => path.includes("/update/")).length;
+    await until(() => beats() >= 7);
+    // The first loss is looked into at once, and seldom one of those that follow.
+    expect(questions).toBeGreaterThan(0);
+    expect(questions).toBeLessThan(7);
+  });
+
   it("looks for its entry where the agent does the checking", async () => {
     const agent = await startAgent();
     await open([agent], { check: "tcp", checkIntervalSeconds: 1 }).register("user", user);

@@ -8,6 +8,11 @@ import type { CheckedConsulOptions } from "./options.ts";
 
 /** An agent behind a proxy may be restarted without a connection that ends: one renewal in so many looks whether it was. */
 const RENEWALS_A_LOOK = 3;
+/**
+ * A proxy may end connections that are idle: after one that ended without a restart, the next ones are left for the renewals for so long,
+ * twice as long each time, up to the time between two renewals.
+ */
+const MIN_TRUST_MS = 1000;
 
 /**
  * The entry of one instance. It lives with one agent, the first that took it. When that can't be reached, the next one takes it; the
@@ -28,6 +33,10 @@ export class ConsulEntry implements RemoteEntry {
   #agent = "";
   /** Renewals until it is looked whether the agent was restarted. */
   #untilLook = 0;
+  /** A connection was lost, and nothing was found to be wrong yet. */
+  #isDoubted = false;
+  #trustMs = 0;
+  #trustedUntil = 0;
   /** Agents that may still hold an entry of this instance. */
   readonly #left = new Set<string>();
 
@@ -65,6 +74,8 @@ export class ConsulEntry implements RemoteEntry {
   readonly #lost = (agent: string): void => {
     if (agent !== this.#agent) return;
     this.#untilLook = 0;
+    if (this.#client.now < this.#trustedUntil) return;
+    this.#isDoubted = true;
     this.#client.outage.wait(this.#back, true);
   };
 
@@ -84,9 +95,14 @@ export class ConsulEntry implements RemoteEntry {
 
   /** Says that it lives; false if the agent does not know it. */
   async #say(): Promise<boolean> {
-    if (this.#options.check.kind !== "ttl") return this.#client.knows(this.#id, this.#agent);
-    const isKnown = await this.#client.pass(this.#id, this.#agent);
-    if (isKnown && this.#untilLook-- <= 0) await this.#look();
+    const isChecking = this.#options.check.kind !== "ttl";
+    const isKnown = await (isChecking ? this.#client.knows : this.#client.pass).call(
+      this.#client,
+      this.#id,
+      this.#agent,
+    );
+    if (!isKnown || isChecking) this.#judge(!isKnown);
+    else if (this.#untilLook-- <= 0) await this.#look();
     return isKnown;
   }
 
@@ -95,12 +111,26 @@ export class ConsulEntry implements RemoteEntry {
     const check = restartCheck(this.#id);
     this.#untilLook = RENEWALS_A_LOOK - 1;
     try {
-      if (await this.#client.isPassing(check, this.#agent)) return;
+      const isPassing = await this.#client.isPassing(check, this.#agent);
+      this.#judge(!isPassing);
+      if (isPassing) return;
       await this.#client.replaceCheck(this.#id, check, this.#agent);
     } catch (error) {
       this.#untilLook = 0;
       throw error;
     }
+  }
+
+  /** Whether a connection that was lost meant a restart. */
+  #judge(wasRestarted: boolean): void {
+    if (wasRestarted) {
+      this.#trustMs = 0;
+      this.#trustedUntil = 0;
+    } else if (this.#isDoubted) {
+      this.#trustMs = Math.min((this.#options.ttlSeconds * 1000) / 3, Math.max(MIN_TRUST_MS, 2 * this.#trustMs));
+      this.#trustedUntil = this.#client.now + this.#trustMs;
+    }
+    this.#isDoubted = false;
   }
 
   async remove(): Promise<void> {
@@ -154,6 +184,7 @@ export class ConsulEntry implements RemoteEntry {
       if (error instanceof HttpError && error.status >= 400 && error.status < 500) this.#left.delete(agent);
       throw error;
     }
+    if (agent !== this.#agent) this.#untilLook = 0;
     this.#agent = agent;
     this.#left.delete(agent);
     this.#client.onLost.add(this.#lost);
