@@ -102,7 +102,8 @@ export class ConsulAgent {
     if (path === "/v1/catalog/services") return answerJson(response, this.#catalog());
     if (path === "/v1/status/leader") return answerJson(response, "127.0.0.1:8300");
     if (path === "/v1/health/node/bowline") return answerJson(response, []);
-    if (path === "/v1/agent/self") return answerJson(response, { Member: { Addr: "10.1.2.3" } });
+    if (path === "/v1/agent/self")
+      return answerJson(response, { Config: { NodeName: "test" }, Member: { Addr: "10.1.2.3" } });
     if (path === "/v1/agent/service/register") {
       const entry = JSON.parse(request.body) as AgentEntry;
       this.status.delete(`service:${entry.ID}`);

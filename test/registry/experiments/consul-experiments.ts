@@ -22,6 +22,8 @@ export async function killConsulLeaders(program: string, rounds: number): Promis
     let slowestTruthMs = 0;
     let trueAfterQuietMs = 0;
     for (let round = 0; round < rounds; round++) {
+      // One that was away is no voter at first: without the leader the rest could not elect one.
+      await waitUntil("all vote", () => allVote(servers), HEAL_MS);
       const leader = await leaderOf(servers);
       await leader.process.stop("SIGKILL");
       await end(round);
@@ -73,9 +75,18 @@ function ownConsul(options: ConsulOptions, seed: number): Registry {
 }
 
 async function leaderOf(servers: readonly ConsulServer[]): Promise<ConsulServer> {
+  return servers[Number((await peersOf(servers)).find(({ Leader }) => Leader)?.Node.slice(1))];
+}
+
+async function allVote(servers: readonly ConsulServer[]): Promise<boolean> {
+  const peers = await peersOf(servers).catch(() => []);
+  return peers.filter(({ Voter }) => Voter).length === servers.length && peers.some(({ Leader }) => Leader);
+}
+
+/** All that take part in elections or will. */
+async function peersOf(servers: readonly ConsulServer[]): Promise<{ Node: string; Leader: boolean; Voter: boolean }[]> {
   const answer = await Promise.any(servers.map((each) => each.request("GET", "/v1/operator/raft/configuration")));
-  const { Servers } = (await answer.json()) as { Servers: { Node: string; Leader: boolean }[] };
-  return servers[Number(Servers.find(({ Leader }) => Leader)?.Node.slice(1))];
+  return ((await answer.json()) as { Servers: { Node: string; Leader: boolean; Voter: boolean }[] }).Servers;
 }
 
 /** A majority of them answers. */

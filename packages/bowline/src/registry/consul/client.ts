@@ -6,7 +6,13 @@ import { HttpError } from "../http/http-error.ts";
 import type { HttpAnswer, HttpRequest } from "../http/http-request.ts";
 import { objectOf } from "../remote/instance-details.ts";
 import { TurnTaking } from "../remote/turn-taking.ts";
-import type { CatalogEntry, RestartCheck, ServiceDefinition } from "./format.ts";
+import {
+  type CatalogEntry,
+  type CatalogScope,
+  catalogRegistration,
+  type RestartCheck,
+  type ServiceDefinition,
+} from "./format.ts";
 import type { CheckedConsulOptions, ConsulConsistency } from "./options.ts";
 import { Outage } from "./outage.ts";
 
@@ -144,10 +150,19 @@ export class ConsulClient {
 
   /** Takes an entry out of the catalog, which its agent does not know any more: it would be written there again. */
   async deregisterFromCatalog({ node, id }: CatalogEntry): Promise<void> {
-    const query = this.#scope();
-    const { ns: Namespace, partition: Partition } = query;
-    const json = { Node: node, ServiceID: id, Namespace, Partition };
-    await this.#write({ method: "PUT", path: "/v1/catalog/deregister", query, json, timeoutMs: this.#heldMs });
+    await this.#tell("deregister", { Node: node, ServiceID: id, ...this.#catalogScope() });
+  }
+
+  /** Writes an entry into the catalog, which the agent of the node was told of: others would be taken out again. */
+  async registerInCatalog(definition: ServiceDefinition, node: string): Promise<void> {
+    await this.#tell("register", catalogRegistration(definition, node, this.#catalogScope()));
+  }
+
+  /** The node that the catalog has an agent's entries under; empty if the agent does not say. */
+  async nodeOf(agent: string): Promise<string> {
+    const { value } = await this.#http.json({ method: "GET", path: "/v1/agent/self", host: agent });
+    const name = objectOf(objectOf(value).Config).NodeName;
+    return typeof name === "string" ? name : "";
   }
 
   /** Changes the catalog, all or nothing. */
@@ -238,6 +253,15 @@ export class ConsulClient {
     } finally {
       turn.end();
     }
+  }
+
+  async #tell(what: string, json: object): Promise<void> {
+    const path = `/v1/catalog/${what}`;
+    await this.#write({ method: "PUT", path, query: this.#scope(), json, timeoutMs: this.#heldMs });
+  }
+
+  #catalogScope(): CatalogScope {
+    return { Namespace: this.#options.namespace, Partition: this.#options.partition };
   }
 
   get #heldMs(): number {

@@ -38,6 +38,12 @@ export interface RestartCheck {
   readonly Status: "passing";
 }
 
+/** Where in Consul Enterprise. */
+export interface CatalogScope {
+  readonly Namespace?: string | undefined;
+  readonly Partition?: string | undefined;
+}
+
 /** Where an entry is in the catalog. */
 export interface CatalogEntry {
   readonly node: string;
@@ -103,6 +109,24 @@ export function ownEntry(entry: unknown, run: string): readonly CatalogEntry[] {
   const { Node: node, Service: service } = objectOf(entry);
   const { ID: id, Meta: meta } = objectOf(service);
   return recordOf(meta)[RUN] === run ? [{ node: textOf(objectOf(node).Node), id: textOf(id) }] : [];
+}
+
+/**
+ * What `PUT /v1/catalog/register` is asked for so that the catalog has what an agent was told, before that agent tells it: the agent of a
+ * node finds nothing to change then.
+ */
+export function catalogRegistration(definition: ServiceDefinition, node: string, scope: CatalogScope): object {
+  const { Check, Checks, Name, ...service } = definition;
+  const checks = [Check, ...Checks].map(({ CheckID, Name: name, Status }) => {
+    return { Node: node, CheckID, Name: name, Status, ServiceID: definition.ID, ...scope };
+  });
+  return {
+    Node: node,
+    SkipNodeUpdate: true,
+    Service: { ...service, Service: Name, ...scope },
+    Checks: checks,
+    ...scope,
+  };
 }
 
 /**

@@ -195,6 +195,38 @@ describe("a registration in Consul", () => {
     expect([first.entries.size, second.entries.size]).toEqual([1, 0]);
   });
 
+  it("is written into the catalog, too, where the agent that it has moved to has not told it yet", async () => {
+    const [first, second] = [await startAgent(), await startAgent()];
+    const told: string[] = [];
+    let isTold = false;
+    second.intercept = ({ path, body, response }) => {
+      // It has what it was told, and shows it when the catalog is told.
+      if (path === "/v1/health/service/user" && !isTold) answerJson(response, []);
+      else if (path === "/v1/catalog/register") {
+        isTold = true;
+        told.push(body);
+        answerText(response, 200, "true");
+      } else return false;
+      return true;
+    };
+    const registration = await open([first, second]).register("user", user);
+    first.peer.goAway();
+    await until(() => told.length > 0);
+    const checks = [`service:${USER}`, `restart:${USER}`].map((CheckID) => {
+      return { Node: "test", CheckID, Status: "passing", ServiceID: USER };
+    });
+    expect(told.map((each) => JSON.parse(each) as unknown)).toMatchObject([
+      {
+        Node: "test",
+        SkipNodeUpdate: true,
+        Service: { ID: USER, Service: "user", Address: "10.0.0.7", Port: 8080, EnableTagOverride: true },
+        Checks: checks,
+      },
+    ]);
+    await until(() => registration.state === "registered");
+    expect(second.entries.has(USER)).toBe(true);
+  });
+
   it("is taken out of the catalog, too, where its agent has not told it yet, and asks anew what is held without a leader", async () => {
     const agent = await startAgent();
     const registration = await open([agent]).register("user", user);

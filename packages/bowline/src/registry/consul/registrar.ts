@@ -184,12 +184,24 @@ export class ConsulEntry implements RemoteEntry {
       if (error instanceof HttpError && error.status >= 400 && error.status < 500) this.#left.delete(agent);
       throw error;
     }
-    if (agent !== this.#agent) this.#untilLook = 0;
+    const isMoved = this.#agent !== "" && agent !== this.#agent;
+    if (isMoved) this.#untilLook = 0;
     this.#agent = agent;
     this.#left.delete(agent);
     this.#client.onLost.add(this.#lost);
+    if (isMoved) await this.#tell(definition, agent).catch(() => {});
     // A check that is there already keeps its status: it may have run out, or the agent may have been restarted.
     if (this.#options.check.kind === "ttl") await this.#say().catch(() => false);
+  }
+
+  /** An agent that waits for a leader with something else tells the catalog seconds after there is one: it is told here, too. */
+  async #tell(definition: ServiceDefinition, agent: string): Promise<void> {
+    const [node, entries] = await Promise.all([
+      this.#client.nodeOf(agent),
+      this.#client.entriesOf(this.#service, this.#id),
+    ]);
+    const isWritten = entries.some((entry) => ownEntry(entry, this.#run).some((own) => own.node === node));
+    if (node !== "" && !isWritten) await this.#client.registerInCatalog(definition, node);
   }
 
   /** The agent that has it first, then the others in their order. */
