@@ -96,11 +96,9 @@ export class ConsulEntry implements RemoteEntry {
   /** Says that it lives; false if the agent does not know it. */
   async #say(): Promise<boolean> {
     const isChecking = this.#options.check.kind !== "ttl";
-    const isKnown = await (isChecking ? this.#client.knows : this.#client.pass).call(
-      this.#client,
-      this.#id,
-      this.#agent,
-    );
+    const isKnown = isChecking
+      ? await this.#client.knows(this.#id, this.#agent)
+      : await this.#client.pass(this.#id, this.#agent);
     if (!isKnown || isChecking) this.#judge(!isKnown);
     else if (this.#untilLook-- <= 0) await this.#look();
     return isKnown;
