@@ -79,7 +79,8 @@ const differences: readonly Row[] = [
     "them",
     [rawHeaders(1, request, { priority: { dependsOn: 1, exclusive: true } })],
   ],
-  ["a window of a stream past 2^31-1", "them", [rawHeaders(1, request), rawWindowUpdate(1, 0x7fffffff)]],
+  ["a window past 2^31-1 of a stream", "them", [rawHeaders(1, request), rawWindowUpdate(1, 0x7fffffff)]],
+  ["a window past 2^31-1 of a stream", "them", [rawHeaders(1, malformed), rawWindowUpdate(1, 0x7fffffff)]],
   ["a WINDOW_UPDATE of 0 on a stream", "them", [rawHeaders(1, request), rawWindowUpdate(1, 0)]],
 ];
 
