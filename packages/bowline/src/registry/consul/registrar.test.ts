@@ -278,7 +278,8 @@ describe("a registration in Consul", () => {
     const registration = await open([agent]).register("user", user);
     expect(registration.state).toBe("pending");
     await until(() => agent.peer.connections >= 4);
-    expect(reports).toHaveLength(1);
+    // A connection may be refused, or ended by the peer: each is said once.
+    expect(reports.length).toBe(new Set(reports).size);
     expect(reports[0]).toMatch(/^consul registry: PUT \/v1\/agent\/service\/register: /);
     agent.peer.comeBack();
     await until(() => registration.state === "registered");
