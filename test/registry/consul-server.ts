@@ -8,7 +8,7 @@ export interface ConsulServerPlan {
   /** Ports of HTTP, gRPC, RPC and serf; the same over restarts. */
   readonly ports: readonly [http: number, grpc: number, rpc: number, serf: number];
   readonly node: string;
-  /** Servers that make a cluster; others of it are joined by their serf ports. Default 1. */
+  /** Servers that make a cluster; others of it are joined by their serf ports. 0: it is a client of theirs. Default 1. */
   readonly servers?: number;
   readonly join?: readonly number[];
   /** Further settings of Consul's file, in its JSON. */
@@ -31,12 +31,14 @@ export class ConsulServer {
 
   static async start(plan: ConsulServerPlan): Promise<ConsulServer> {
     const [http, grpc, rpc, serf] = plan.ports;
+    const { servers = 1 } = plan;
     const url = `http://127.0.0.1:${http}`;
     const server = await ServerProcess.start({
       program: plan.program,
       args: (folder) => [
-        ...["agent", "-server", "-node", plan.node, "-data-dir", join(folder, "data")],
-        ...["-bind", "127.0.0.1", "-client", "127.0.0.1", "-bootstrap-expect", String(plan.servers ?? 1)],
+        ...["agent", "-node", plan.node, "-data-dir", join(folder, "data")],
+        ...["-bind", "127.0.0.1", "-client", "127.0.0.1"],
+        ...(servers === 0 ? [] : ["-server", "-bootstrap-expect", String(servers)]),
         ...["-http-port", String(http), "-grpc-port", String(grpc), "-grpc-tls-port", "-1", "-dns-port", "-1"],
         ...["-server-port", String(rpc), "-serf-lan-port", String(serf), "-serf-wan-port", "-1", "-log-level", "warn"],
         // The shortest time in which it finds a leader.
@@ -56,11 +58,11 @@ export class ConsulServer {
     return new ConsulServer(plan, server);
   }
 
-  /** A request to its API; rejects for all but 2xx. */
+  /** A request to its API with a body of octets or JSON; rejects for all but 2xx. */
   async request(method: string, path: string, body?: unknown, token?: string): Promise<Response> {
     const response = await fetch(`${this.url}${path}`, {
       method,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body),
       headers: token === undefined ? {} : { "x-consul-token": token },
     });
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);

@@ -32,6 +32,10 @@ export class ConsulAgent {
   /** Questions of health, as `service index`. */
   readonly questions: string[] = [];
   readonly #held = new Set<Held>();
+  /** Ids that the servers have lost while the agent knows them. */
+  readonly #untold = new Set<string>();
+  /** Questions that are held for entries, by what they are answered from. */
+  readonly #kept = { servers: new Set<() => void>(), stream: new Set<() => void>() };
 
   private constructor(peer: HttpPeer) {
     this.peer = peer;
@@ -87,8 +91,36 @@ export class ConsulAgent {
     this.peer.cut();
   }
 
+  /** The servers get a snapshot from before all that the agent knows: the agent notices nothing. */
+  restoreServers(): void {
+    this.#loseAll();
+    this.index = 5n;
+    for (const answer of [...this.#kept.servers]) answer();
+  }
+
+  /** The servers end and begin again without their data, before the agent has put its questions to another. */
+  replaceServers(): void {
+    this.#loseAll();
+    this.index = 5n;
+    for (const answer of [...this.#kept.stream]) answer();
+  }
+
+  /** How many questions are held for entries now. */
+  get kept(): number {
+    return this.#kept.servers.size + this.#kept.stream.size;
+  }
+
+  /** Ids that the servers don't have. */
+  get untold(): readonly string[] {
+    return [...this.#untold];
+  }
+
   close(): Promise<void> {
     return this.peer.close();
+  }
+
+  #loseAll(): void {
+    for (const id of this.entries.keys()) this.#untold.add(id);
   }
 
   #handle(request: PeerRequest): void {
@@ -97,6 +129,8 @@ export class ConsulAgent {
     const path = decodeURIComponent(request.path);
     const after = (prefix: string): string | undefined =>
       path.startsWith(prefix) ? path.slice(prefix.length) : undefined;
+    if (path === "/v1/health/service/bowline-none") return this.#stream(request);
+    if (path === "/v1/catalog/node/test") return this.#node(request);
     const service = after("/v1/health/service/");
     if (service !== undefined) return this.#health(service, request);
     if (path === "/v1/catalog/services") return answerJson(response, this.#catalog());
@@ -104,9 +138,16 @@ export class ConsulAgent {
     if (path === "/v1/health/node/bowline") return answerJson(response, []);
     if (path === "/v1/agent/self")
       return answerJson(response, { Config: { NodeName: "test" }, Member: { Addr: "10.1.2.3" } });
+    if (path === "/v1/catalog/register") {
+      const { Service } = JSON.parse(request.body) as { Service: { ID: string } };
+      this.#untold.delete(Service.ID);
+      this.changed();
+      return answerText(response, 200, "true");
+    }
     if (path === "/v1/agent/service/register") {
       const entry = JSON.parse(request.body) as AgentEntry;
       this.status.delete(`service:${entry.ID}`);
+      this.#untold.delete(entry.ID);
       this.put(entry);
       return answerText(response, 200);
     }
@@ -155,7 +196,7 @@ export class ConsulAgent {
     const answer = (): void => {
       this.#held.delete(held);
       const found = [...this.entries.values()]
-        .filter(({ Name }) => Name === service)
+        .filter(({ Name, ID }) => Name === service && !this.#untold.has(ID))
         .map((entry) => this.shownEntry(entry));
       const isPassing = (entry: ReturnType<ConsulAgent["shownEntry"]>): boolean =>
         entry.Checks.every(({ Status }) => Status === "passing");
@@ -170,6 +211,32 @@ export class ConsulAgent {
     if (index === 0n || index < this.index) return answer();
     this.#held.add(held);
     response.once("close", () => this.#held.delete(held));
+  }
+
+  #stream({ query, response }: PeerRequest): void {
+    const headers = { "x-consul-index": String(this.index) };
+    if (query.get("index") === "0") return answerJson(response, [], 200, headers);
+    this.#keep(this.#kept.stream, response, () => answerText(response, 503, "error reading from server: EOF"));
+  }
+
+  #node({ query, response }: PeerRequest): void {
+    const index = BigInt(query.get("index") ?? "0");
+    // What a question that is held is answered from is what the servers had.
+    const told = [...this.entries.values()].filter(({ ID }) => !this.#untold.has(ID));
+    const Services = Object.fromEntries(told.map((entry) => [entry.ID, this.shownEntry(entry).Service]));
+    const headers = { "x-consul-index": String(this.index), ...this.headers };
+    const answer = (): void => answerJson(response, { Node: { Node: "test" }, Services }, 200, headers);
+    if (index === 0n || index < this.index) return answer();
+    this.#keep(this.#kept.servers, response, answer);
+  }
+
+  #keep(kept: Set<() => void>, response: PeerRequest["response"], answer: () => void): void {
+    const answerOnce = (): void => {
+      kept.delete(answerOnce);
+      answer();
+    };
+    kept.add(answerOnce);
+    response.once("close", () => kept.delete(answerOnce));
   }
 
   /** An entry as questions of health show it. */

@@ -1,11 +1,24 @@
+import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { seededRandom } from "bowline/testing";
 import { type ConsulOptions, consul } from "../../../packages/bowline/src/registry/consul/index.ts";
 import type { Registry } from "../../../packages/bowline/src/registry/registry.ts";
 import { ConsulServer, consulPorts } from "../consul-server.ts";
-import { type Figures, ownClock, waitUntil } from "./etcd-fleet.ts";
-import { type Cast, HEAL_MS, OBSERVED_SERVICE, type Observed, observeFleet } from "./observed-fleet.ts";
+import { type Figures, ownClock, pause, waitUntil } from "./etcd-fleet.ts";
+import {
+  type Cast,
+  HEAL_MS,
+  OBSERVED_INSTANCES,
+  OBSERVED_SERVICE,
+  type Observed,
+  observeFleet,
+} from "./observed-fleet.ts";
+
+/** Agents find a server to have failed within some seconds, and look for it again each 30 s. */
+const GIVEN_UP_MS = 15_000;
+/** Between two faults, in ms: agents open their streams to a server anew, and questions are held again. */
+const REST_MS = 2000;
 
 /**
  * Experiment 20, Consul: of three servers the leader is killed and brought back, again and again, and an instance leaves each time
@@ -59,13 +72,69 @@ export async function resetConsulIndex(program: string, rounds: number): Promise
   });
 }
 
+/**
+ * Experiment 20, Consul: the same behind agents that are clients of the server and run on. In turn its data are lost, and it is away for a
+ * moment; the same for so long that the agents have given it up; and a snapshot from before all was registered is put in. To pass: the view
+ * is true soon after the agents have a leader again, which Consul's own way takes up to two minutes for.
+ */
+export async function resetBehindClients(program: string, rounds: number): Promise<Figures> {
+  const [ports, ...clientPorts] = await consulPorts(4);
+  // A snapshot of another node of the same name would have the new one refused.
+  const settings = { node_id: randomUUID() };
+  const server = await ConsulServer.start({ program, ports, node: "one", settings });
+  const clients = await Promise.all(
+    clientPorts.map((each, at) =>
+      ConsulServer.start({ program, ports: each, node: `client-${at}`, servers: 0, join: [ports[3]] }),
+    ),
+  );
+  const snapshot = await (await server.request("GET", "/v1/snapshot")).arrayBuffer();
+  const loseData = async (awayMs: number): Promise<void> => {
+    await server.process.stop("SIGKILL");
+    await rm(join(server.process.folder, "data"), { recursive: true, force: true });
+    await pause(awayMs);
+    await server.process.start();
+  };
+  const faults = [
+    () => loseData(0),
+    () => server.request("PUT", "/v1/snapshot", new Uint8Array(snapshot)),
+    () => loseData(GIVEN_UP_MS),
+  ];
+  return observe(
+    clients,
+    async ({ isTrue }) => {
+      let trueAfterQuietMs = 0;
+      let slowestTruthMs = 0;
+      for (let round = 0; round < rounds; round++) {
+        await pause(REST_MS);
+        await faults[round % faults.length]();
+        const ledMs = await waitUntil("the agents have a leader", () => haveLeader(clients), 2 * HEAL_MS);
+        const truthMs = await waitUntil("the view is true", async () => isTrue() && (await knowAll(server)), HEAL_MS);
+        trueAfterQuietMs = Math.max(trueAfterQuietMs, truthMs);
+        slowestTruthMs = Math.max(slowestTruthMs, ledMs + truthMs);
+      }
+      return { rounds, trueAfterQuietMs, slowestTruthMs };
+    },
+    [server],
+  );
+}
+
+/** The catalog itself has all. */
+async function knowAll(server: ConsulServer): Promise<boolean> {
+  const answer = await server.request("GET", `/v1/health/service/${OBSERVED_SERVICE}?passing`);
+  return ((await answer.json()) as unknown[]).length === OBSERVED_INSTANCES;
+}
+
 /** Three of the instances are registered with each of three agents first. */
-function observe(servers: readonly ConsulServer[], work: (observed: Observed) => Promise<Figures>): Promise<Figures> {
+function observe(
+  servers: readonly ConsulServer[],
+  work: (observed: Observed) => Promise<Figures>,
+  others: readonly ConsulServer[] = [],
+): Promise<Figures> {
   const hosts = servers.map(({ address }) => address);
   const cast: Cast = {
     registrars: hosts.map((_, at) => ownConsul({ hosts: [...hosts.slice(at), ...hosts.slice(0, at)] }, at)),
     watching: ownConsul({ hosts }, hosts.length),
-    remove: () => Promise.all(servers.map((server) => server.process.remove())),
+    remove: () => Promise.all([...servers, ...others].map((server) => server.process.remove())),
   };
   return observeFleet(cast, work);
 }

@@ -1,6 +1,6 @@
 import type { ToolName } from "../tools.ts";
 import { endWithoutAgent } from "./consul-ended.ts";
-import { killConsulLeaders, resetConsulIndex } from "./consul-experiments.ts";
+import { killConsulLeaders, resetBehindClients, resetConsulIndex } from "./consul-experiments.ts";
 import { killLeaders, lagAndCompact, loseQuorum, pauseRegistrar, restartTogether } from "./etcd-experiments.ts";
 import type { Figures } from "./etcd-fleet.ts";
 import { restartApiServer } from "./kubernetes-experiments.ts";
@@ -96,6 +96,12 @@ export const EXPERIMENTS: readonly Experiment[] = [
       slowestTruthMs: { atMost: 2000 },
       longestMissingMs: { atMost: HEARTBEAT_MS },
     },
+  },
+  {
+    name: "20-consul-reset-behind-clients",
+    tools: ["consul"],
+    run: ([consul], isShort) => resetBehindClients(consul, isShort ? 2 : 9),
+    limits: { ...SOUND, trueAfterQuietMs: { atMost: 2000 }, longestMissingMs: { atMost: HEARTBEAT_MS } },
   },
   ...[1, 3].map(
     (servers): Experiment => ({

@@ -4,10 +4,13 @@ import type { Random } from "../../rpc/random.ts";
 import { HttpClient } from "../http/http-client.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { HttpAnswer, HttpRequest } from "../http/http-request.ts";
-import { objectOf } from "../remote/instance-details.ts";
+import { objectOf, textOf } from "../remote/instance-details.ts";
 import { TurnTaking } from "../remote/turn-taking.ts";
+import { advice } from "./advice.ts";
+import { type AgentServices, Continuity, type ContinuityContext } from "./continuity.ts";
 import {
   type CatalogEntry,
+  type CatalogNode,
   type CatalogScope,
   catalogRegistration,
   type RestartCheck,
@@ -40,6 +43,9 @@ export interface HealthAnswer {
   readonly isAnonymous: boolean;
 }
 
+/** How a question is held. */
+type Held = Pick<HttpRequest, "host" | "query" | "timeoutMs" | "signal">;
+
 const OWNER = "consul registry";
 const UNKNOWN_CHECK = /unknown check|does not have associated TTL/i;
 /** An agent writes each change to its disk: more at a time would only wait there, and for longer than they may. */
@@ -51,6 +57,12 @@ const MAX_WRITES = 16;
 const MAX_HELD_MS = 1000;
 /** The same for the question whether there is one. */
 const MAX_LED_MS = 500;
+/** A server adds up to a sixteenth, so that not all who ask are answered together. */
+const HELD_LONGER = 1 + 1 / 16;
+/** A service that nobody has. */
+const NO_SERVICE = "bowline-none";
+/** Questions that are held for what is registered. */
+const HELD_FOR_ENTRIES = 2;
 /** How long a token that was read from a file is believed. */
 const TOKEN_MS = 10_000;
 
@@ -58,6 +70,7 @@ const TOKEN_MS = 10_000;
 export class ConsulClient {
   /** Whoever can do nothing now waits for its end. */
   readonly outage: Outage;
+  readonly continuity: Continuity;
   /** Each is told the label of an agent that may have been restarted. */
   readonly onLost: Set<(agent: string) => void> = new Set();
   readonly #options: CheckedConsulOptions;
@@ -65,6 +78,8 @@ export class ConsulClient {
   readonly #http: HttpClient;
   readonly #writes = new TurnTaking(MAX_WRITES);
   readonly #closing = new AbortController();
+  /** By label of the agent. */
+  readonly #nodes = new Map<string, CatalogNode>();
   #token: { readonly text: string; readonly readAt: number } | undefined;
 
   /** @throws TypeError for TLS files that can't be used */
@@ -72,6 +87,7 @@ export class ConsulClient {
     this.#options = options;
     this.#clock = clock;
     this.outage = new Outage({ clock, random, isOver: (signal) => this.#isLed(signal) });
+    this.continuity = new Continuity((agent) => this.#continuity(agent));
     this.#http = new HttpClient({
       owner: OWNER,
       hosts: options.hosts,
@@ -79,9 +95,10 @@ export class ConsulClient {
       connectTimeoutMs: options.connectTimeoutMs,
       requestTimeoutMs: options.requestTimeoutMs,
       // Registrations must not wait behind questions that are held.
-      maxConnections: options.maxConnections + MAX_WRITES,
+      maxConnections: options.maxConnections + HELD_FOR_ENTRIES + MAX_WRITES,
       headers: () => this.#headers(),
       onLost: (agent) => {
+        this.#nodes.delete(agent);
         for (const tell of [...this.onLost]) tell(agent);
       },
       advice,
@@ -154,15 +171,26 @@ export class ConsulClient {
   }
 
   /** Writes an entry into the catalog, which the agent of the node was told of: others would be taken out again. */
-  async registerInCatalog(definition: ServiceDefinition, node: string): Promise<void> {
+  async registerInCatalog(definition: ServiceDefinition, node: CatalogNode): Promise<void> {
     await this.#tell("register", catalogRegistration(definition, node, this.#catalogScope()));
   }
 
-  /** The node that the catalog has an agent's entries under; empty if the agent does not say. */
-  async nodeOf(agent: string): Promise<string> {
-    const { value } = await this.#http.json({ method: "GET", path: "/v1/agent/self", host: agent });
-    const name = objectOf(objectOf(value).Config).NodeName;
-    return typeof name === "string" ? name : "";
+  /** The node that the catalog has an agent's entries under. */
+  async nodeOf(agent: string): Promise<CatalogNode> {
+    const known = this.#nodes.get(agent);
+    if (known !== undefined) return known;
+    const { value, answer } = await this.#http.json({ method: "GET", path: "/v1/agent/self", host: agent });
+    const { Config: config, Member: member } = objectOf(value);
+    const { NodeName: name, NodeID: id } = objectOf(config);
+    if (textOf(name) === "") throw notConsul("itself", answer);
+    const node = { name: textOf(name), id: textOf(id), address: textOf(objectOf(member).Addr) };
+    this.#nodes.set(agent, node);
+    return node;
+  }
+
+  /** What the servers have of an agent's services. */
+  servicesOf(agent: string): Promise<AgentServices> {
+    return this.#servicesOf(agent, { timeoutMs: this.#heldMs });
   }
 
   /** Changes the catalog, all or nothing. */
@@ -187,8 +215,7 @@ export class ConsulClient {
         ...consistencyQuery(consistency),
         ...(isHeld ? { index, wait: `${waitMs}ms` } : {}),
       },
-      // A server adds up to a sixteenth, so that not all who ask are answered together.
-      timeoutMs: requestTimeoutMs + (isHeld ? waitMs * (1 + 1 / 16) : 0),
+      timeoutMs: requestTimeoutMs + (isHeld ? waitMs * HELD_LONGER : 0),
       signal,
     });
     if (!Array.isArray(value)) throw notConsul(JSON.stringify(service), answer);
@@ -225,6 +252,7 @@ export class ConsulClient {
   /** Ends all requests. */
   close(): void {
     this.#closing.abort();
+    this.continuity.close();
     this.outage.close();
     this.#http.close();
   }
@@ -237,6 +265,40 @@ export class ConsulClient {
     const question = { method: "GET", path: "/v1/health/node/bowline", query, timeoutMs: MAX_LED_MS, signal } as const;
     await this.#http.request({ ...question, accept: (status) => status < 500 });
     return true;
+  }
+
+  #continuity(agent: string): ContinuityContext {
+    const { waitMs, requestTimeoutMs } = this.#options;
+    const held = (index: string, ms: number, signal: AbortSignal): Held => {
+      const query = { index, wait: `${ms}ms` };
+      const timeoutMs = index === "0" ? this.#heldMs : requestTimeoutMs + ms * HELD_LONGER;
+      return { host: agent, query, timeoutMs, signal };
+    };
+    return {
+      clock: this.#clock,
+      outage: this.outage,
+      waitMs,
+      services: (...question) => this.#servicesOf(agent, held(...question)),
+      stream: async (...question) => {
+        const { query, ...rest } = held(...question);
+        const path = `/v1/health/service/${NO_SERVICE}`;
+        const request = { ...rest, method: "GET", path, query: { ...this.#scope(), ...query } } as const;
+        return { index: indexOf((await this.#http.request(request)).headers) };
+      },
+    };
+  }
+
+  /** Any server will do: each is told of a change. */
+  async #servicesOf(agent: string, { query, ...rest }: Held): Promise<AgentServices> {
+    const { name } = await this.nodeOf(agent);
+    const { value, answer } = await this.#http.json({
+      ...rest,
+      method: "GET",
+      path: `/v1/catalog/node/${encodeURIComponent(name)}`,
+      query: { ...this.#scope(), stale: "", ...query },
+    });
+    const services = objectOf(objectOf(value).Services);
+    return { index: indexOf(answer.headers), services, isFiltered: stateOf(answer, this.#options).isFiltered };
   }
 
   async #known(request: HttpRequest): Promise<boolean> {
@@ -298,55 +360,26 @@ export class ConsulClient {
   }
 }
 
-/** What to change when an agent refuses with this status, null for any, and this text; the first that fits. */
-const ADVICE: readonly (readonly [status: number | null, text: RegExp, advice: string])[] = [
-  [
-    403,
-    /ACL not found|token does not exist/i,
-    "this cluster does not know the token; set consul(…).token to one that it has",
-  ],
-  [
-    403,
-    /(?:)/,
-    "the token may not do this; give it service:write for what it registers, service:read and node:read for what it watches, or set consul(…).token",
-  ],
-  [401, /(?:)/, "set consul(…).token"],
-  [
-    429,
-    /(?:)/,
-    "the agent is asked too often or on too many connections; raise http_max_conns_per_client there or lower consul(…).maxConnections",
-  ],
-  [400, /HTTP request to an HTTPS server/, "set consul(…).tls, or write https:// before the host"],
-  [null, /No path to datacenter/i, "set consul(…).datacenter to one that this agent can reach"],
-  [null, /No cluster leader/i, "its servers have no leader at present; it goes on by itself when they have"],
-  [null, /Permission denied/i, "set consul(…).token to one that may do this"],
-  [
-    null,
-    /invalid query parameter.*(ns|namespace|partition)/i,
-    "this Consul has no namespaces or partitions; leave the option out",
-  ],
-];
-
-function advice(status: number, text: string): string | undefined {
-  return ADVICE.find(([each, pattern]) => (each === null || each === status) && pattern.test(text))?.[2];
-}
-
 function stateOf({ headers }: HttpAnswer, options: CheckedConsulOptions): Omit<HealthAnswer, "entries"> {
   const {
-    "x-consul-index": index,
     "x-consul-query-backend": backend,
     "x-consul-knownleader": leader,
     "x-consul-results-filtered-by-acls": filtered,
     "x-consul-default-acl-policy": policy,
   } = headers;
   return {
-    index: typeof index === "string" && /^[0-9]{1,20}$/.test(index) ? index : "0",
+    index: indexOf(headers),
     isStreamed: backend === "streaming",
     // An agent that answers from its own stream of changes does not fill it in.
     knowsLeader: leader !== "false" || backend === "streaming",
     isFiltered: filtered === "true",
     isAnonymous: policy === "deny" && options.token === undefined && options.tokenFile === undefined,
   };
+}
+
+/** `0` without one that can be used. */
+function indexOf({ "x-consul-index": index }: HttpAnswer["headers"]): string {
+  return typeof index === "string" && /^[0-9]{1,20}$/.test(index) ? index : "0";
 }
 
 function consistencyQuery(consistency: ConsulConsistency): Record<string, string> {

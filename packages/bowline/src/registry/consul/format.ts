@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { formatHostPort, isFault, readHostPort } from "../instance/address.ts";
 import type { Address, Instance } from "../registry.ts";
 import { entryId } from "../remote/entry-id.ts";
@@ -48,6 +49,13 @@ export interface CatalogScope {
 export interface CatalogEntry {
   readonly node: string;
   readonly id: string;
+}
+
+/** The node of an agent; id and address are empty where the agent does not say. */
+export interface CatalogNode {
+  readonly name: string;
+  readonly id: string;
+  readonly address: string;
 }
 
 /** What an entry was read to be, or what is wrong with it. */
@@ -112,16 +120,26 @@ export function ownEntry(entry: unknown, run: string): readonly CatalogEntry[] {
 }
 
 /**
- * What `PUT /v1/catalog/register` is asked for so that the catalog has what an agent was told, before that agent tells it: the agent of a
- * node finds nothing to change then.
+ * Whether a service, as `GET /v1/catalog/node/…` gives it, is what its agent was told: a snapshot may bring back what it was told before.
  */
-export function catalogRegistration(definition: ServiceDefinition, node: string, scope: CatalogScope): object {
+export function isWritten(service: unknown, { Meta, Weights }: ServiceDefinition): boolean {
+  const { Meta: meta, Weights: weights } = objectOf(service);
+  return isDeepStrictEqual(meta, Meta) && isDeepStrictEqual(weights, Weights);
+}
+
+/**
+ * What `PUT /v1/catalog/register` is asked for so that the catalog has what an agent was told, before that agent tells it: the agent of a
+ * node finds nothing to change then. What the catalog says of the node stays, if it has it.
+ */
+export function catalogRegistration(definition: ServiceDefinition, node: CatalogNode, scope: CatalogScope): object {
   const { Check, Checks, Name, ...service } = definition;
   const checks = [Check, ...Checks].map(({ CheckID, Name: name, Status }) => {
-    return { Node: node, CheckID, Name: name, Status, ServiceID: definition.ID, ...scope };
+    return { Node: node.name, CheckID, Name: name, Status, ServiceID: definition.ID, ...scope };
   });
   return {
-    Node: node,
+    Node: node.name,
+    ID: node.id,
+    Address: node.address,
     SkipNodeUpdate: true,
     Service: { ...service, Service: Name, ...scope },
     Checks: checks,

@@ -3,7 +3,16 @@ import type { Instance } from "../registry.ts";
 import { entryId } from "../remote/entry-id.ts";
 import type { RemoteEntry } from "../remote/kept-registration.ts";
 import type { ConsulClient } from "./client.ts";
-import { endEntry, ownEntry, readEntry, restartCheck, type ServiceDefinition, writeService } from "./format.ts";
+import type { AgentEntry } from "./continuity.ts";
+import {
+  endEntry,
+  isWritten,
+  ownEntry,
+  readEntry,
+  restartCheck,
+  type ServiceDefinition,
+  writeService,
+} from "./format.ts";
 import type { CheckedConsulOptions } from "./options.ts";
 
 /** An agent behind a proxy may be restarted without a connection that ends: one renewal in so many looks whether it was. */
@@ -20,21 +29,26 @@ const MIN_TRUST_MS = 1000;
  * be reached, another one writes that into the catalog.
  *
  * An agent that ends a connection may have been restarted, with or without what it knew: the entry is renewed as soon as Consul answers,
- * and found to be missing or put right then.
+ * and found to be missing or put right then. So may the servers behind the agent, which does not tell them for a while: then the catalog
+ * is asked, and told.
  */
-export class ConsulEntry implements RemoteEntry {
+export class ConsulEntry implements RemoteEntry, AgentEntry {
   onBack: (isDoubtful?: boolean) => void = () => {};
   readonly #service: string;
   readonly #client: ConsulClient;
   readonly #options: CheckedConsulOptions;
-  readonly #id: string;
+  readonly id: string;
   readonly #run: string;
   #isHidden = false;
   #agent = "";
+  /** What was written last. */
+  #definition: ServiceDefinition | null = null;
   /** Renewals until it is looked whether the agent was restarted. */
   #untilLook = 0;
   /** A connection was lost, and nothing was found to be wrong yet. */
   #isDoubted = false;
+  /** The catalog may have lost it, whatever the agent knows. */
+  #isUncertain = false;
   #trustMs = 0;
   #trustedUntil = 0;
   /** Agents that may still hold an entry of this instance. */
@@ -46,7 +60,7 @@ export class ConsulEntry implements RemoteEntry {
     this.#run = run;
     this.#client = client;
     this.#options = options;
-    this.#id = entryId(service, instanceId);
+    this.id = entryId(service, instanceId);
   }
 
   get isHidden(): boolean {
@@ -55,6 +69,7 @@ export class ConsulEntry implements RemoteEntry {
 
   async put(instance: Instance): Promise<void> {
     const definition = writeService(this.#service, instance, this.#options, this.#run);
+    this.#definition = definition;
     const errors: Error[] = [];
     for (const agent of this.#candidates()) {
       try {
@@ -79,9 +94,19 @@ export class ConsulEntry implements RemoteEntry {
     this.#client.outage.wait(this.#back, true);
   };
 
+  isThere(service: unknown): boolean {
+    return this.#definition === null || isWritten(service, this.#definition);
+  }
+
+  lost(): void {
+    this.#isUncertain = true;
+    this.onBack(true);
+  }
+
   async renew(): Promise<boolean> {
     try {
       const isKnown = await this.#say();
+      if (isKnown) await this.#assure();
       await this.#cleanUp();
       return isKnown;
     } catch (error) {
@@ -97,8 +122,8 @@ export class ConsulEntry implements RemoteEntry {
   async #say(): Promise<boolean> {
     const isChecking = this.#options.check.kind !== "ttl";
     const isKnown = isChecking
-      ? await this.#client.knows(this.#id, this.#agent)
-      : await this.#client.pass(this.#id, this.#agent);
+      ? await this.#client.knows(this.id, this.#agent)
+      : await this.#client.pass(this.id, this.#agent);
     if (!isKnown || isChecking) this.#judge(!isKnown);
     else if (this.#untilLook-- <= 0) await this.#look();
     return isKnown;
@@ -106,13 +131,13 @@ export class ConsulEntry implements RemoteEntry {
 
   /** Puts right what a restart has left of it. */
   async #look(): Promise<void> {
-    const check = restartCheck(this.#id);
+    const check = restartCheck(this.id);
     this.#untilLook = RENEWALS_A_LOOK - 1;
     try {
       const isPassing = await this.#client.isPassing(check, this.#agent);
       this.#judge(!isPassing);
       if (isPassing) return;
-      await this.#client.replaceCheck(this.#id, check, this.#agent);
+      await this.#client.replaceCheck(this.id, check, this.#agent);
     } catch (error) {
       this.#untilLook = 0;
       throw error;
@@ -133,12 +158,13 @@ export class ConsulEntry implements RemoteEntry {
 
   async remove(): Promise<void> {
     this.#client.onLost.delete(this.#lost);
+    this.#client.continuity.delete(this.#agent, this);
     this.#client.outage.forget(this.#back);
     if (this.#agent !== "") this.#left.add(this.#agent);
     const failed: Error[] = [];
     await Promise.all(
       [...this.#left].map((agent) =>
-        this.#client.deregister(this.#id, agent).then(
+        this.#client.deregister(this.id, agent).then(
           () => this.#left.delete(agent),
           (error: Error) => failed.push(error),
         ),
@@ -152,7 +178,7 @@ export class ConsulEntry implements RemoteEntry {
   /** What an agent is told while there is no leader the catalog learns seconds after there is one: it is told here, too. */
   async #confirm(): Promise<void> {
     try {
-      const entries = await this.#client.entriesOf(this.#service, this.#id);
+      const entries = await this.#client.entriesOf(this.#service, this.id);
       const own = entries.flatMap((entry) => ownEntry(entry, this.#run));
       await Promise.all(own.map((entry) => this.#client.deregisterFromCatalog(entry)));
     } catch (error) {
@@ -163,7 +189,7 @@ export class ConsulEntry implements RemoteEntry {
 
   async #hide(): Promise<void> {
     try {
-      const entries = await this.#client.entriesOf(this.#service, this.#id);
+      const entries = await this.#client.entriesOf(this.#service, this.id);
       const operations = entries.flatMap((entry) => endEntry(entry, this.#run));
       if (operations.length > 0) await this.#client.transact(operations);
       // A token may not see it; an answer may have been lost.
@@ -182,24 +208,39 @@ export class ConsulEntry implements RemoteEntry {
       if (error instanceof HttpError && error.status >= 400 && error.status < 500) this.#left.delete(agent);
       throw error;
     }
-    const isMoved = this.#agent !== "" && agent !== this.#agent;
-    if (isMoved) this.#untilLook = 0;
+    if (this.#agent !== "" && agent !== this.#agent) {
+      this.#client.continuity.delete(this.#agent, this);
+      this.#untilLook = 0;
+      this.#isUncertain = true;
+    }
     this.#agent = agent;
     this.#left.delete(agent);
     this.#client.onLost.add(this.#lost);
-    if (isMoved) await this.#tell(definition, agent).catch(() => {});
+    this.#client.continuity.add(agent, this);
+    await this.#assure();
     // A check that is there already keeps its status: it may have run out, or the agent may have been restarted.
     if (this.#options.check.kind === "ttl") await this.#say().catch(() => false);
   }
 
-  /** An agent that waits for a leader with something else tells the catalog seconds after there is one: it is told here, too. */
-  async #tell(definition: ServiceDefinition, agent: string): Promise<void> {
-    const [node, entries] = await Promise.all([
-      this.#client.nodeOf(agent),
-      this.#client.entriesOf(this.#service, this.#id),
-    ]);
-    const isWritten = entries.some((entry) => ownEntry(entry, this.#run).some((own) => own.node === node));
-    if (node !== "" && !isWritten) await this.#client.registerInCatalog(definition, node);
+  /**
+   * An agent that waits for a leader with something else tells the catalog seconds after there is one, and one that has not noticed what
+   * the servers have lost a minute later: they are told here, too.
+   */
+  async #assure(): Promise<void> {
+    const definition = this.#definition;
+    if (!this.#isUncertain || definition === null) return;
+    this.#isUncertain = false;
+    try {
+      const { services } = await this.#client.servicesOf(this.#agent);
+      if (!this.isThere(services[this.id])) {
+        await this.#client.registerInCatalog(definition, await this.#client.nodeOf(this.#agent));
+      }
+    } catch (error) {
+      // The token may not allow it: then the agent does it at its own pace.
+      if (!isWorthAnotherAgent(error)) return;
+      this.#isUncertain = true;
+      this.#client.outage.wait(this.#back, true);
+    }
   }
 
   /** The agent that has it first, then the others in their order. */
@@ -214,7 +255,7 @@ export class ConsulEntry implements RemoteEntry {
     if (agent === undefined) return;
     // To the end of the queue if it fails.
     this.#left.delete(agent);
-    await this.#client.deregister(this.#id, agent).catch((error: unknown) => {
+    await this.#client.deregister(this.id, agent).catch((error: unknown) => {
       if (error instanceof HttpError && error.isTransient) this.#left.add(agent);
     });
   }
