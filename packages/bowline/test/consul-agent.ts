@@ -34,6 +34,8 @@ export class ConsulAgent {
   readonly #held = new Set<Held>();
   /** Ids that the servers have lost while the agent knows them. */
   readonly #untold = new Set<string>();
+  /** What the servers have instead of some of these. */
+  readonly #older = new Map<string, AgentEntry>();
   /** Questions that are held for entries, by what they are answered from. */
   readonly #kept = { servers: new Set<() => void>(), stream: new Set<() => void>() };
 
@@ -91,9 +93,10 @@ export class ConsulAgent {
     this.peer.cut();
   }
 
-  /** The servers get a snapshot from before all that the agent knows: the agent notices nothing. */
-  restoreServers(): void {
+  /** The servers get a snapshot from before all that the agent knows, but for these entries of then: the agent notices nothing. */
+  restoreServers(...older: readonly AgentEntry[]): void {
     this.#loseAll();
+    for (const entry of older) this.#older.set(entry.ID, entry);
     this.index = 5n;
     for (const answer of [...this.#kept.servers]) answer();
   }
@@ -165,6 +168,8 @@ export class ConsulAgent {
       const { ServiceID } = JSON.parse(request.body) as { ServiceID: string };
       return this.#known(ServiceID, response, () => this.changed());
     }
+    const judged = after("/v1/agent/health/service/id/");
+    if (judged !== undefined) return this.#judged(judged, response);
     const read = after("/v1/agent/service/");
     if (read !== undefined) return this.#known(read, response, () => {});
     answerText(response, 404, "Invalid URL path: not a recognized HTTP API endpoint");
@@ -174,6 +179,14 @@ export class ConsulAgent {
     if (!this.entries.has(id)) return answerText(response, 404, `Unknown service ID ${JSON.stringify(id)}`);
     action();
     answerText(response, 200);
+  }
+
+  #judged(id: string, response: PeerRequest["response"]): void {
+    const entry = this.entries.get(id);
+    if (entry === undefined) return answerJson(response, {}, 404);
+    const { Service, Checks } = this.shownEntry(entry);
+    const isPassing = Checks.every(({ Status }) => Status === "passing");
+    answerJson(response, { AggregatedStatus: isPassing ? "passing" : "critical", Service }, isPassing ? 200 : 503);
   }
 
   /** By id; only of those that are checked for restarts. */
@@ -216,27 +229,47 @@ export class ConsulAgent {
   #stream({ query, response }: PeerRequest): void {
     const headers = { "x-consul-index": String(this.index) };
     if (query.get("index") === "0") return answerJson(response, [], 200, headers);
-    this.#keep(this.#kept.stream, response, () => answerText(response, 503, "error reading from server: EOF"));
+    const broken = (): void => answerText(response, 503, "error reading from server: EOF");
+    this.#keep(this.#kept.stream, query, response, broken, () => answerJson(response, [], 200, headers));
   }
 
   #node({ query, response }: PeerRequest): void {
     const index = BigInt(query.get("index") ?? "0");
     // What a question that is held is answered from is what the servers had.
-    const told = [...this.entries.values()].filter(({ ID }) => !this.#untold.has(ID));
+    const told = [...this.entries.values()].flatMap((entry) => {
+      return this.#untold.has(entry.ID) ? (this.#older.get(entry.ID) ?? []) : entry;
+    });
     const Services = Object.fromEntries(told.map((entry) => [entry.ID, this.shownEntry(entry).Service]));
     const headers = { "x-consul-index": String(this.index), ...this.headers };
     const answer = (): void => answerJson(response, { Node: { Node: "test" }, Services }, 200, headers);
     if (index === 0n || index < this.index) return answer();
-    this.#keep(this.#kept.servers, response, answer);
+    this.#keep(this.#kept.servers, query, response, answer, answer);
   }
 
-  #keep(kept: Set<() => void>, response: PeerRequest["response"], answer: () => void): void {
-    const answerOnce = (): void => {
+  #keep(
+    kept: Set<() => void>,
+    query: URLSearchParams,
+    response: PeerRequest["response"],
+    answer: () => void,
+    over: () => void,
+  ): void {
+    const forget = (): void => {
       kept.delete(answerOnce);
+      clearTimeout(timer);
+    };
+    const timer = setTimeout(
+      () => {
+        forget();
+        over();
+      },
+      Number.parseInt(query.get("wait") ?? "", 10),
+    );
+    const answerOnce = (): void => {
+      forget();
       answer();
     };
     kept.add(answerOnce);
-    response.once("close", () => kept.delete(answerOnce));
+    response.once("close", forget);
   }
 
   /** An entry as questions of health show it. */

@@ -6,7 +6,7 @@ import { HttpError } from "../http/http-error.ts";
 import type { HttpAnswer, HttpRequest } from "../http/http-request.ts";
 import { objectOf, textOf } from "../remote/instance-details.ts";
 import { TurnTaking } from "../remote/turn-taking.ts";
-import { advice } from "./advice.ts";
+import { advice, type HealthAnswer, indexOf, stateOf } from "./answers.ts";
 import { type AgentServices, Continuity, type ContinuityContext } from "./continuity.ts";
 import {
   type CatalogEntry,
@@ -26,21 +26,6 @@ export interface HealthQuery {
   readonly waitMs: number;
   readonly consistency: ConsulConsistency;
   readonly signal: AbortSignal;
-}
-
-/** All instances of a service, as Consul gives them. */
-export interface HealthAnswer {
-  readonly entries: readonly unknown[];
-  /** `X-Consul-Index`, an unsigned number of 64 bits in decimal; `0` if the answer has none that can be used. */
-  readonly index: string;
-  /** `X-Consul-Query-Backend` is `streaming`: the answer does not say whether there is a leader. */
-  readonly isStreamed: boolean;
-  /** `X-Consul-KnownLeader`: false where the server that answered may be cut off from the others. */
-  readonly knowsLeader: boolean;
-  /** `X-Consul-Results-Filtered-By-ACLs`: entries were left out that the token may not see. */
-  readonly isFiltered: boolean;
-  /** `X-Consul-Default-ACL-Policy` denies, and there is no token: then Consul does not say whether it has left something out. */
-  readonly isAnonymous: boolean;
 }
 
 /** How a question is held. */
@@ -157,6 +142,19 @@ export class ConsulClient {
     return this.#known({ method: "GET", path: `/v1/agent/service/${encodeURIComponent(id)}`, host: agent });
   }
 
+  /** A service as an agent knows it, if it counts as healthy there: checks pass, nothing is under maintenance. */
+  async healthyService(id: string, agent: string): Promise<unknown> {
+    const { value } = await this.#http.json({
+      method: "GET",
+      path: `/v1/agent/health/service/id/${encodeURIComponent(id)}`,
+      query: this.#scope(),
+      host: agent,
+      accept: (status) => [200, 404, 429, 503].includes(status),
+    });
+    const { AggregatedStatus: status, Service: service } = objectOf(value);
+    return status === "passing" ? service : undefined;
+  }
+
   /** The entries of an id in the catalog, of whatever health. */
   async entriesOf(service: string, id: string): Promise<readonly unknown[]> {
     const query = { ...this.#scope(), filter: `Service.ID == ${JSON.stringify(id)}` };
@@ -175,14 +173,14 @@ export class ConsulClient {
     await this.#tell("register", catalogRegistration(definition, node, this.#catalogScope()));
   }
 
-  /** The node that the catalog has an agent's entries under. */
-  async nodeOf(agent: string): Promise<CatalogNode> {
+  /** The node that the catalog has an agent's entries under; `isFresh` asks whether it is another by now. */
+  async nodeOf(agent: string, isFresh: boolean = false): Promise<CatalogNode> {
     const known = this.#nodes.get(agent);
-    if (known !== undefined) return known;
+    if (known !== undefined && !isFresh) return known;
     const { value, answer } = await this.#http.json({ method: "GET", path: "/v1/agent/self", host: agent });
     const { Config: config, Member: member } = objectOf(value);
     const { NodeName: name, NodeID: id } = objectOf(config);
-    if (textOf(name) === "") throw notConsul("itself", answer);
+    if (textOf(name) === "") throw notConsul("its node", answer, "that names none");
     const node = { name: textOf(name), id: textOf(id), address: textOf(objectOf(member).Addr) };
     this.#nodes.set(agent, node);
     return node;
@@ -268,10 +266,11 @@ export class ConsulClient {
   }
 
   #continuity(agent: string): ContinuityContext {
-    const { waitMs, requestTimeoutMs } = this.#options;
+    const { waitMs } = this.#options;
+    // What takes longer is held for want of a leader, or was put to another server: asked anew it is answered sooner.
     const held = (index: string, ms: number, signal: AbortSignal): Held => {
       const query = { index, wait: `${ms}ms` };
-      const timeoutMs = index === "0" ? this.#heldMs : requestTimeoutMs + ms * HELD_LONGER;
+      const timeoutMs = this.#heldMs + (index === "0" ? 0 : ms * HELD_LONGER);
       return { host: agent, query, timeoutMs, signal };
     };
     return {
@@ -297,8 +296,9 @@ export class ConsulClient {
       path: `/v1/catalog/node/${encodeURIComponent(name)}`,
       query: { ...this.#scope(), stale: "", ...query },
     });
-    const services = objectOf(objectOf(value).Services);
-    return { index: indexOf(answer.headers), services, isFiltered: stateOf(answer, this.#options).isFiltered };
+    const { index, isFiltered, isAnonymous, knowsLeader } = stateOf(answer, this.#options);
+    if (!knowsLeader) throw new HttpError("status", `${OWNER}: ${agent} answered without a leader`, { status: 500 });
+    return { index, services: objectOf(objectOf(value).Services), isPartial: isFiltered || isAnonymous };
   }
 
   async #known(request: HttpRequest): Promise<boolean> {
@@ -360,33 +360,11 @@ export class ConsulClient {
   }
 }
 
-function stateOf({ headers }: HttpAnswer, options: CheckedConsulOptions): Omit<HealthAnswer, "entries"> {
-  const {
-    "x-consul-query-backend": backend,
-    "x-consul-knownleader": leader,
-    "x-consul-results-filtered-by-acls": filtered,
-    "x-consul-default-acl-policy": policy,
-  } = headers;
-  return {
-    index: indexOf(headers),
-    isStreamed: backend === "streaming",
-    // An agent that answers from its own stream of changes does not fill it in.
-    knowsLeader: leader !== "false" || backend === "streaming",
-    isFiltered: filtered === "true",
-    isAnonymous: policy === "deny" && options.token === undefined && options.tokenFile === undefined,
-  };
-}
-
-/** `0` without one that can be used. */
-function indexOf({ "x-consul-index": index }: HttpAnswer["headers"]): string {
-  return typeof index === "string" && /^[0-9]{1,20}$/.test(index) ? index : "0";
-}
-
 function consistencyQuery(consistency: ConsulConsistency): Record<string, string> {
   return consistency === "default" ? {} : { [consistency]: "" };
 }
 
-function notConsul(what: string, { host }: HttpAnswer): HttpError {
-  const why = `${host} answered for ${what} with JSON that is no list; check that consul(…).hosts is Consul's API`;
+function notConsul(what: string, { host }: HttpAnswer, fault: string = "that is no list"): HttpError {
+  const why = `${host} answered for ${what} with JSON ${fault}; check that consul(…).hosts is Consul's API`;
   return new HttpError("malformed", `${OWNER}: ${why}`, { host });
 }

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ConsulAgent } from "../../../test/consul-agent.ts";
-import { answerText } from "../../../test/http-peer.ts";
+import { answerJson, answerText } from "../../../test/http-peer.ts";
 import { systemClock } from "../../rpc/clock.ts";
 import { seededRandom } from "../../rpc/random.ts";
 import { VirtualClock } from "../../testing/virtual-clock.ts";
 import { HttpError } from "../http/http-error.ts";
 import { instanceAt } from "../instance/instance.ts";
-import type { Registry } from "../registry.ts";
+import type { Registration, Registry } from "../registry.ts";
 import { consul } from "./consul.ts";
 import { type AgentEntry, type AgentServices, Continuity } from "./continuity.ts";
 import type { ConsulOptions } from "./options.ts";
@@ -17,17 +17,32 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
+/** An agent may need so long to tell the servers: until then nothing is taken for a loss, in ms. */
+const TELLING_MS = 1000;
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void systemClock.setTimeout(resolve, ms));
+}
+
 describe("what the servers have lost while the agent runs on", () => {
-  async function begin(options: ConsulOptions = {}): Promise<{ agent: ConsulAgent; registry: Registry }> {
+  interface Begun {
+    readonly agent: ConsulAgent;
+    readonly registry: Registry;
+    readonly registrations: readonly Registration[];
+  }
+
+  async function begin(options: ConsulOptions = {}): Promise<Begun> {
     const agent = await ConsulAgent.start();
     closers.push(() => agent.close());
     const context = { clock: systemClock, random: seededRandom(1), environment: {} };
     const registry = consul({ hosts: agent.address, ttlSeconds: 86_400, ...options }).create(context);
     closers.push(() => registry.close());
     const ids = ["user-1", "user-2"];
-    await Promise.all(ids.map((id) => registry.register("user", { ...instanceAt("10.0.0.7:8080"), id })));
+    const registrations = await Promise.all(
+      ids.map((id) => registry.register("user", { ...instanceAt("10.0.0.7:8080"), id })),
+    );
     await until(() => agent.kept === 2);
-    return { agent, registry };
+    return { agent, registry, registrations };
   }
 
   function until(condition: () => boolean): Promise<boolean> {
@@ -41,8 +56,7 @@ describe("what the servers have lost while the agent runs on", () => {
     const { agent } = await begin();
     for (let round = 0; round < 2; round++) {
       await until(() => agent.kept === 2);
-      // What an agent may need to tell them is not taken for a loss.
-      await new Promise((resolve) => systemClock.setTimeout(() => resolve(undefined), 1000));
+      await pause(TELLING_MS);
       lose(agent);
       expect(agent.untold).toHaveLength(2);
       await until(() => agent.untold.length === 0);
@@ -53,14 +67,99 @@ describe("what the servers have lost while the agent runs on", () => {
     );
   });
 
-  it("is looked at from the first registration to the end of the last", async () => {
-    const { agent, registry } = await begin();
-    await registry.close();
+  it("is told them again where they have an older state of it", async () => {
+    const { agent, registrations } = await begin();
+    const older = [...agent.entries.values()];
+    await registrations[0].update({ state: "draining" });
+    await pause(TELLING_MS);
+    agent.restoreServers(...older);
+    await until(() => agent.untold.length === 1);
+    await pause(1500);
+    expect(agent.untold).toEqual([older[1].ID]);
+  });
+
+  it("is left to the agent where it fails its checks there, or is another registration of the same id", async () => {
+    const { agent } = await begin();
+    const [first, second] = [...agent.entries.values()];
+    agent.status.set(`service:${first.ID}`, "critical");
+    agent.entries.set(second.ID, { ...second, Meta: { ...(second.Meta as object), "bowline-run": "another" } });
+    await pause(TELLING_MS);
+    agent.restoreServers();
+    const judged = (): number => agent.peer.requests.filter(({ path }) => path.includes("/health/service/id/")).length;
+    await until(() => judged() >= 2);
+    await pause(1500);
+    expect(agent.untold).toEqual([first.ID, second.ID]);
+  });
+
+  it("is looked at for each registration until that ends", async () => {
+    const { agent, registrations } = await begin();
+    const [, second] = [...agent.entries.keys()];
+    await registrations[0].close();
+    await pause(TELLING_MS);
+    agent.restoreServers();
+    await until(() => agent.untold.length === 0);
+    const told = agent.peer.requests.filter(({ path }) => path === "/v1/catalog/register");
+    expect(told.map(({ body }) => (JSON.parse(body) as { Service: { ID: string } }).Service.ID)).toEqual([second]);
+    await registrations[1].close();
     await until(() => agent.kept === 0);
     const { length } = agent.peer.requests;
-    agent.restoreServers();
-    await new Promise((resolve) => systemClock.setTimeout(() => resolve(undefined), 50));
+    await pause(1500);
     expect(agent.peer.requests).toHaveLength(length);
+  });
+
+  it.each([500, 429])("is told them no oftener for being refused with %i", async (status) => {
+    const { agent } = await begin();
+    let refused = 0;
+    agent.intercept = ({ path, response }) => {
+      if (path !== "/v1/catalog/register") return false;
+      refused++;
+      answerText(response, status, "not now");
+      return true;
+    };
+    await pause(TELLING_MS);
+    agent.restoreServers();
+    await until(() => refused >= 4);
+    await pause(3000);
+    // Each at once, when it may be possible again, and at the looks that follow.
+    expect(refused).toBeLessThan(16);
+    agent.intercept = () => false;
+    agent.restoreServers();
+    await until(() => agent.untold.length === 0);
+  });
+
+  it("is looked for again at the end where the servers have not answered: what they were told may come late", async () => {
+    const { agent, registry } = await begin();
+    const held: string[] = [];
+    agent.intercept = ({ path, body }) => {
+      if (path !== "/v1/catalog/register") return false;
+      held.push((JSON.parse(body) as { Service: { ID: string } }).Service.ID);
+      return true;
+    };
+    await pause(TELLING_MS);
+    const lost = [...agent.entries.values()];
+    agent.restoreServers();
+    await until(() => held.length >= 2);
+    const deregistered: string[] = [];
+    let isLate = false;
+    agent.intercept = ({ path, body, response }) => {
+      if (path === "/v1/health/service/user") {
+        const entries = isLate && deregistered.length < lost.length ? lost : [];
+        answerJson(
+          response,
+          entries.map((entry) => agent.shownEntry(entry)),
+        );
+        return true;
+      }
+      if (path !== "/v1/catalog/deregister") return false;
+      deregistered.push((JSON.parse(body) as { ServiceID: string }).ServiceID);
+      answerText(response, 200, "true");
+      return true;
+    };
+    const closed = registry.close();
+    await pause(1500);
+    isLate = true;
+    await closed;
+    expect(new Set(deregistered)).toEqual(new Set(lost.map(({ ID }) => ID)));
   });
 
   it("is left to the agent where the token may not tell them", async () => {
@@ -72,7 +171,7 @@ describe("what the servers have lost while the agent runs on", () => {
       answerText(response, 403, "Permission denied: lacks permission 'node:write'");
       return true;
     };
-    await new Promise((resolve) => systemClock.setTimeout(() => resolve(undefined), 1000));
+    await pause(TELLING_MS);
     agent.restoreServers();
     await until(() => refused === 2);
     await until(() => agent.kept === 2);
@@ -93,18 +192,24 @@ describe("the questions that tell of it", () => {
   function begin() {
     const clock = new VirtualClock();
     const outage = new Outage({ clock, random: seededRandom(1), isOver: () => Promise.resolve(true) });
-    const servers = { there: new Set<string>(), index: "5", isFiltered: false, holds: true };
+    const servers = {
+      there: new Set<string>(),
+      index: "5",
+      isPartial: false,
+      refusal: null as HttpError | null,
+    };
     const asked: Asked[] = [];
     const lost: string[] = [];
     const ask = (what: Asked["what"], index: string, waitMs: number, signal: AbortSignal): Promise<AgentServices> => {
       return new Promise((resolve, reject) => {
         const answer = (answered: string): void => {
           const services = Object.fromEntries([...servers.there].map((id) => [id, {}]));
-          resolve({ index: answered, services, isFiltered: servers.isFiltered });
+          resolve({ index: answered, services, isPartial: servers.isPartial });
         };
         asked.push({ what, index, at: clock.now(), answer, fail: reject });
-        if (index === "0") answer(servers.index);
-        else if (servers.holds) clock.setTimeout(() => answer(index), waitMs);
+        if (servers.refusal !== null) reject(servers.refusal);
+        else if (index === "0") answer(servers.index);
+        else clock.setTimeout(() => answer(index), waitMs);
         signal.addEventListener("abort", () => reject(new Error("given up")));
       });
     };
@@ -155,7 +260,7 @@ describe("the questions that tell of it", () => {
 
   it("say nothing of what the token may not see", async () => {
     const { clock, servers, lost, continuity, entry } = begin();
-    servers.isFiltered = true;
+    servers.isPartial = true;
     continuity.add("agent", entry("a"));
     await clock.advance(60_000);
     expect(lost).toEqual([]);
@@ -180,6 +285,11 @@ describe("the questions that tell of it", () => {
     of("stream").at(-1)?.fail(unavailable);
     await clock.advance(500);
     expect(lost).toHaveLength(1);
+    // Until the agent has a stream again the services are looked at each second.
+    const looks = (): number => of("services").filter(({ index }) => index === "0").length;
+    const looked = looks();
+    await clock.advance(10_000);
+    expect(looks() - looked).toBe(10);
     // It breaks off again and again: the servers can be asked, and there is time.
     const before = of("stream").length;
     for (let second = 0; second < 60; second++) {
@@ -197,6 +307,18 @@ describe("the questions that tell of it", () => {
     expect(of("stream")).toHaveLength(length);
     await clock.advance(1000);
     expect(of("stream").length).toBeGreaterThan(length);
+  });
+
+  it.each([500, 429])("are asked ever more seldom while they are refused with %i", async (status) => {
+    const { clock, servers, asked, continuity, entry } = begin();
+    servers.refusal = new HttpError("status", `answered ${status}`, { status });
+    continuity.add("agent", entry("a"));
+    await clock.advance(60_000);
+    expect(asked.length).toBeGreaterThan(10);
+    expect(asked.length).toBeLessThan(30);
+    servers.refusal = null;
+    await clock.advance(10_000);
+    expect(asked.slice(-4).some(({ index }) => index === "5")).toBe(true);
   });
 
   it("end with the last entry of an agent, and with all", async () => {

@@ -16,7 +16,7 @@ export interface AgentServices extends HeldAnswer {
   /** By id. */
   readonly services: Readonly<Record<string, unknown>>;
   /** Some may have been left out. */
-  readonly isFiltered: boolean;
+  readonly isPartial: boolean;
 }
 
 /** What a {@link Continuity} needs to know of an agent; questions are held as {@link HeldQuestion} has it. */
@@ -25,7 +25,7 @@ export interface ContinuityContext {
   readonly outage: Outage;
   /** How long a question is held, in ms. */
   readonly waitMs: number;
-  /** Asks the servers for the agent's services. */
+  /** Asks the servers for the agent's services; rejects, too, while they have no leader. */
   services(index: string, waitMs: number, signal: AbortSignal): Promise<AgentServices>;
   /** Asks for what never is, from the stream that the agent has of its servers. */
   stream(index: string, waitMs: number, signal: AbortSignal): Promise<HeldAnswer>;
@@ -33,6 +33,10 @@ export interface ContinuityContext {
 
 /** An agent may put a question that it holds to the next server in silence, which holds it for what is left of this time, in ms. */
 const MAX_SILENCE_MS = 10_000;
+/** The same for a while after a stream broke off, in ms: until the agent opens it again, nothing else tells. */
+const ALERT_SILENCE_MS = 1000;
+/** An agent may wait so long with a stream that it could not open, in ms (agent/submatview: a minute, and up to as much again). */
+const ALERT_MS = 120_000;
 
 /** An agent may take so long to tell the servers what it was told, in ms. */
 const TELLING_MS = 1000;
@@ -89,6 +93,7 @@ class WatchedAgent {
   readonly #entries: Map<AgentEntry, Absence> = new Map();
   readonly #services: HeldQuestion<AgentServices>;
   readonly #stream: HeldQuestion<HeldAnswer>;
+  #alertUntil = Number.NEGATIVE_INFINITY;
 
   constructor(context: ContinuityContext) {
     const { clock, outage, waitMs } = context;
@@ -96,16 +101,19 @@ class WatchedAgent {
     this.#services = new HeldQuestion({
       clock,
       outage,
-      waitMs: Math.min(waitMs, MAX_SILENCE_MS),
+      waitMs: () => Math.min(waitMs, clock.fresh() < this.#alertUntil ? ALERT_SILENCE_MS : MAX_SILENCE_MS),
       ask: (...question) => context.services(...question),
       found: (answer) => this.#judge(answer),
     });
     this.#stream = new HeldQuestion({
       clock,
       outage,
-      waitMs,
+      waitMs: () => waitMs,
       ask: (...question) => context.stream(...question),
-      broken: () => this.#services.askAfresh(),
+      broken: () => {
+        this.#alertUntil = clock.fresh() + ALERT_MS;
+        this.#services.askAfresh();
+      },
     });
   }
 
@@ -129,8 +137,8 @@ class WatchedAgent {
     this.#stream.end();
   }
 
-  #judge({ services, isFiltered }: AgentServices): void {
-    if (isFiltered) return;
+  #judge({ services, isPartial }: AgentServices): void {
+    if (isPartial) return;
     const now = this.#context.clock.fresh();
     for (const [entry, { times, countsFrom }] of [...this.#entries]) {
       if (now < countsFrom) continue;

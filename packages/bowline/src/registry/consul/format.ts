@@ -127,6 +127,11 @@ export function isWritten(service: unknown, { Meta, Weights }: ServiceDefinition
   return isDeepStrictEqual(meta, Meta) && isDeepStrictEqual(weights, Weights);
 }
 
+/** Whether a service, as an agent gives it, is of the run. */
+export function isOwnService(service: unknown, run: string): boolean {
+  return recordOf(objectOf(service).Meta)[RUN] === run;
+}
+
 /**
  * What `PUT /v1/catalog/register` is asked for so that the catalog has what an agent was told, before that agent tells it: the agent of a
  * node finds nothing to change then. What the catalog says of the node stays, if it has it.
@@ -240,7 +245,8 @@ function metaOf(instance: Instance, passing: number, more: Readonly<Record<strin
   chunks.forEach((chunk, index) => {
     meta[index === 0 ? "bowline" : `bowline-${index + 1}`] = chunk;
   });
-  return meta;
+  // Half a character comes back as another one.
+  return Object.fromEntries(Object.entries(meta).map(([key, value]) => [key, value.toWellFormed()]));
 }
 
 function chunksOf(text: string): string[] {

@@ -13,13 +13,13 @@ export interface HeldAnswer {
 export interface HeldQuestionOptions<T extends HeldAnswer> {
   readonly clock: Clock;
   readonly outage: Outage;
-  /** How long it is held, in ms. */
-  readonly waitMs: number;
+  /** How long it is to be held now, in ms. */
+  waitMs(): number;
   /** Asks; held until the index is beyond this one, `0` at once. Rejects with HttpError. */
   ask(index: string, waitMs: number, signal: AbortSignal): Promise<T>;
   /** How things are. */
   found?(answer: T): void;
-  /** There was no answer, but there may be one later. */
+  /** Something has ended what it was held for, but there may be an answer later. */
   broken?(): void;
 }
 
@@ -37,8 +37,8 @@ export class HeldQuestion<T extends HeldAnswer> {
   #asking: AbortController | null = null;
   #timer: Timer | null = null;
   #intervalMs = MIN_INTERVAL_MS;
-  /** In a row, of questions that were held. */
-  #breaks = 0;
+  /** In a row, without a question that was held to its end. */
+  #failures = 0;
 
   constructor(options: HeldQuestionOptions<T>) {
     this.#options = options;
@@ -54,6 +54,7 @@ export class HeldQuestion<T extends HeldAnswer> {
     if (this.#asking === null) return;
     this.#stop();
     this.#asking = new AbortController();
+    this.#failures = 0;
     this.#options.outage.wait(this.#askAgain, true);
   }
 
@@ -61,7 +62,7 @@ export class HeldQuestion<T extends HeldAnswer> {
     this.#stop();
     this.#asking = null;
     this.#intervalMs = MIN_INTERVAL_MS;
-    this.#breaks = 0;
+    this.#failures = 0;
   }
 
   #stop(): void {
@@ -73,13 +74,14 @@ export class HeldQuestion<T extends HeldAnswer> {
   readonly #askAgain = (): void => this.#ask("0");
 
   #ask(index: string): void {
-    const { clock, waitMs, ask } = this.#options;
+    const { clock, ask } = this.#options;
+    const waitMs = this.#options.waitMs();
     const asking = new AbortController();
     this.#asking = asking;
     const askedAt = clock.fresh();
     ask(index, waitMs, asking.signal).then(
       (answer) => {
-        if (this.#asking === asking) this.#answered(index, answer, clock.fresh() - askedAt);
+        if (this.#asking === asking) this.#answered(index, answer, clock.fresh() - askedAt, waitMs);
       },
       (error: unknown) => {
         if (this.#asking === asking) this.#failed(index, error);
@@ -91,12 +93,12 @@ export class HeldQuestion<T extends HeldAnswer> {
     this.#timer = this.#options.clock.setTimeout(this.#askAgain, Math.max(0, delayMs));
   }
 
-  #answered(asked: string, answer: T, heldMs: number): void {
+  #answered(asked: string, answer: T, heldMs: number, waitMs: number): void {
     if (asked === "0" && answer.index !== "0") this.#ask(answer.index);
     else {
-      this.#breaks = 0;
+      this.#failures = 0;
       this.#askIn(this.#intervalMs - heldMs);
-      const isTooSoon = asked === "0" || (heldMs < this.#options.waitMs && BigInt(answer.index) <= BigInt(asked));
+      const isTooSoon = asked === "0" || (heldMs < waitMs && BigInt(answer.index) <= BigInt(asked));
       this.#intervalMs = isTooSoon ? Math.min(MAX_INTERVAL_MS, 2 * this.#intervalMs) : MIN_INTERVAL_MS;
     }
     if (asked === "0") this.#options.found?.(answer);
@@ -105,10 +107,10 @@ export class HeldQuestion<T extends HeldAnswer> {
   #failed(asked: string, error: unknown): void {
     const { outage, broken } = this.#options;
     if (!(error instanceof HttpError && error.isTransient)) return this.#askIn(REFUSED_RETRY.baseMs);
-    // An agent may need a while longer than its servers for what a question that is held is answered from.
-    if (asked === "0" || this.#breaks === 0) outage.wait(this.#askAgain, true);
-    else this.#askIn(Math.min(MAX_INTERVAL_MS, MIN_INTERVAL_MS * 2 ** (this.#breaks - 1)));
-    if (asked !== "0") this.#breaks++;
-    broken?.();
+    const before = this.#failures++;
+    // An agent that can be asked may need a while longer for what a question that is held is answered from, or be asked too much.
+    if (before === 0) outage.wait(this.#askAgain, true);
+    else this.#askIn(Math.min(MAX_INTERVAL_MS, MIN_INTERVAL_MS * 2 ** (before - 1)));
+    if (asked !== "0" || before === 0) broken?.();
   }
 }

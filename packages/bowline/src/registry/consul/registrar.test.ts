@@ -165,8 +165,8 @@ describe("a registration in Consul", () => {
     first.peer.goAway();
     await until(() => second.entries.size === 1);
     first.peer.comeBack();
-    await until(() => first.entries.size === 0);
-    expect(registration.state).toBe("registered");
+    await until(() => first.entries.size === 0 && second.kept === 2);
+    expect([registration.state, first.kept]).toEqual(["registered", 0]);
     await registration.close();
     expect([first.entries.size, second.entries.size]).toEqual([0, 0]);
   });

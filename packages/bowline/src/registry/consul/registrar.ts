@@ -6,6 +6,7 @@ import type { ConsulClient } from "./client.ts";
 import type { AgentEntry } from "./continuity.ts";
 import {
   endEntry,
+  isOwnService,
   isWritten,
   ownEntry,
   readEntry,
@@ -22,6 +23,8 @@ const RENEWALS_A_LOOK = 3;
  * twice as long each time, up to the time between two renewals.
  */
 const MIN_TRUST_MS = 1000;
+/** What was not answered may be done so much later: agents and servers hold it while there is no leader (`rpc_hold_timeout`, 7 s). */
+const SETTLED_MS = 7500;
 
 /**
  * The entry of one instance. It lives with one agent, the first that took it. When that can't be reached, the next one takes it; the
@@ -49,6 +52,9 @@ export class ConsulEntry implements RemoteEntry, AgentEntry {
   #isDoubted = false;
   /** The catalog may have lost it, whatever the agent knows. */
   #isUncertain = false;
+  #hasToldInVain = false;
+  /** When the catalog was told, if it has not answered. */
+  #toldAt = Number.NEGATIVE_INFINITY;
   #trustMs = 0;
   #trustedUntil = 0;
   /** Agents that may still hold an entry of this instance. */
@@ -185,6 +191,8 @@ export class ConsulEntry implements RemoteEntry, AgentEntry {
       // The token may not allow it: then the agent does it at its own pace.
       if (isWorthAnotherAgent(error)) throw error;
     }
+    if (this.#client.now - this.#toldAt > SETTLED_MS) return;
+    throw new HttpError("timeout", "consul registry: what the catalog was told may come late; it is looked for again");
   }
 
   async #hide(): Promise<void> {
@@ -227,19 +235,37 @@ export class ConsulEntry implements RemoteEntry, AgentEntry {
    * the servers have lost a minute later: they are told here, too.
    */
   async #assure(): Promise<void> {
-    const definition = this.#definition;
-    if (!this.#isUncertain || definition === null) return;
+    if (!this.#isUncertain) return;
     this.#isUncertain = false;
     try {
-      const { services } = await this.#client.servicesOf(this.#agent);
-      if (!this.isThere(services[this.id])) {
-        await this.#client.registerInCatalog(definition, await this.#client.nodeOf(this.#agent));
-      }
+      await this.#tell();
+      this.#hasToldInVain = false;
     } catch (error) {
       // The token may not allow it: then the agent does it at its own pace.
       if (!isWorthAnotherAgent(error)) return;
       this.#isUncertain = true;
-      this.#client.outage.wait(this.#back, true);
+      // As soon as it can be done, but only once: then with the next renewal.
+      if (!this.#hasToldInVain) this.#client.outage.wait(this.#back, true);
+      this.#hasToldInVain = true;
+    }
+  }
+
+  /**
+   * Writes into the catalog what the agent knows. What fails its checks there, or is another registration of the same id, is left to the
+   * agent: nobody else may say that it is well.
+   */
+  async #tell(): Promise<void> {
+    const { services } = await this.#client.servicesOf(this.#agent);
+    if (this.#definition === null || this.isThere(services[this.id])) return;
+    if (!isOwnService(await this.#client.healthyService(this.id, this.#agent), this.#run)) return;
+    const node = await this.#client.nodeOf(this.#agent, true);
+    this.#toldAt = this.#client.now;
+    try {
+      await this.#client.registerInCatalog(this.#definition, node);
+      this.#toldAt = Number.NEGATIVE_INFINITY;
+    } catch (error) {
+      if (!isWorthAnotherAgent(error)) this.#toldAt = Number.NEGATIVE_INFINITY;
+      throw error;
     }
   }
 

@@ -7,7 +7,8 @@ import type { Instance, Watcher, WatchHandler } from "../registry.ts";
 import { LOST_RETRY, REFUSED_RETRY } from "../remote/retry.ts";
 import { reused, ServiceFeed } from "../remote/service-feed.ts";
 import type { TurnTaking } from "../remote/turn-taking.ts";
-import type { ConsulClient, HealthAnswer } from "./client.ts";
+import type { HealthAnswer } from "./answers.ts";
+import type { ConsulClient } from "./client.ts";
 import { readEntry } from "./format.ts";
 import type { CheckedConsulOptions } from "./options.ts";
 

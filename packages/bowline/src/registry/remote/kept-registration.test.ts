@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { seededRandom } from "../../rpc/random.ts";
 import { VirtualClock } from "../../testing/virtual-clock.ts";
 import { instanceAt } from "../instance/instance.ts";
@@ -215,6 +215,23 @@ describe("a kept registration", () => {
     await registration.close();
     for (const isDoubtful of [false, true]) product.onBack(isDoubtful);
     expect(product.clock.pending).toBe(0);
+  });
+
+  it("is renewed once more, at once, if the product may have lost it after a renewal under way has looked", async () => {
+    const product = new Product();
+    const registration = product.registration(0);
+    await registration.start();
+    const renewing = Promise.withResolvers<boolean>();
+    const renew = vi.spyOn(product, "renew").mockReturnValueOnce(renewing.promise);
+    await product.clock.advance(3000);
+    product.entry = null;
+    product.onBack(true);
+    renewing.resolve(true);
+    await product.clock.advance(1);
+    expect([renew.mock.calls.length, product.entry === null, registration.losses]).toEqual([2, false, 1]);
+    await product.clock.advance(2500);
+    expect(renew).toHaveBeenCalledTimes(2);
+    await registration.close();
   });
 
   it("is taken out within the grace that is given to it, if those who watch still see it", async () => {

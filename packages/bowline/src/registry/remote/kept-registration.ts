@@ -60,6 +60,8 @@ export class KeptRegistration implements Registration {
   /** Ends when all passes asked for so far are done; never rejects. */
   #passes: Promise<void> = Promise.resolve();
   #waitingPasses = 0;
+  /** The product may have lost it since the pass under way has looked. */
+  #isDoubted = false;
   #failures = 0;
   #losses = 0;
   #lastReport = "";
@@ -73,7 +75,9 @@ export class KeptRegistration implements Registration {
   constructor(entry: RemoteEntry, instance: Instance, options: KeptRegistrationOptions) {
     this.#entry = entry;
     entry.onBack = (isDoubtful = false) => {
-      if ((isDoubtful || this.#state === "pending") && this.#closing === null) this.#passIn(0);
+      if (this.#closing !== null || !(isDoubtful || this.#state === "pending")) return;
+      this.#isDoubted = isDoubtful;
+      this.#passIn(0);
     };
     this.#wanted = instance;
     this.#options = options;
@@ -191,6 +195,7 @@ export class KeptRegistration implements Registration {
 
   async #pass(): Promise<void> {
     if (this.#closing !== null) return;
+    this.#isDoubted = false;
     if (this.#written !== null && this.#written === this.#wanted) {
       if (await this.#entry.renew()) return;
       this.#losses++;
@@ -210,7 +215,7 @@ export class KeptRegistration implements Registration {
     if (this.#closing !== null) return;
     this.#state = "registered";
     const { renewMs, random } = this.#options;
-    this.#passIn(renewMs * (1 - RENEW_JITTER * random()));
+    this.#passIn(this.#isDoubted ? 0 : renewMs * (1 - RENEW_JITTER * random()));
   }
 
   #failed(error: Error): void {
