@@ -19,8 +19,8 @@ const connections: SharedByKey<Connection> = new SharedByKey();
  * A registry in Consul: `consul("10.0.0.1:8500")`, `consul(["10.0.0.1:8500", "10.0.0.2:8500"])`, `consul({ hosts, token, datacenter … })`,
  * or `consul()` for the agent of this machine.
  *
- * An instance that is killed is out after `ttlSeconds`; one that closes is out at once. What an agent has lost by a restart is put back
- * as soon as it answers, or into the next of `hosts`; anything else within a third of `ttlSeconds`.
+ * An instance that is killed is out after `ttlSeconds`; one that closes is out at once. What an agent, or the servers behind it, have
+ * lost by a restart is put back as soon as they answer, or into the next of `hosts`; anything else within a third of `ttlSeconds`.
  *
  * @throws TypeError or RangeError if an option is malformed
  */
