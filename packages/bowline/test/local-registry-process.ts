@@ -12,7 +12,6 @@ const [directory, namespace, service, id] = process.argv.slice(2);
 const context = { clock: systemClock, random: systemRandom, environment: {} };
 const registry = createLocalRegistry({ directory, namespace }, context);
 await registry.register(service, { ...instanceAt("127.0.0.1:8080"), id });
-process.stdout.write("registered\n");
 
 // The registry's timers keep no process alive; a server's socket would.
 const alive = setInterval(() => {}, 60_000);
@@ -21,3 +20,5 @@ process.once("SIGTERM", async () => {
   process.stdout.write("closed\n");
   clearInterval(alive);
 });
+// Whoever reads this may end it at once.
+process.stdout.write("registered\n");

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import { formatHostPort, isFault, readHostPort } from "../instance/address.ts";
 import type { Address, Instance } from "../registry.ts";
 import { entryId } from "../remote/entry-id.ts";
@@ -124,7 +123,7 @@ export function ownEntry(entry: unknown, run: string): readonly CatalogEntry[] {
  */
 export function isWritten(service: unknown, { Meta, Weights }: ServiceDefinition): boolean {
   const { Meta: meta, Weights: weights } = objectOf(service);
-  return isDeepStrictEqual(meta, Meta) && isDeepStrictEqual(weights, Weights);
+  return isSame(objectOf(meta), Meta) && isSame(objectOf(weights), Weights);
 }
 
 /** Whether a service, as an agent gives it, is of the run. */
@@ -350,6 +349,12 @@ function plainTags(meta: Readonly<Record<string, string>>): Record<string, strin
 
 function isReserved(key: string): boolean {
   return key === "zone" || key === "version" || key === "__proto__" || isOwnMeta(key) || key.startsWith("consul-");
+}
+
+/** Whether all that was written is there, and nothing else. */
+function isSame(found: Readonly<Record<string, unknown>>, written: Readonly<Record<string, unknown>>): boolean {
+  const keys = Object.keys(written);
+  return keys.length === Object.keys(found).length && keys.every((key) => found[key] === written[key]);
 }
 
 function fits(text: string): boolean {
