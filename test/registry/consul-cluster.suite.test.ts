@@ -1,5 +1,5 @@
 import { seededRandom, systemClock } from "bowline/testing";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { consul } from "../../packages/bowline/src/registry/consul/consul.ts";
 import type { ConsulOptions } from "../../packages/bowline/src/registry/consul/options.ts";
 import type { Registry } from "../../packages/bowline/src/registry/registry.ts";
@@ -45,6 +45,8 @@ await realRegistry("consul", ["consul"], ([program]) => {
       const [ports] = await consulPorts(1);
       const acl = { enabled: true, default_policy: "deny", tokens: { initial_management: master, agent: master } };
       server = await ConsulServer.start({ program, ports, node: "one", settings: { acl } });
+      // A leader that has just been elected does not know its first token yet.
+      await vi.waitFor(() => server?.request("GET", "/v1/acl/token/self", undefined, master), 60_000);
     }, 120_000);
     afterAll(() => server?.process.remove());
 
@@ -57,9 +59,6 @@ await realRegistry("consul", ["consul"], ([program]) => {
     };
 
     it("registers and watches with a token that may, and says what one lacks that may not", async () => {
-      // A leader that has just been elected does not know its first token yet.
-      const known = (): Promise<unknown> | undefined => server?.request("GET", "/v1/acl/token/self", undefined, master);
-      await expect.poll(known, { timeout: 60_000 }).toMatchObject({ ok: true });
       const hosts = server?.address ?? "";
       const token = await tokenFor('service_prefix "" { policy = "write" } node_prefix "" { policy = "read" }');
       const reader = await tokenFor('service_prefix "" { policy = "read" }');
@@ -82,37 +81,23 @@ await realRegistry("consul", ["consul"], ([program]) => {
       await until(() => nobody.failures.length > 0);
       expect(nobody.messages[0]).toMatch(/perhaps all, since no token is set/);
     });
-  });
-
-  describe("consul that a snapshot is put into", { timeout: 120_000 }, () => {
-    const master = "00000000-0000-0000-0000-000000000001";
-    let server: ConsulServer | undefined;
-    beforeAll(async () => {
-      const [ports] = await consulPorts(1);
-      const acl = { enabled: true, default_policy: "deny", tokens: { initial_management: master, agent: master } };
-      server = await ConsulServer.start({ program, ports, node: "one", settings: { acl } });
-    }, 120_000);
-    afterAll(() => server?.process.remove());
 
     it("is told again of what it has lost, and only of that, long before its agent would", async () => {
-      const known = (): Promise<unknown> | undefined => server?.request("GET", "/v1/acl/token/self", undefined, master);
-      await expect.poll(known, { timeout: 60_000 }).toMatchObject({ ok: true });
       const hosts = server?.address ?? "";
-      const rights = ['service_prefix "" { policy = "write" }', ...["node", "agent"].map(readAll)];
-      await server?.request("PUT", "/v1/acl/policy", { Name: "p", Rules: rights.join(" ") }, master);
-      const made = await server?.request("PUT", "/v1/acl/token", { Policies: [{ Name: "p" }] }, master);
-      const { SecretID: token } = (await (made as Response).json()) as { SecretID: string };
-      const early = await open({ hosts, token }).register("user", fullInstance(1));
-      const seen = watch(open({ hosts, token: master }), "user");
+      const token = await tokenFor(
+        ['service_prefix "" { policy = "write" }', readAll("node"), readAll("agent")].join(" "),
+      );
+      const early = await open({ hosts, token }).register("order", fullInstance(1));
+      const seen = watch(open({ hosts, token: master }), "order");
       await until(() => seen.keys.length === 1);
       const snapshot = await (await server?.request("GET", "/v1/snapshot", undefined, master))?.arrayBuffer();
-      const late = await open({ hosts, token }).register("user", fullInstance(2));
+      const late = await open({ hosts, token }).register("order", fullInstance(2));
       await until(() => seen.keys.length === 2);
       // Their questions are held by now.
       await new Promise((resolve) => systemClock.setTimeout(() => resolve(undefined), 2000));
       await server?.request("PUT", "/v1/snapshot", new Uint8Array(snapshot ?? new ArrayBuffer(0)), master);
       const shown = async (): Promise<number> => {
-        const answer = await server?.request("GET", "/v1/health/service/user?passing", undefined, master);
+        const answer = await server?.request("GET", "/v1/health/service/order?passing", undefined, master);
         return ((await (answer as Response).json()) as unknown[]).length;
       };
       await expect.poll(shown, { timeout: 20_000, interval: 10 }).toBe(2);

@@ -91,6 +91,22 @@ describe("what the servers have lost while the agent runs on", () => {
     expect(agent.untold).toEqual([first.ID, second.ID]);
   });
 
+  it.each([
+    ["x-consul-results-filtered-by-acls", "true"],
+    ["x-consul-default-acl-policy", "deny"],
+    ["x-consul-knownleader", "false"],
+  ])("is not taken for lost where the answer may lack something: %s", async (header, value) => {
+    const { agent } = await begin();
+    agent.headers[header] = value;
+    await pause(TELLING_MS);
+    agent.restoreServers();
+    await pause(2500);
+    expect(agent.peer.requests.filter(({ path }) => path === "/v1/catalog/register")).toEqual([]);
+    delete agent.headers[header];
+    agent.replaceServers();
+    await until(() => agent.untold.length === 0);
+  });
+
   it("is looked at for each registration until that ends", async () => {
     const { agent, registrations } = await begin();
     const [, second] = [...agent.entries.keys()];

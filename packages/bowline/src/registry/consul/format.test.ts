@@ -3,7 +3,7 @@ import { seededRandom } from "../../rpc/random.ts";
 import { instanceAt } from "../instance/instance.ts";
 import type { Instance } from "../registry.ts";
 import { entryId } from "../remote/entry-id.ts";
-import { endEntry, readEntry, type ServiceDefinition, writeService } from "./format.ts";
+import { endEntry, isWritten, readEntry, type ServiceDefinition, writeService } from "./format.ts";
 import { type ConsulOptions, completeConsulOptions } from "./options.ts";
 
 const full: Instance = {
@@ -34,6 +34,15 @@ function read(entry: unknown, health: "passing" | "warning" | "any" = "passing")
 }
 
 describe("the format of Consul entries", () => {
+  it("writes no half of a character: Consul would give back another, and what is there would never be what was written", () => {
+    const { Meta } = write({ ...full, tags: { half: "a\ud800b" } });
+    expect(Meta.half).toBe("a\ufffdb");
+    const service = { Meta: { ...Meta }, Weights: { Passing: 3, Warning: 1 } };
+    expect(isWritten(service, write({ ...full, tags: { half: "a\ud800b" } }))).toBe(true);
+    expect(isWritten({ ...service, Meta: { ...Meta, more: "" } }, write(full))).toBe(false);
+    expect(isWritten(undefined, write(full))).toBe(false);
+  });
+
   it("brings back each field of an instance", () => {
     for (const instance of [
       full,
