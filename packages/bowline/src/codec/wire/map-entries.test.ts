@@ -17,8 +17,10 @@ describe("entries of a map", () => {
   });
 
   it("have keys that stand for numbers and booleans, or for nothing that an encoder takes", () => {
-    expect(["0", "-5", "4294967295"].map(wholeKey)).toEqual([0, -5, 4294967295]);
-    for (const key of ["", " 1", "1.5", "0x10", "1e3", "a"]) expect(wholeKey(key)).toBeNaN();
+    const numbers = [0, 7, 99, 123456789, 999999999, 1000000000, 4294967295, -5, -2147483648];
+    expect(numbers.map(String).map(wholeKey)).toEqual(numbers);
+    for (const key of ["", "-", " 1", "1 ", "1.5", "0x10", "1e3", "a", "12/", "12:", "123456789a"])
+      expect(wholeKey(key)).toBeNaN();
     expect(["true", "false", "yes"].map(booleanKey)).toEqual([true, false, "yes"]);
   });
 

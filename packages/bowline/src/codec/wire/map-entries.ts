@@ -23,6 +23,18 @@ export function booleanKey(key: string): boolean {
 
 /** A key as the whole number it stands for; NaN, which every encoder refuses, when it stands for none. */
 export function wholeKey(key: string): number {
+  const { length } = key;
+  let value = 0;
+  for (let i = 0; i < length; i++) {
+    const digit = key.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9 || i > 8) return longKey(key);
+    value = value * 10 + digit;
+  }
+  return length > 0 ? value : Number.NaN;
+}
+
+/** Of more than nine digits, below 0, or no whole number. */
+function longKey(key: string): number {
   return /^-?\d+$/.test(key) ? Number(key) : Number.NaN;
 }
 

@@ -25,6 +25,8 @@ export class DecodeBudgetError extends Error {}
  */
 export class NumberReader {
   protected source: Buffer = NOTHING;
+  /** A view of the source, if there is one. */
+  protected shown: DataView | null = null;
   /** Where the whole message ends. */
   protected limit = 0;
   /** The words of the varint read last. */
@@ -37,11 +39,6 @@ export class NumberReader {
     this.source = source;
     this.limit = end;
     this.#budget = budgetBytes;
-  }
-
-  /** Lets the bytes go. */
-  finish(): void {
-    this.source = NOTHING;
   }
 
   /** Reads a varint of up to 64 bits; longer ones than ten bytes are refused. */
@@ -126,6 +123,7 @@ export class NumberReader {
   }
 
   double(end: number): number {
+    if (this.shown !== null) return this.shown.getFloat64(end - 8, true);
     words[LOW] = this.#word(end - 8);
     words[HIGH] = this.#word(end - 4);
     return double[0];

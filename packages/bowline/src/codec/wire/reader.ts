@@ -20,8 +20,10 @@ const MAX_MADE_ELEMENTS = 32_000_000;
 /** An element of a list that V8 has made larger than it need be. */
 const GROWN_BYTES = 12;
 
-/** Sources in larger memory are not held for the messages that follow. */
-const MAX_HELD_BYTES = 65_536;
+/** Sources in larger memory are not held for the messages that follow: what a connection reads ahead, and a chunk behind it, has room. */
+const MAX_HELD_BYTES = 524_288;
+/** A source is shown from this one of its lines on: to make a view takes longer than to read one line without. */
+const SHOWN_FROM_LINE = 2;
 
 /** A value on its way to an unknown field. */
 const varint: Buffer = Buffer.alloc(10);
@@ -41,10 +43,12 @@ export class Reader extends NumberReader {
   #start = 0;
   #depth = 0;
   #isShared = false;
-  /** The source of the message before, if it has room for others. */
+  /** The source of the last line, also while the next message in it is waited for. */
   #held: Buffer = NOTHING;
-  /** Shows the source, from its second message on; to make it takes longer than to read one text. */
-  #view: DataView | null = null;
+  /** The lines that were read in what is held, up to SHOWN_FROM_LINE. */
+  #lines = 0;
+  /** What is held goes with the message. */
+  #isBorrowed = false;
 
   /**
    * Turns to `source`, whose message ends at `end`. `isShared` means that the bytes will change: they are copied, not shown. All objects
@@ -54,8 +58,13 @@ export class Reader extends NumberReader {
     this.turnTo(source, end, budgetBytes);
     this.#depth = 1;
     this.#isShared = isShared;
-    if (source !== this.#held) this.#hold(isShared && source.buffer.byteLength <= MAX_HELD_BYTES ? source : NOTHING);
-    else this.#view ??= new DataView(source.buffer, source.byteOffset, source.length);
+    if (source !== this.#held) this.shown = null;
+  }
+
+  /** Lets the bytes go, but for what other messages lie in. */
+  finish(): void {
+    this.source = NOTHING;
+    if (this.#isBorrowed) this.#hold(NOTHING, false);
   }
 
   /** Where `at < end` is over: false at the end of the message. True where a group has another field: it ends with a tag, not by `end`. */
@@ -134,9 +143,9 @@ export class Reader extends NumberReader {
     const start = this.#start;
     const length = end - start;
     this.spend(TEXT_BYTES + length);
-    const view = this.#view;
-    if (view === null || !isLine(length)) return readText(this.source, start, end);
-    return readLine(this.source, view, start, end);
+    if (!isLine(length)) return readText(this.source, start, end);
+    const view = this.#show();
+    return view === null ? readText(this.source, start, end) : readLine(this.source, view, start, end);
   }
 
   /** A string whose faulty bytes become U+FFFD. */
@@ -202,9 +211,21 @@ export class Reader extends NumberReader {
     }
   }
 
-  #hold(source: Buffer): void {
+  #hold(source: Buffer, isBorrowed: boolean): void {
     this.#held = source;
-    this.#view = null;
+    this.#isBorrowed = isBorrowed;
+    this.#lines = 0;
+    this.shown = null;
+  }
+
+  /** A view of the source, of which another line is to be read; null while there were few. */
+  #show(): DataView | null {
+    const { source } = this;
+    if (source !== this.#held) this.#hold(source, !this.#isShared || source.buffer.byteLength > MAX_HELD_BYTES);
+    if (this.shown === null && ++this.#lines >= SHOWN_FROM_LINE) {
+      this.shown = new DataView(source.buffer, source.byteOffset, source.length);
+    }
+    return this.shown;
   }
 
   #longLen(at: number): number {

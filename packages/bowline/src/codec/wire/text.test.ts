@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readKey } from "./known-texts.ts";
 import { readLenientText, readText } from "./read-text.ts";
@@ -68,6 +69,32 @@ describe("text", () => {
         expect(readLenientText(bytes, 0, length)).toBe(new TextDecoder().decode(bytes));
       }
     }
+  });
+
+  it("is read or refused as TextDecoder would, whatever the bytes", () => {
+    // Mostly what begins and goes on with sequences of UTF-8, so that there are whole ones, cut ones, and overlong ones.
+    const byte = fc.oneof(
+      fc.integer({ min: 0, max: 255 }),
+      fc.constantFrom(0x41, 0x7f, 0x80, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5),
+    );
+    const pieces = fc.oneof(fc.array(byte, { maxLength: 4 }), fc.string({ unit: "binary", maxLength: 2 }));
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 8 }), (all) => {
+        const bytes = Buffer.concat(
+          all.map((each) => (typeof each === "string" ? Buffer.from(each) : Buffer.from(each))),
+        );
+        const chunk = Buffer.concat([Buffer.from("é"), bytes, Buffer.from("é")]);
+        const read = (): string => readText(chunk, 2, 2 + bytes.length);
+        let expected: string | undefined;
+        try {
+          expected = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+        } catch {
+          expect(read).toThrow("a string is not UTF-8");
+        }
+        if (expected !== undefined) expect(read()).toBe(expected);
+      }),
+      { numRuns: 5000 },
+    );
   });
 
   it("may hold U+FFFD and a byte order mark in their own right", () => {
