@@ -90,6 +90,16 @@ const DIFFERENCES: Readonly<Record<string, Difference>> = {
     outcomes: ["they take"],
     isShownBy: (record, desc) => some(record, desc, hasHugeLength),
   },
+  "a bool whose bits are all beyond the 64th: protobufjs takes it for true, the specification drops what is too much": {
+    library: "protobufjs",
+    outcomes: ["otherwise"],
+    isShownBy: (record, desc) => some(record, desc, isTrueBeyondItsEnd),
+  },
+  "a bool whose bits are all beyond the 64th: google-protobuf takes it for true, too": {
+    library: "google-protobuf",
+    outcomes: ["otherwise"],
+    isShownBy: (record, desc) => some(record, desc, isTrueBeyondItsEnd),
+  },
   "a map's key __proto__: google-protobuf loses it": {
     library: "google-protobuf",
     outcomes: ["otherwise"],
@@ -179,6 +189,20 @@ function beginsWithMark({ wireType, content }: WireRecord, field: DescField | un
   // Parts of an entry have no field of their own.
   const isText = field === undefined || field.scalar === ScalarType.STRING;
   return isText && wireType === DELIMITED && content.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
+}
+
+function isTrueBeyondItsEnd({ content }: WireRecord, field: DescField | undefined): boolean {
+  // Of a bool by itself, packed, or a part of an entry, which has no field of its own.
+  if (field !== undefined && field.scalar !== ScalarType.BOOL) return false;
+  return content.some((last, at) => {
+    const before = content.subarray(Math.max(0, at + 1 - MOST_VARINT_OCTETS), at);
+    return (
+      before.length === MOST_VARINT_OCTETS - 1 &&
+      before.every((octet) => octet === 0x80) &&
+      (last & 0x7e) === last &&
+      last > 0
+    );
+  });
 }
 
 function hasHugeLength({ wireType, content, tagOctets }: WireRecord): boolean {

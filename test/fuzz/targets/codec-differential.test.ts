@@ -29,6 +29,8 @@ const differences: readonly Row[] = [
   ["a tag of more than 5 octets", "google-protobuf", "they take", ALL_TYPES, "98808080800001"],
   ["a tag of more than 5 octets or 32 bits", "google-protobuf", "they take", ALL_TYPES, "98808080800101"],
   ["a length of more than 32 bits", "google-protobuf", "they take", ALL_TYPES, "9a0585808080100d0000803f"],
+  ["a bool whose bits are all beyond the 64th", "protobufjs", "otherwise", ALL_TYPES, "e00280808080808080808002"],
+  ["a bool whose bits are all beyond the 64th", "google-protobuf", "otherwise", ALL_TYPES, "e00280808080808080808002"],
   ["a map's key __proto__", "google-protobuf", "otherwise", ALL_TYPES, "f2030e0a095f5f70726f746f5f5f120178"],
 ];
 
