@@ -79,6 +79,12 @@ async function runAll(options: BenchOptions): Promise<number> {
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
+// Who reads the tables may have enough of them (`| head`): the page is written nevertheless.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

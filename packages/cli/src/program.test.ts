@@ -58,6 +58,20 @@ describe("bowline", () => {
     expect(await readdir(join(cwd, "gen"))).toEqual(["a_pb.ts", "a_rpc.ts"]);
   });
 
+  it.each([
+    { args: ["generate"], made: ["a_pb.ts", "a_rpc.ts"] },
+    { args: ["watch", "127.0.0.1:1"], made: [] },
+  ])("ends $args.0 in order when nobody reads its output", async ({ args, made }) => {
+    const cwd = await workspaceFolder({ "proto/a.proto": 'syntax = "proto3";\nmessage A {}\n' });
+    const child = spawn(process.execPath, [bin, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    child.stdout.destroy();
+    const ended = once(child, "exit");
+    let stderr = "";
+    for await (const text of child.stderr) stderr += text;
+    expect([...(await ended), stderr]).toEqual([0, null, ""]);
+    expect(await readdir(join(cwd, "gen")).catch(() => [])).toEqual(made);
+  });
+
   it("ends a run with 130 at SIGINT, before anything is written", async () => {
     const cwd = await workspaceFolder({
       "proto/a.proto": 'syntax = "proto3";\nmessage A {}\n',

@@ -14,6 +14,17 @@ export interface Terminal {
   paintError(text: string): string;
   /** The text in the colour of what matters less, for standard error. */
   paintFaint(text: string): string;
+  /** Raised when nobody reads standard output any more, as behind `| head -1`: what is written then goes nowhere. */
+  readonly unread: AbortSignal;
+}
+
+const unread = new AbortController();
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    if (stream === process.stdout) unread.abort();
+  });
 }
 
 /** The process's own streams. */
@@ -28,4 +39,5 @@ export const terminal: Terminal = {
   },
   paintError: (text) => styleText("red", text, { stream: process.stderr }),
   paintFaint: (text) => styleText("dim", text, { stream: process.stderr }),
+  unread: unread.signal,
 };

@@ -27,6 +27,7 @@ export function recorder(): Recorder {
     error: (message, hint) => recorded.writeError(`${message}\n${hint ?? ""}\n`),
     paintError: (text) => text,
     paintFaint: (text) => text,
+    unread: new AbortController().signal,
     async seen(text) {
       while (!all.includes(text, from)) {
         await new Promise<void>((resolve) => {

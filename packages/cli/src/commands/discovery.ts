@@ -81,7 +81,9 @@ ${TARGETS}`,
     .action(async (target: string, flags: WatchFlags) => {
       const { runWatch } = await import("../discovery/watch/watch.ts");
       const { untilInterrupted } = await import("../generate/interrupt.ts");
-      await untilInterrupted((signal) => runWatch(target, flags, terminal, signal));
+      await untilInterrupted((signal) => {
+        return runWatch(target, flags, terminal, AbortSignal.any([signal, terminal.unread]));
+      });
     });
 }
 
