@@ -29,6 +29,21 @@ const FLAWS: Readonly<Record<string, Flaw>> = {
     noticedBy: ["encodes messages to the bytes of protobuf-es"],
     spoil: (codec) => ({ measure: (message) => Math.max(0, exactBytes(codec, message) - 1) }),
   },
+  "it remembers what it has measured": {
+    noticedBy: ["encodes messages as they are by then"],
+    spoil: (codec) => {
+      const measured = new WeakMap<Message, Buffer>();
+      return {
+        measure: (message) => {
+          const bytes = Buffer.alloc(codec.measure(message));
+          const known = measured.get(message) ?? bytes.subarray(0, codec.write(message, bytes, 0));
+          measured.set(message, known);
+          return Math.max(bytes.length, known.length);
+        },
+        write: (message, target, at) => at + (measured.get(message)?.copy(target, at) ?? 0),
+      };
+    },
+  },
   "it needs create()": {
     noticedBy: ["encodes init objects to what protobuf-es makes of them"],
     spoil: (codec) => ({

@@ -1,7 +1,7 @@
 import { damagedMessagesAreRefusedOrRead, randomBytesAreRefusedOrRead, truncatedMessagesAreRefused } from "./damage.ts";
 import { encodingsMerge, messagesDecodeAsProtobufEs, unusualWireDecodesAsProtobufEs } from "./decoding.ts";
 import { decodedMessagesAreOfTheEcosystem } from "./ecosystem.ts";
-import { initsEncodeAsProtobufEs, messagesEncodeAsProtobufEs } from "./encoding.ts";
+import { changedMessagesEncodeAnew, initsEncodeAsProtobufEs, messagesEncodeAsProtobufEs } from "./encoding.ts";
 import { extensionsAreKept } from "./extensions.ts";
 import { invalidValuesAreNamed } from "./invalid-values.ts";
 import { jsonIsThatOfProtobufEs } from "./json.ts";
@@ -11,6 +11,7 @@ import type { Property } from "./property.ts";
 export const PROPERTIES: Readonly<Record<string, Property>> = {
   "encodes messages to the bytes of protobuf-es": messagesEncodeAsProtobufEs,
   "encodes init objects to what protobuf-es makes of them": initsEncodeAsProtobufEs,
+  "encodes messages as they are by then": changedMessagesEncodeAnew,
   "decodes to the objects of protobuf-es": messagesDecodeAsProtobufEs,
   "decodes unusual wire as protobuf-es does": unusualWireDecodesAsProtobufEs,
   "merges encodings that follow each other": encodingsMerge,

@@ -20,6 +20,29 @@ export const initsEncodeAsProtobufEs: Property = ({ type: { desc, codec }, chanc
   report(desc, init, (each) => encodingFault(codec, each, expected(each), 0), expected);
 };
 
+/** A message that was measured, or sent in vain, and has changed since is encoded as it is by now: nothing of it is remembered. */
+export const changedMessagesEncodeAnew: Property = ({ type: { desc, codec }, chance }) => {
+  const depth = chance.int(0, 2);
+  const message = randomMessage(chance, desc, { ...options(depth), created: 1 });
+  for (let time = 0; time < 3; time++) {
+    outcomeOf(() => codec.measure(message));
+    outcomeOf(() => codec.attempt?.(message, Buffer.alloc(0), 0));
+    addTo(desc, message, randomMessage(chance, desc, { ...options(depth), created: 1 }));
+    const wrong = encodingFault(codec, message, oracle(desc, message), 0);
+    if (wrong !== undefined) fault(desc, wrong, { given: message, expected: oracle(desc, message) });
+  }
+};
+
+/** Adds the entries and elements of `more` to the maps and lists of the message, and takes its other fields over. */
+function addTo(desc: DescMessage, message: Message, more: Message): void {
+  for (const { kind, localName, ...field } of desc.members) {
+    const [mine, theirs] = [message, more].map((each) => (each as Message & Record<string, unknown>)[localName]);
+    if (kind === "field" && "fieldKind" in field && field.fieldKind === "map") Object.assign(mine as object, theirs);
+    else if (Array.isArray(mine)) mine.push(...(theirs as unknown[]));
+    else Object.assign(message, { [localName]: theirs });
+  }
+}
+
 /** Throws a Fault with the smallest value found when `check` finds something wrong with this one. */
 function report<T extends object>(
   desc: DescMessage,

@@ -21,7 +21,6 @@ import {
   boundUnknown,
   boundVarints,
   type Codec,
-  countKeys,
   type Encodable,
   endMessage,
   endPacked,
@@ -31,7 +30,6 @@ import {
   type Reader,
   refuseOther,
   room,
-  takeKeys,
   varintBytes,
   wholeKey,
   writeBool,
@@ -137,25 +135,25 @@ export function boundAllTypes(message: Encodable<typeof AllTypesSchema>): number
   const unpacked = message.unpacked;
   if (unpacked != null) bytes += 12 * unpacked.length;
   const byInt32 = message.byInt32;
-  if (byInt32 != null) bytes += 29 * countKeys(byInt32);
+  if (byInt32 != null) bytes += 29 * Object.keys(byInt32).length;
   const byInt64 = message.byInt64;
-  if (byInt64 != null) bytes += 29 * countKeys(byInt64);
+  if (byInt64 != null) bytes += 29 * Object.keys(byInt64).length;
   const byUint32 = message.byUint32;
-  if (byUint32 != null) bytes += 19 * countKeys(byUint32);
+  if (byUint32 != null) bytes += 19 * Object.keys(byUint32).length;
   const byUint64 = message.byUint64;
-  if (byUint64 != null) bytes += 29 * countKeys(byUint64);
+  if (byUint64 != null) bytes += 29 * Object.keys(byUint64).length;
   const bySint32 = message.bySint32;
-  if (bySint32 != null) bytes += 19 * countKeys(bySint32);
+  if (bySint32 != null) bytes += 19 * Object.keys(bySint32).length;
   const bySint64 = message.bySint64;
-  if (bySint64 != null) bytes += 29 * countKeys(bySint64);
+  if (bySint64 != null) bytes += 29 * Object.keys(bySint64).length;
   const byFixed32 = message.byFixed32;
-  if (byFixed32 != null) bytes += 17 * countKeys(byFixed32);
+  if (byFixed32 != null) bytes += 17 * Object.keys(byFixed32).length;
   const byFixed64 = message.byFixed64;
-  if (byFixed64 != null) bytes += 25 * countKeys(byFixed64);
+  if (byFixed64 != null) bytes += 25 * Object.keys(byFixed64).length;
   const bySfixed32 = message.bySfixed32;
-  if (bySfixed32 != null) bytes += 17 * countKeys(bySfixed32);
+  if (bySfixed32 != null) bytes += 17 * Object.keys(bySfixed32).length;
   const bySfixed64 = message.bySfixed64;
-  if (bySfixed64 != null) bytes += 25 * countKeys(bySfixed64);
+  if (bySfixed64 != null) bytes += 25 * Object.keys(bySfixed64).length;
   const byBool = message.byBool;
   if (byBool != null) for (const key of Object.keys(byBool)) bytes += 10 + boundText(entryOf(byBool, key));
   const byString = message.byString;
@@ -503,7 +501,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byInt32 = message.byInt32;
   if (byInt32 != null) {
-    for (const key of takeKeys(byInt32)) {
+    for (const key of Object.keys(byInt32)) {
       out[to++] = 154;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -515,7 +513,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byInt64 = message.byInt64;
   if (byInt64 != null) {
-    for (const key of takeKeys(byInt64)) {
+    for (const key of Object.keys(byInt64)) {
       out[to++] = 162;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -527,7 +525,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byUint32 = message.byUint32;
   if (byUint32 != null) {
-    for (const key of takeKeys(byUint32)) {
+    for (const key of Object.keys(byUint32)) {
       out[to++] = 170;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -539,7 +537,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byUint64 = message.byUint64;
   if (byUint64 != null) {
-    for (const key of takeKeys(byUint64)) {
+    for (const key of Object.keys(byUint64)) {
       out[to++] = 178;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -551,7 +549,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const bySint32 = message.bySint32;
   if (bySint32 != null) {
-    for (const key of takeKeys(bySint32)) {
+    for (const key of Object.keys(bySint32)) {
       out[to++] = 186;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -563,7 +561,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const bySint64 = message.bySint64;
   if (bySint64 != null) {
-    for (const key of takeKeys(bySint64)) {
+    for (const key of Object.keys(bySint64)) {
       out[to++] = 194;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -576,7 +574,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   room(out, to, 0);
   const byFixed32 = message.byFixed32;
   if (byFixed32 != null) {
-    for (const key of takeKeys(byFixed32)) {
+    for (const key of Object.keys(byFixed32)) {
       out[to++] = 202;
       out[to++] = 3;
       out[to + 1] = 13;
@@ -588,7 +586,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byFixed64 = message.byFixed64;
   if (byFixed64 != null) {
-    for (const key of takeKeys(byFixed64)) {
+    for (const key of Object.keys(byFixed64)) {
       out[to++] = 210;
       out[to++] = 3;
       out[to + 1] = 9;
@@ -600,7 +598,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const bySfixed32 = message.bySfixed32;
   if (bySfixed32 != null) {
-    for (const key of takeKeys(bySfixed32)) {
+    for (const key of Object.keys(bySfixed32)) {
       out[to++] = 218;
       out[to++] = 3;
       out[to + 1] = 13;
@@ -612,7 +610,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const bySfixed64 = message.bySfixed64;
   if (bySfixed64 != null) {
-    for (const key of takeKeys(bySfixed64)) {
+    for (const key of Object.keys(bySfixed64)) {
       out[to++] = 226;
       out[to++] = 3;
       out[to + 1] = 9;

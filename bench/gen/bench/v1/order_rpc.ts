@@ -6,7 +6,6 @@ import {
   boundTexts,
   boundUnknown,
   type Codec,
-  countKeys,
   type Encodable,
   endMessage,
   entryOf,
@@ -15,7 +14,6 @@ import {
   type Reader,
   refuseOther,
   room,
-  takeKeys,
   wholeKey,
   writeBool,
   writeDouble,
@@ -98,7 +96,7 @@ export function boundOrder(message: Encodable<typeof OrderSchema>): number {
   const taxes = message.taxes;
   if (taxes != null) for (const key of Object.keys(taxes)) bytes += 16 + boundText(key);
   const parcels = message.parcels;
-  if (parcels != null) bytes += 28 * countKeys(parcels);
+  if (parcels != null) bytes += 28 * Object.keys(parcels).length;
   return bytes;
 }
 
@@ -189,7 +187,7 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   }
   const parcels = message.parcels;
   if (parcels != null) {
-    for (const key of takeKeys(parcels)) {
+    for (const key of Object.keys(parcels)) {
       out[to++] = 114;
       out[to + 1] = 8;
       let end = writeInt32(out, to + 2, wholeKey(key));

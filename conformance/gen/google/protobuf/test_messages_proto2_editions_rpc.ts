@@ -11,7 +11,6 @@ import {
   boundUnknown,
   boundVarints,
   type Codec,
-  countKeys,
   type Encodable,
   endMessage,
   endPacked,
@@ -21,7 +20,6 @@ import {
   type Reader,
   refuseOther,
   room,
-  takeKeys,
   unset,
   varintBytes,
   wholeKey,
@@ -381,31 +379,31 @@ export function boundTestAllTypesProto2(message: Encodable<typeof TestAllTypesPr
   const unpackedNestedEnum = message.unpackedNestedEnum;
   if (unpackedNestedEnum != null) bytes += 12 * unpackedNestedEnum.length;
   const mapInt32Int32 = message.mapInt32Int32;
-  if (mapInt32Int32 != null) bytes += 29 * countKeys(mapInt32Int32);
+  if (mapInt32Int32 != null) bytes += 29 * Object.keys(mapInt32Int32).length;
   const mapInt64Int64 = message.mapInt64Int64;
-  if (mapInt64Int64 != null) bytes += 29 * countKeys(mapInt64Int64);
+  if (mapInt64Int64 != null) bytes += 29 * Object.keys(mapInt64Int64).length;
   const mapUint32Uint32 = message.mapUint32Uint32;
-  if (mapUint32Uint32 != null) bytes += 19 * countKeys(mapUint32Uint32);
+  if (mapUint32Uint32 != null) bytes += 19 * Object.keys(mapUint32Uint32).length;
   const mapUint64Uint64 = message.mapUint64Uint64;
-  if (mapUint64Uint64 != null) bytes += 29 * countKeys(mapUint64Uint64);
+  if (mapUint64Uint64 != null) bytes += 29 * Object.keys(mapUint64Uint64).length;
   const mapSint32Sint32 = message.mapSint32Sint32;
-  if (mapSint32Sint32 != null) bytes += 19 * countKeys(mapSint32Sint32);
+  if (mapSint32Sint32 != null) bytes += 19 * Object.keys(mapSint32Sint32).length;
   const mapSint64Sint64 = message.mapSint64Sint64;
-  if (mapSint64Sint64 != null) bytes += 29 * countKeys(mapSint64Sint64);
+  if (mapSint64Sint64 != null) bytes += 29 * Object.keys(mapSint64Sint64).length;
   const mapFixed32Fixed32 = message.mapFixed32Fixed32;
-  if (mapFixed32Fixed32 != null) bytes += 17 * countKeys(mapFixed32Fixed32);
+  if (mapFixed32Fixed32 != null) bytes += 17 * Object.keys(mapFixed32Fixed32).length;
   const mapFixed64Fixed64 = message.mapFixed64Fixed64;
-  if (mapFixed64Fixed64 != null) bytes += 25 * countKeys(mapFixed64Fixed64);
+  if (mapFixed64Fixed64 != null) bytes += 25 * Object.keys(mapFixed64Fixed64).length;
   const mapSfixed32Sfixed32 = message.mapSfixed32Sfixed32;
-  if (mapSfixed32Sfixed32 != null) bytes += 17 * countKeys(mapSfixed32Sfixed32);
+  if (mapSfixed32Sfixed32 != null) bytes += 17 * Object.keys(mapSfixed32Sfixed32).length;
   const mapSfixed64Sfixed64 = message.mapSfixed64Sfixed64;
-  if (mapSfixed64Sfixed64 != null) bytes += 25 * countKeys(mapSfixed64Sfixed64);
+  if (mapSfixed64Sfixed64 != null) bytes += 25 * Object.keys(mapSfixed64Sfixed64).length;
   const mapInt32Bool = message.mapInt32Bool;
-  if (mapInt32Bool != null) bytes += 20 * countKeys(mapInt32Bool);
+  if (mapInt32Bool != null) bytes += 20 * Object.keys(mapInt32Bool).length;
   const mapInt32Float = message.mapInt32Float;
-  if (mapInt32Float != null) bytes += 23 * countKeys(mapInt32Float);
+  if (mapInt32Float != null) bytes += 23 * Object.keys(mapInt32Float).length;
   const mapInt32Double = message.mapInt32Double;
-  if (mapInt32Double != null) bytes += 27 * countKeys(mapInt32Double);
+  if (mapInt32Double != null) bytes += 27 * Object.keys(mapInt32Double).length;
   const mapInt32NestedMessage = message.mapInt32NestedMessage;
   if (mapInt32NestedMessage != null) for (const key of Object.keys(mapInt32NestedMessage)) bytes += 24 + boundTestAllTypesProto2_NestedMessage(entryOf(mapInt32NestedMessage, key));
   const mapBoolBool = message.mapBoolBool;
@@ -745,7 +743,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapInt32Int32 = message.mapInt32Int32;
   if (mapInt32Int32 != null) {
-    for (const key of takeKeys(mapInt32Int32)) {
+    for (const key of Object.keys(mapInt32Int32)) {
       out[to++] = 194;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -757,7 +755,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapInt64Int64 = message.mapInt64Int64;
   if (mapInt64Int64 != null) {
-    for (const key of takeKeys(mapInt64Int64)) {
+    for (const key of Object.keys(mapInt64Int64)) {
       out[to++] = 202;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -769,7 +767,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapUint32Uint32 = message.mapUint32Uint32;
   if (mapUint32Uint32 != null) {
-    for (const key of takeKeys(mapUint32Uint32)) {
+    for (const key of Object.keys(mapUint32Uint32)) {
       out[to++] = 210;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -781,7 +779,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapUint64Uint64 = message.mapUint64Uint64;
   if (mapUint64Uint64 != null) {
-    for (const key of takeKeys(mapUint64Uint64)) {
+    for (const key of Object.keys(mapUint64Uint64)) {
       out[to++] = 218;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -793,7 +791,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapSint32Sint32 = message.mapSint32Sint32;
   if (mapSint32Sint32 != null) {
-    for (const key of takeKeys(mapSint32Sint32)) {
+    for (const key of Object.keys(mapSint32Sint32)) {
       out[to++] = 226;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -806,7 +804,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   room(out, to, 0);
   const mapSint64Sint64 = message.mapSint64Sint64;
   if (mapSint64Sint64 != null) {
-    for (const key of takeKeys(mapSint64Sint64)) {
+    for (const key of Object.keys(mapSint64Sint64)) {
       out[to++] = 234;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -818,7 +816,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapFixed32Fixed32 = message.mapFixed32Fixed32;
   if (mapFixed32Fixed32 != null) {
-    for (const key of takeKeys(mapFixed32Fixed32)) {
+    for (const key of Object.keys(mapFixed32Fixed32)) {
       out[to++] = 242;
       out[to++] = 3;
       out[to + 1] = 13;
@@ -830,7 +828,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapFixed64Fixed64 = message.mapFixed64Fixed64;
   if (mapFixed64Fixed64 != null) {
-    for (const key of takeKeys(mapFixed64Fixed64)) {
+    for (const key of Object.keys(mapFixed64Fixed64)) {
       out[to++] = 250;
       out[to++] = 3;
       out[to + 1] = 9;
@@ -842,7 +840,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapSfixed32Sfixed32 = message.mapSfixed32Sfixed32;
   if (mapSfixed32Sfixed32 != null) {
-    for (const key of takeKeys(mapSfixed32Sfixed32)) {
+    for (const key of Object.keys(mapSfixed32Sfixed32)) {
       out[to++] = 130;
       out[to++] = 4;
       out[to + 1] = 13;
@@ -854,7 +852,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapSfixed64Sfixed64 = message.mapSfixed64Sfixed64;
   if (mapSfixed64Sfixed64 != null) {
-    for (const key of takeKeys(mapSfixed64Sfixed64)) {
+    for (const key of Object.keys(mapSfixed64Sfixed64)) {
       out[to++] = 138;
       out[to++] = 4;
       out[to + 1] = 9;
@@ -866,7 +864,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapInt32Float = message.mapInt32Float;
   if (mapInt32Float != null) {
-    for (const key of takeKeys(mapInt32Float)) {
+    for (const key of Object.keys(mapInt32Float)) {
       out[to++] = 146;
       out[to++] = 4;
       out[to + 1] = 8;
@@ -878,7 +876,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapInt32Double = message.mapInt32Double;
   if (mapInt32Double != null) {
-    for (const key of takeKeys(mapInt32Double)) {
+    for (const key of Object.keys(mapInt32Double)) {
       out[to++] = 154;
       out[to++] = 4;
       out[to + 1] = 8;
@@ -1243,7 +1241,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapInt32NestedMessage = message.mapInt32NestedMessage;
   if (mapInt32NestedMessage != null) {
-    for (const key of takeKeys(mapInt32NestedMessage)) {
+    for (const key of Object.keys(mapInt32NestedMessage)) {
       out[to++] = 186;
       out[to++] = 6;
       out[to + 1] = 8;
@@ -1255,7 +1253,7 @@ export function encodeTestAllTypesProto2(message: Encodable<typeof TestAllTypesP
   }
   const mapInt32Bool = message.mapInt32Bool;
   if (mapInt32Bool != null) {
-    for (const key of takeKeys(mapInt32Bool)) {
+    for (const key of Object.keys(mapInt32Bool)) {
       out[to++] = 194;
       out[to++] = 6;
       out[to + 1] = 8;

@@ -37,34 +37,3 @@ export function wholeKey(key: string): number {
 function longKey(key: string): number {
   return /^-?\d+$/.test(key) ? Number(key) : Number.NaN;
 }
-
-/** A map whose keys were listed for its bound. */
-interface Listed {
-  record: object | undefined;
-  keys: readonly string[];
-}
-
-const listed: readonly Listed[] = Array.from({ length: 4 }, () => ({ record: undefined, keys: [] }));
-let next = 0;
-
-/**
- * How many entries a map has whose keys are integers. V8 takes a microsecond to list those, so that the list is kept for `takeKeys`,
- * which the encoder calls right after.
- */
-export function countKeys(record: object): number {
-  const keys = Object.keys(record);
-  const place = listed[next++ & (listed.length - 1)];
-  place.record = record;
-  place.keys = keys;
-  return keys.length;
-}
-
-/** The keys of a map: those that `countKeys` has listed, once, or listed anew. */
-export function takeKeys(record: object): readonly string[] {
-  for (const place of listed) {
-    if (place.record !== record) continue;
-    place.record = undefined;
-    return place.keys;
-  }
-  return Object.keys(record);
-}

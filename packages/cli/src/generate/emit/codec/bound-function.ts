@@ -2,7 +2,7 @@ import type { DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
 import { CodeNames } from "../code-names.ts";
 import { MAX_WIDTH } from "../source-text.ts";
 import { type CodecNames, type CodecScope, runtime } from "./codec-scope.ts";
-import { hasIntegerKeys, isDelimited, memberValue, tagBytes, tagOf, wireTypeOf } from "./field-code.ts";
+import { isDelimited, memberValue, tagBytes, tagOf, wireTypeOf } from "./field-code.ts";
 import { scalarCode } from "./scalar-code.ts";
 import { boundMessage } from "./value-code.ts";
 
@@ -119,8 +119,7 @@ function mapShare(scope: CodecScope, field: DescField & { fieldKind: "map" }, na
   }
   const lines = [`const ${local} = ${memberValue(field.localName)};`];
   if (terms.length === 0) {
-    const count = hasIntegerKeys(field) ? `${runtime(scope, "countKeys")}(${local})` : `Object.keys(${local}).length`;
-    lines.push(`if (${local} != null) bytes += ${bytes} * ${count};`);
+    lines.push(`if (${local} != null) bytes += ${bytes} * Object.keys(${local}).length;`);
   } else {
     const sum = [bytes, ...terms].join(" + ");
     lines.push(`if (${local} != null) for (const key of Object.keys(${local})) bytes += ${sum};`);

@@ -2,7 +2,6 @@ import type { DescField, DescMessage, DescOneof } from "@bufbuild/protobuf";
 import { CodeNames } from "../code-names.ts";
 import { type CodecNames, type CodecScope, runtime } from "./codec-scope.ts";
 import {
-  hasIntegerKeys,
   hasPrototype,
   isImplicit,
   isRequired,
@@ -152,7 +151,6 @@ class EncodePrinter {
 
   #map(field: DescField & { fieldKind: "map" }, local: string): string[] {
     const key = scalarCode(field.mapKey);
-    const keys = hasIntegerKeys(field) ? `${runtime(this.#scope, "takeKeys")}(${local})` : `Object.keys(${local})`;
     const value = `${runtime(this.#scope, "entryOf")}(${local}, key)`;
     const scalar = scalarCode(field.scalar);
     const written =
@@ -161,7 +159,7 @@ class EncodePrinter {
         : writeSized(this.#scope, field, value, "end");
     return [
       `if (${local} != null) {`,
-      `  for (const key of ${keys}) {`,
+      `  for (const key of Object.keys(${local})) {`,
       ...indented(
         indented([
           ...writeTag(this.#scope, tagOf(field, 2)),

@@ -113,9 +113,3 @@ export function objectBytes(message: DescMessage): number {
   }
   return bytes;
 }
-
-/** True for maps whose keys V8 holds as array indices, which it lists slowly. */
-export function hasIntegerKeys(field: DescField & { fieldKind: "map" }): boolean {
-  const { zero } = scalarCode(field.mapKey);
-  return zero === "0" || zero === "0n";
-}

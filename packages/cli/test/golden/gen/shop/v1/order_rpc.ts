@@ -23,7 +23,6 @@ import {
   room,
   type ServerContext,
   type Service,
-  takeKeys,
   writeBytes,
   writeInt32,
   writeInt64,
@@ -318,7 +317,7 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   }
   const byNumber = message.byNumber;
   if (byNumber != null) {
-    for (const key of takeKeys(byNumber)) {
+    for (const key of Object.keys(byNumber)) {
       out[to++] = 42;
       out[to + 1] = 8;
       let end = writeInt64(out, to + 2, key);
