@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isLine, readKey, readLine } from "./known-texts.ts";
@@ -22,6 +24,33 @@ function expectRead(text: string): void {
     expect(read(Buffer.from(text))).toBe(text);
     expect(readKeyOf(Buffer.from(text))).toBe(text);
   }
+}
+
+/** A process with a table of its own: `read` gives how many of these texts the runtime had to make. */
+const COUNTING = `
+  const { utf8Slice } = Buffer.prototype;
+  let count = 0;
+  Buffer.prototype.utf8Slice = function (start, end) {
+    count++;
+    return utf8Slice.call(this, start, end);
+  };
+  const { readLine } = await import(${JSON.stringify(import.meta.resolve("./known-texts.ts"))});
+  const read = (texts) => {
+    count = 0;
+    for (const text of texts) {
+      const source = Buffer.from(text);
+      const view = new DataView(source.buffer, source.byteOffset, source.length);
+      if (readLine(source, view, 0, source.length) !== text) throw new Error(text);
+    }
+    return count;
+  };
+`;
+
+/** What a script has as `made` in the end, with `read` in reach. */
+async function counted(rounds: string): Promise<unknown> {
+  const script = `${COUNTING}${rounds}\nconsole.log(JSON.stringify(made));`;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script]);
+  return JSON.parse(stdout);
 }
 
 const text = fc.oneof(fc.string({ unit: "binary", maxLength: 70 }), fc.string({ maxLength: 70 }));
@@ -55,7 +84,7 @@ describe("texts that come again", () => {
     ]) {
       expectRead(one);
     }
-    const line = "a line that is kept, for it comes twice";
+    const line = "a line that is kept, for it comes again";
     for (const one of [line, `${line}\0`, `${line}\0\0`]) expectRead(one);
   });
 
@@ -68,6 +97,23 @@ describe("texts that come again", () => {
       const lines = alike.map((at) => `${"x".repeat(at)}y${"x".repeat(length - at - 1)}`);
       for (let time = 0; time < 3; time++) for (const line of lines) expect(read(Buffer.from(line))).toBe(line);
     }
+  });
+
+  it("keep their places beside texts that come once, unlike ones and those that differ in few bytes", async () => {
+    const rounds = `
+      const titles = Array.from({ length: 20 }, (_, i) => "A title that comes again, number " + i);
+      const times = Array.from({ length: 5000 }, (_, i) => new Date(i * 17_357).toISOString() + " UTC");
+      const others = Array.from({ length: 5000 }, (_, i) => 1e6 + i * 17 + " times another text " + i);
+      const made = [titles, titles, titles, titles, times, titles, others, titles].map(read);`;
+    expect(await counted(rounds)).toEqual([20, 20, 20, 0, 5000, 0, 5000, 0]);
+  });
+
+  it("are both kept when they share a hash", async () => {
+    const rounds = `
+      const both = ["customer/0000000001/basket/000", "custoXer/0000000001/basket/000"];
+      const made = Array.from({ length: 8 }, () => read(both));`;
+    // What the first has left lets the second be known a round sooner.
+    expect(await counted(rounds)).toEqual([2, 2, 1, 0, 0, 0, 0, 0]);
   });
 
   it("are refused when they are no UTF-8, also where they look like one that is kept", () => {

@@ -1,10 +1,10 @@
 import { readText, SHORT_BYTES } from "./read-text.ts";
 
 /*
- * The same texts come in message after message: names, titles, addresses. What has come twice is kept, and given out again when all its
- * bytes come once more: no text is made, and none has to be collected. Texts that come once take no place of those that came twice.
+ * The same texts come in message after message: names, titles, addresses. What comes for the third time is kept, and given out again when
+ * all its bytes come once more: no text is made, and none has to be collected. Texts that come once take no place of those.
  *
- * Shorter texts than `isLine` asks for are made as fast as they would be found. An attacker's texts are gone with the next.
+ * Shorter texts than `isLine` asks for are made as fast as they would be found. An attacker's texts are gone with the next in their places.
  */
 
 /** Places for texts that the runtime would make, two for each hash; their bytes lie in `lineBytes`: 0.1 MB with the texts. */
@@ -12,10 +12,12 @@ const LINES = 512;
 const MAX_LINE_BYTES = 64;
 const lineHash: Int32Array = new Int32Array(LINES);
 const lineLength: Uint8Array = new Uint8Array(LINES);
-const lineBytes: DataView = new DataView(new ArrayBuffer(LINES * MAX_LINE_BYTES));
+const lineBytes: Buffer = Buffer.alloc(LINES * MAX_LINE_BYTES);
+const lineView: DataView = new DataView(lineBytes.buffer, lineBytes.byteOffset, lineBytes.length);
 const lines: string[] = new Array<string>(LINES).fill("");
-/** Hashes of what came lately, once: it takes no place from what came twice. */
+/** Hashes of what came lately, of some of its bytes; and of all bytes where such a hash came before. */
 const seen: Int32Array = new Int32Array(1024);
+const seenWhole: Int32Array = new Int32Array(1024);
 /** Which of two places is the next to be taken. */
 let turn = 0;
 
@@ -42,31 +44,53 @@ export function readLine(source: Buffer, view: DataView, start: number, end: num
   hash = mixed(hash, view.getInt32(middle - 6, true));
   hash = mixed(hash, view.getInt32(middle + 2, true));
   hash = mixed(hash, view.getInt32(end - 4, true));
-  let place = (hash >>> 24) * 2;
-  if (lineHash[place] !== hash) place++;
-  if (lineHash[place] === hash && lineLength[place] === length && lies(place, view, start, length)) return lines[place];
-  const text = readText(source, start, end);
-  if (seen[hash >>> 22] === hash) keep(text, hash, source, start, length);
-  else seen[hash >>> 22] = hash;
-  return text;
+  const place = (hash >>> 24) * 2;
+  if (isKept(place, hash, view, start, length)) return lines[place];
+  if (isKept(place + 1, hash, view, start, length)) return lines[place + 1];
+  if (seen[hash >>> 22] === hash) {
+    const whole = wholeHash(view, start, length);
+    if (seenWhole[whole >>> 22] === whole) return keep(hash, source, start, length);
+    seenWhole[whole >>> 22] = whole;
+  } else {
+    seen[hash >>> 22] = hash;
+  }
+  return readText(source, start, end);
+}
+
+/** Is the text at `start` the line at this place? */
+function isKept(place: number, hash: number, view: DataView, start: number, length: number): boolean {
+  return lineHash[place] === hash && lineLength[place] === length && lies(place, view, start, length);
 }
 
 /** Are the bytes at `start` those of the line at this place? */
 function lies(place: number, view: DataView, start: number, length: number): boolean {
   const from = place * MAX_LINE_BYTES;
   const last = length - 4;
-  let difference = view.getInt32(start + last, true) ^ lineBytes.getInt32(from + last, true);
-  for (let i = 0; i < last; i += 4) difference |= view.getInt32(start + i, true) ^ lineBytes.getInt32(from + i, true);
+  let difference = view.getInt32(start + last, true) ^ lineView.getInt32(from + last, true);
+  for (let i = 0; i < last; i += 4) difference |= view.getInt32(start + i, true) ^ lineView.getInt32(from + i, true);
   return difference === 0;
 }
 
-function keep(text: string, hash: number, source: Buffer, start: number, length: number): void {
+/** A hash of all bytes: it tells texts apart that are alike where `readLine` looks, such as points in time. */
+function wholeHash(view: DataView, start: number, length: number): number {
+  const last = length - 4;
+  let hash = length;
+  for (let i = 0; i < last; i += 4) hash = Math.imul(hash ^ view.getInt32(start + i, true), 0x9e37_79b1);
+  return mixed(hash, view.getInt32(start + last, true));
+}
+
+/** Makes the text of the bytes that are kept, not of those at `start`: others may write there meanwhile, in memory that threads share. */
+function keep(hash: number, source: Buffer, start: number, length: number): string {
   turn ^= 1;
   const place = (hash >>> 24) * 2 + turn;
+  const from = place * MAX_LINE_BYTES;
+  lineLength[place] = 0;
+  for (let i = 0; i < length; i++) lineBytes[from + i] = source[start + i];
+  const text = readText(lineBytes, from, from + length);
   lineHash[place] = hash;
   lineLength[place] = length;
   lines[place] = text;
-  for (let i = 0; i < length; i++) lineBytes.setUint8(place * MAX_LINE_BYTES + i, source[start + i]);
+  return text;
 }
 
 /** A step of a hash whose upper bits depend on all that went in. */
@@ -77,7 +101,7 @@ function mixed(hash: number, word: number): number {
 
 /**
  * Text that becomes the name of a property: the same keys come in message after message, and the same string object spares V8 the
- * search for its name. What an attacker puts here is gone with the next key.
+ * search for its name. What an attacker puts here is gone with the next key of its place.
  */
 export function readKey(source: Buffer, start: number, end: number): string {
   const length = end - start;

@@ -98,4 +98,20 @@ describe("a reader", () => {
       expect(memory.deref() !== undefined).toBe(isHeld);
     }
   });
+
+  it("reads memory that has grown or shrunk since the last message", () => {
+    const reader = new Reader();
+    const memory = new ArrayBuffer(500, { maxByteLength: 4000 });
+    const source = new Uint8Array(memory) as Buffer;
+    let seed = 0;
+    for (const bytes of [500, 4000, 300]) {
+      memory.resize(bytes);
+      for (let time = 0; time < 2; time++) {
+        const message = messageOf(values(seed));
+        const start = bytes - message.length;
+        source.set(message, start);
+        expect(read(reader, source, start, bytes, true)).toEqual(values(seed++));
+      }
+    }
+  });
 });

@@ -47,6 +47,8 @@ export class Reader extends NumberReader {
   #held: Buffer = NOTHING;
   /** The lines that were read in what is held, up to SHOWN_FROM_LINE. */
   #lines = 0;
+  /** How long the source was when its view was made: memory may be resized between messages. */
+  #shownBytes = 0;
   /** What is held goes with the message. */
   #isBorrowed = false;
 
@@ -58,7 +60,7 @@ export class Reader extends NumberReader {
     this.turnTo(source, end, budgetBytes);
     this.#depth = 1;
     this.#isShared = isShared;
-    if (source !== this.#held) this.shown = null;
+    if (source !== this.#held || source.length !== this.#shownBytes) this.shown = null;
   }
 
   /** Lets the bytes go, but for what other messages lie in. */
@@ -224,6 +226,7 @@ export class Reader extends NumberReader {
     if (source !== this.#held) this.#hold(source, !this.#isShared || source.buffer.byteLength > MAX_HELD_BYTES);
     if (this.shown === null && ++this.#lines >= SHOWN_FROM_LINE) {
       this.shown = new DataView(source.buffer, source.byteOffset, source.length);
+      this.#shownBytes = source.length;
     }
     return this.shown;
   }
