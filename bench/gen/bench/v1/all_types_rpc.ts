@@ -991,6 +991,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 169:
         at = reader.i64(at);
         doubles.push(reader.double(at));
+        reader.spend(8);
         break;
       case 178: {
         const last = reader.len(at);
@@ -1006,6 +1007,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 181:
         at = reader.i32(at);
         floats.push(reader.float(at));
+        reader.spend(8);
         break;
       case 186: {
         const last = reader.len(at);
@@ -1021,6 +1023,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 184:
         at = reader.varint(at);
         int32s.push(reader.int32());
+        reader.spend(8);
         break;
       case 194: {
         const last = reader.len(at);
@@ -1036,6 +1039,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 192:
         at = reader.varint(at);
         int64s.push(reader.int64());
+        reader.spend(8);
         break;
       case 202: {
         const last = reader.len(at);
@@ -1051,6 +1055,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 200:
         at = reader.varint(at);
         uint32s.push(reader.uint32());
+        reader.spend(8);
         break;
       case 210: {
         const last = reader.len(at);
@@ -1066,6 +1071,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 208:
         at = reader.varint(at);
         uint64s.push(reader.uint64());
+        reader.spend(8);
         break;
       case 218: {
         const last = reader.len(at);
@@ -1081,6 +1087,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 216:
         at = reader.varint(at);
         sint32s.push(reader.sint32());
+        reader.spend(8);
         break;
       case 226: {
         const last = reader.len(at);
@@ -1096,6 +1103,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 224:
         at = reader.varint(at);
         sint64s.push(reader.sint64());
+        reader.spend(8);
         break;
       case 234: {
         const last = reader.len(at);
@@ -1111,6 +1119,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 237:
         at = reader.i32(at);
         fixed32s.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 242: {
         const last = reader.len(at);
@@ -1126,6 +1135,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 241:
         at = reader.i64(at);
         fixed64s.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 250: {
         const last = reader.len(at);
@@ -1141,6 +1151,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 253:
         at = reader.i32(at);
         sfixed32s.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 258: {
         const last = reader.len(at);
@@ -1156,6 +1167,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 257:
         at = reader.i64(at);
         sfixed64s.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 266: {
         const last = reader.len(at);
@@ -1171,6 +1183,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 264:
         at = reader.varint(at);
         bools.push(reader.bool());
+        reader.spend(8);
         break;
       case 274:
         at = reader.len(at);
@@ -1194,6 +1207,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 288:
         at = reader.varint(at);
         colors.push(reader.int32() as AllTypes["colors"][number]);
+        reader.spend(8);
         break;
       case 298:
         at = reader.len(at);
@@ -1213,6 +1227,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       case 304:
         at = reader.varint(at);
         unpacked.push(reader.int32());
+        reader.spend(8);
         break;
       case 329:
         at = reader.i64(at);

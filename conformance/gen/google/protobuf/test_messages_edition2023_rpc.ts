@@ -1372,6 +1372,7 @@ export function decodeTestAllTypesEdition2023(
       case 248:
         at = reader.varint(at);
         message.repeatedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       case 258: {
         const last = reader.len(at);
@@ -1387,6 +1388,7 @@ export function decodeTestAllTypesEdition2023(
       case 256:
         at = reader.varint(at);
         message.repeatedInt64.push(reader.int64());
+        reader.spend(8);
         break;
       case 266: {
         const last = reader.len(at);
@@ -1402,6 +1404,7 @@ export function decodeTestAllTypesEdition2023(
       case 264:
         at = reader.varint(at);
         message.repeatedUint32.push(reader.uint32());
+        reader.spend(8);
         break;
       case 274: {
         const last = reader.len(at);
@@ -1417,6 +1420,7 @@ export function decodeTestAllTypesEdition2023(
       case 272:
         at = reader.varint(at);
         message.repeatedUint64.push(reader.uint64());
+        reader.spend(8);
         break;
       case 282: {
         const last = reader.len(at);
@@ -1432,6 +1436,7 @@ export function decodeTestAllTypesEdition2023(
       case 280:
         at = reader.varint(at);
         message.repeatedSint32.push(reader.sint32());
+        reader.spend(8);
         break;
       case 290: {
         const last = reader.len(at);
@@ -1447,6 +1452,7 @@ export function decodeTestAllTypesEdition2023(
       case 288:
         at = reader.varint(at);
         message.repeatedSint64.push(reader.sint64());
+        reader.spend(8);
         break;
       case 298: {
         const last = reader.len(at);
@@ -1462,6 +1468,7 @@ export function decodeTestAllTypesEdition2023(
       case 301:
         at = reader.i32(at);
         message.repeatedFixed32.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 306: {
         const last = reader.len(at);
@@ -1477,6 +1484,7 @@ export function decodeTestAllTypesEdition2023(
       case 305:
         at = reader.i64(at);
         message.repeatedFixed64.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 314: {
         const last = reader.len(at);
@@ -1492,6 +1500,7 @@ export function decodeTestAllTypesEdition2023(
       case 317:
         at = reader.i32(at);
         message.repeatedSfixed32.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 322: {
         const last = reader.len(at);
@@ -1507,6 +1516,7 @@ export function decodeTestAllTypesEdition2023(
       case 321:
         at = reader.i64(at);
         message.repeatedSfixed64.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 330: {
         const last = reader.len(at);
@@ -1522,6 +1532,7 @@ export function decodeTestAllTypesEdition2023(
       case 333:
         at = reader.i32(at);
         message.repeatedFloat.push(reader.float(at));
+        reader.spend(8);
         break;
       case 338: {
         const last = reader.len(at);
@@ -1537,6 +1548,7 @@ export function decodeTestAllTypesEdition2023(
       case 337:
         at = reader.i64(at);
         message.repeatedDouble.push(reader.double(at));
+        reader.spend(8);
         break;
       case 346: {
         const last = reader.len(at);
@@ -1552,6 +1564,7 @@ export function decodeTestAllTypesEdition2023(
       case 344:
         at = reader.varint(at);
         message.repeatedBool.push(reader.bool());
+        reader.spend(8);
         break;
       case 354:
         at = reader.len(at);
@@ -1583,6 +1596,7 @@ export function decodeTestAllTypesEdition2023(
       case 408:
         at = reader.varint(at);
         message.repeatedNestedEnum.push(reader.int32() as TestAllTypesEdition2023["repeatedNestedEnum"][number]);
+        reader.spend(8);
         break;
       case 418: {
         const last = reader.len(at);
@@ -1598,6 +1612,7 @@ export function decodeTestAllTypesEdition2023(
       case 416:
         at = reader.varint(at);
         message.repeatedForeignEnum.push(reader.int32() as TestAllTypesEdition2023["repeatedForeignEnum"][number]);
+        reader.spend(8);
         break;
       case 434:
         at = reader.len(at);
@@ -1621,6 +1636,7 @@ export function decodeTestAllTypesEdition2023(
       case 600:
         at = reader.varint(at);
         message.packedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       case 610: {
         const last = reader.len(at);
@@ -1636,6 +1652,7 @@ export function decodeTestAllTypesEdition2023(
       case 608:
         at = reader.varint(at);
         message.packedInt64.push(reader.int64());
+        reader.spend(8);
         break;
       case 618: {
         const last = reader.len(at);
@@ -1651,6 +1668,7 @@ export function decodeTestAllTypesEdition2023(
       case 616:
         at = reader.varint(at);
         message.packedUint32.push(reader.uint32());
+        reader.spend(8);
         break;
       case 626: {
         const last = reader.len(at);
@@ -1666,6 +1684,7 @@ export function decodeTestAllTypesEdition2023(
       case 624:
         at = reader.varint(at);
         message.packedUint64.push(reader.uint64());
+        reader.spend(8);
         break;
       case 634: {
         const last = reader.len(at);
@@ -1681,6 +1700,7 @@ export function decodeTestAllTypesEdition2023(
       case 632:
         at = reader.varint(at);
         message.packedSint32.push(reader.sint32());
+        reader.spend(8);
         break;
       case 642: {
         const last = reader.len(at);
@@ -1696,6 +1716,7 @@ export function decodeTestAllTypesEdition2023(
       case 640:
         at = reader.varint(at);
         message.packedSint64.push(reader.sint64());
+        reader.spend(8);
         break;
       case 650: {
         const last = reader.len(at);
@@ -1711,6 +1732,7 @@ export function decodeTestAllTypesEdition2023(
       case 653:
         at = reader.i32(at);
         message.packedFixed32.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 658: {
         const last = reader.len(at);
@@ -1726,6 +1748,7 @@ export function decodeTestAllTypesEdition2023(
       case 657:
         at = reader.i64(at);
         message.packedFixed64.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 666: {
         const last = reader.len(at);
@@ -1741,6 +1764,7 @@ export function decodeTestAllTypesEdition2023(
       case 669:
         at = reader.i32(at);
         message.packedSfixed32.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 674: {
         const last = reader.len(at);
@@ -1756,6 +1780,7 @@ export function decodeTestAllTypesEdition2023(
       case 673:
         at = reader.i64(at);
         message.packedSfixed64.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 682: {
         const last = reader.len(at);
@@ -1771,6 +1796,7 @@ export function decodeTestAllTypesEdition2023(
       case 685:
         at = reader.i32(at);
         message.packedFloat.push(reader.float(at));
+        reader.spend(8);
         break;
       case 690: {
         const last = reader.len(at);
@@ -1786,6 +1812,7 @@ export function decodeTestAllTypesEdition2023(
       case 689:
         at = reader.i64(at);
         message.packedDouble.push(reader.double(at));
+        reader.spend(8);
         break;
       case 698: {
         const last = reader.len(at);
@@ -1801,6 +1828,7 @@ export function decodeTestAllTypesEdition2023(
       case 696:
         at = reader.varint(at);
         message.packedBool.push(reader.bool());
+        reader.spend(8);
         break;
       case 706: {
         const last = reader.len(at);
@@ -1816,6 +1844,7 @@ export function decodeTestAllTypesEdition2023(
       case 704:
         at = reader.varint(at);
         message.packedNestedEnum.push(reader.int32() as TestAllTypesEdition2023["packedNestedEnum"][number]);
+        reader.spend(8);
         break;
       case 714: {
         const last = reader.len(at);
@@ -1831,6 +1860,7 @@ export function decodeTestAllTypesEdition2023(
       case 712:
         at = reader.varint(at);
         message.unpackedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       case 722: {
         const last = reader.len(at);
@@ -1846,6 +1876,7 @@ export function decodeTestAllTypesEdition2023(
       case 720:
         at = reader.varint(at);
         message.unpackedInt64.push(reader.int64());
+        reader.spend(8);
         break;
       case 730: {
         const last = reader.len(at);
@@ -1861,6 +1892,7 @@ export function decodeTestAllTypesEdition2023(
       case 728:
         at = reader.varint(at);
         message.unpackedUint32.push(reader.uint32());
+        reader.spend(8);
         break;
       case 738: {
         const last = reader.len(at);
@@ -1876,6 +1908,7 @@ export function decodeTestAllTypesEdition2023(
       case 736:
         at = reader.varint(at);
         message.unpackedUint64.push(reader.uint64());
+        reader.spend(8);
         break;
       case 746: {
         const last = reader.len(at);
@@ -1891,6 +1924,7 @@ export function decodeTestAllTypesEdition2023(
       case 744:
         at = reader.varint(at);
         message.unpackedSint32.push(reader.sint32());
+        reader.spend(8);
         break;
       case 754: {
         const last = reader.len(at);
@@ -1906,6 +1940,7 @@ export function decodeTestAllTypesEdition2023(
       case 752:
         at = reader.varint(at);
         message.unpackedSint64.push(reader.sint64());
+        reader.spend(8);
         break;
       case 762: {
         const last = reader.len(at);
@@ -1921,6 +1956,7 @@ export function decodeTestAllTypesEdition2023(
       case 765:
         at = reader.i32(at);
         message.unpackedFixed32.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 770: {
         const last = reader.len(at);
@@ -1936,6 +1972,7 @@ export function decodeTestAllTypesEdition2023(
       case 769:
         at = reader.i64(at);
         message.unpackedFixed64.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 778: {
         const last = reader.len(at);
@@ -1951,6 +1988,7 @@ export function decodeTestAllTypesEdition2023(
       case 781:
         at = reader.i32(at);
         message.unpackedSfixed32.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 786: {
         const last = reader.len(at);
@@ -1966,6 +2004,7 @@ export function decodeTestAllTypesEdition2023(
       case 785:
         at = reader.i64(at);
         message.unpackedSfixed64.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 794: {
         const last = reader.len(at);
@@ -1981,6 +2020,7 @@ export function decodeTestAllTypesEdition2023(
       case 797:
         at = reader.i32(at);
         message.unpackedFloat.push(reader.float(at));
+        reader.spend(8);
         break;
       case 802: {
         const last = reader.len(at);
@@ -1996,6 +2036,7 @@ export function decodeTestAllTypesEdition2023(
       case 801:
         at = reader.i64(at);
         message.unpackedDouble.push(reader.double(at));
+        reader.spend(8);
         break;
       case 810: {
         const last = reader.len(at);
@@ -2011,6 +2052,7 @@ export function decodeTestAllTypesEdition2023(
       case 808:
         at = reader.varint(at);
         message.unpackedBool.push(reader.bool());
+        reader.spend(8);
         break;
       case 818: {
         const last = reader.len(at);
@@ -2026,6 +2068,7 @@ export function decodeTestAllTypesEdition2023(
       case 816:
         at = reader.varint(at);
         message.unpackedNestedEnum.push(reader.int32() as TestAllTypesEdition2023["unpackedNestedEnum"][number]);
+        reader.spend(8);
         break;
       case 450: {
         const last = reader.len(at);

@@ -1735,6 +1735,7 @@ export function decodeTestAllTypesProto2(
       case 248:
         at = reader.varint(at);
         message.repeatedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       case 258: {
         const last = reader.len(at);
@@ -1750,6 +1751,7 @@ export function decodeTestAllTypesProto2(
       case 256:
         at = reader.varint(at);
         message.repeatedInt64.push(reader.int64());
+        reader.spend(8);
         break;
       case 266: {
         const last = reader.len(at);
@@ -1765,6 +1767,7 @@ export function decodeTestAllTypesProto2(
       case 264:
         at = reader.varint(at);
         message.repeatedUint32.push(reader.uint32());
+        reader.spend(8);
         break;
       case 274: {
         const last = reader.len(at);
@@ -1780,6 +1783,7 @@ export function decodeTestAllTypesProto2(
       case 272:
         at = reader.varint(at);
         message.repeatedUint64.push(reader.uint64());
+        reader.spend(8);
         break;
       case 282: {
         const last = reader.len(at);
@@ -1795,6 +1799,7 @@ export function decodeTestAllTypesProto2(
       case 280:
         at = reader.varint(at);
         message.repeatedSint32.push(reader.sint32());
+        reader.spend(8);
         break;
       case 290: {
         const last = reader.len(at);
@@ -1810,6 +1815,7 @@ export function decodeTestAllTypesProto2(
       case 288:
         at = reader.varint(at);
         message.repeatedSint64.push(reader.sint64());
+        reader.spend(8);
         break;
       case 298: {
         const last = reader.len(at);
@@ -1825,6 +1831,7 @@ export function decodeTestAllTypesProto2(
       case 301:
         at = reader.i32(at);
         message.repeatedFixed32.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 306: {
         const last = reader.len(at);
@@ -1840,6 +1847,7 @@ export function decodeTestAllTypesProto2(
       case 305:
         at = reader.i64(at);
         message.repeatedFixed64.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 314: {
         const last = reader.len(at);
@@ -1855,6 +1863,7 @@ export function decodeTestAllTypesProto2(
       case 317:
         at = reader.i32(at);
         message.repeatedSfixed32.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 322: {
         const last = reader.len(at);
@@ -1870,6 +1879,7 @@ export function decodeTestAllTypesProto2(
       case 321:
         at = reader.i64(at);
         message.repeatedSfixed64.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 330: {
         const last = reader.len(at);
@@ -1885,6 +1895,7 @@ export function decodeTestAllTypesProto2(
       case 333:
         at = reader.i32(at);
         message.repeatedFloat.push(reader.float(at));
+        reader.spend(8);
         break;
       case 338: {
         const last = reader.len(at);
@@ -1900,6 +1911,7 @@ export function decodeTestAllTypesProto2(
       case 337:
         at = reader.i64(at);
         message.repeatedDouble.push(reader.double(at));
+        reader.spend(8);
         break;
       case 346: {
         const last = reader.len(at);
@@ -1915,6 +1927,7 @@ export function decodeTestAllTypesProto2(
       case 344:
         at = reader.varint(at);
         message.repeatedBool.push(reader.bool());
+        reader.spend(8);
         break;
       case 354:
         at = reader.len(at);
@@ -1946,6 +1959,7 @@ export function decodeTestAllTypesProto2(
       case 408:
         at = reader.varint(at);
         message.repeatedNestedEnum.push(reader.int32() as TestAllTypesProto2["repeatedNestedEnum"][number]);
+        reader.spend(8);
         break;
       case 418: {
         const last = reader.len(at);
@@ -1961,6 +1975,7 @@ export function decodeTestAllTypesProto2(
       case 416:
         at = reader.varint(at);
         message.repeatedForeignEnum.push(reader.int32() as TestAllTypesProto2["repeatedForeignEnum"][number]);
+        reader.spend(8);
         break;
       case 434:
         at = reader.len(at);
@@ -1984,6 +1999,7 @@ export function decodeTestAllTypesProto2(
       case 600:
         at = reader.varint(at);
         message.packedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       case 610: {
         const last = reader.len(at);
@@ -1999,6 +2015,7 @@ export function decodeTestAllTypesProto2(
       case 608:
         at = reader.varint(at);
         message.packedInt64.push(reader.int64());
+        reader.spend(8);
         break;
       case 618: {
         const last = reader.len(at);
@@ -2014,6 +2031,7 @@ export function decodeTestAllTypesProto2(
       case 616:
         at = reader.varint(at);
         message.packedUint32.push(reader.uint32());
+        reader.spend(8);
         break;
       case 626: {
         const last = reader.len(at);
@@ -2029,6 +2047,7 @@ export function decodeTestAllTypesProto2(
       case 624:
         at = reader.varint(at);
         message.packedUint64.push(reader.uint64());
+        reader.spend(8);
         break;
       case 634: {
         const last = reader.len(at);
@@ -2044,6 +2063,7 @@ export function decodeTestAllTypesProto2(
       case 632:
         at = reader.varint(at);
         message.packedSint32.push(reader.sint32());
+        reader.spend(8);
         break;
       case 642: {
         const last = reader.len(at);
@@ -2059,6 +2079,7 @@ export function decodeTestAllTypesProto2(
       case 640:
         at = reader.varint(at);
         message.packedSint64.push(reader.sint64());
+        reader.spend(8);
         break;
       case 650: {
         const last = reader.len(at);
@@ -2074,6 +2095,7 @@ export function decodeTestAllTypesProto2(
       case 653:
         at = reader.i32(at);
         message.packedFixed32.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 658: {
         const last = reader.len(at);
@@ -2089,6 +2111,7 @@ export function decodeTestAllTypesProto2(
       case 657:
         at = reader.i64(at);
         message.packedFixed64.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 666: {
         const last = reader.len(at);
@@ -2104,6 +2127,7 @@ export function decodeTestAllTypesProto2(
       case 669:
         at = reader.i32(at);
         message.packedSfixed32.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 674: {
         const last = reader.len(at);
@@ -2119,6 +2143,7 @@ export function decodeTestAllTypesProto2(
       case 673:
         at = reader.i64(at);
         message.packedSfixed64.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 682: {
         const last = reader.len(at);
@@ -2134,6 +2159,7 @@ export function decodeTestAllTypesProto2(
       case 685:
         at = reader.i32(at);
         message.packedFloat.push(reader.float(at));
+        reader.spend(8);
         break;
       case 690: {
         const last = reader.len(at);
@@ -2149,6 +2175,7 @@ export function decodeTestAllTypesProto2(
       case 689:
         at = reader.i64(at);
         message.packedDouble.push(reader.double(at));
+        reader.spend(8);
         break;
       case 698: {
         const last = reader.len(at);
@@ -2164,6 +2191,7 @@ export function decodeTestAllTypesProto2(
       case 696:
         at = reader.varint(at);
         message.packedBool.push(reader.bool());
+        reader.spend(8);
         break;
       case 706: {
         const last = reader.len(at);
@@ -2179,6 +2207,7 @@ export function decodeTestAllTypesProto2(
       case 704:
         at = reader.varint(at);
         message.packedNestedEnum.push(reader.int32() as TestAllTypesProto2["packedNestedEnum"][number]);
+        reader.spend(8);
         break;
       case 714: {
         const last = reader.len(at);
@@ -2194,6 +2223,7 @@ export function decodeTestAllTypesProto2(
       case 712:
         at = reader.varint(at);
         message.unpackedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       case 722: {
         const last = reader.len(at);
@@ -2209,6 +2239,7 @@ export function decodeTestAllTypesProto2(
       case 720:
         at = reader.varint(at);
         message.unpackedInt64.push(reader.int64());
+        reader.spend(8);
         break;
       case 730: {
         const last = reader.len(at);
@@ -2224,6 +2255,7 @@ export function decodeTestAllTypesProto2(
       case 728:
         at = reader.varint(at);
         message.unpackedUint32.push(reader.uint32());
+        reader.spend(8);
         break;
       case 738: {
         const last = reader.len(at);
@@ -2239,6 +2271,7 @@ export function decodeTestAllTypesProto2(
       case 736:
         at = reader.varint(at);
         message.unpackedUint64.push(reader.uint64());
+        reader.spend(8);
         break;
       case 746: {
         const last = reader.len(at);
@@ -2254,6 +2287,7 @@ export function decodeTestAllTypesProto2(
       case 744:
         at = reader.varint(at);
         message.unpackedSint32.push(reader.sint32());
+        reader.spend(8);
         break;
       case 754: {
         const last = reader.len(at);
@@ -2269,6 +2303,7 @@ export function decodeTestAllTypesProto2(
       case 752:
         at = reader.varint(at);
         message.unpackedSint64.push(reader.sint64());
+        reader.spend(8);
         break;
       case 762: {
         const last = reader.len(at);
@@ -2284,6 +2319,7 @@ export function decodeTestAllTypesProto2(
       case 765:
         at = reader.i32(at);
         message.unpackedFixed32.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 770: {
         const last = reader.len(at);
@@ -2299,6 +2335,7 @@ export function decodeTestAllTypesProto2(
       case 769:
         at = reader.i64(at);
         message.unpackedFixed64.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 778: {
         const last = reader.len(at);
@@ -2314,6 +2351,7 @@ export function decodeTestAllTypesProto2(
       case 781:
         at = reader.i32(at);
         message.unpackedSfixed32.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 786: {
         const last = reader.len(at);
@@ -2329,6 +2367,7 @@ export function decodeTestAllTypesProto2(
       case 785:
         at = reader.i64(at);
         message.unpackedSfixed64.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 794: {
         const last = reader.len(at);
@@ -2344,6 +2383,7 @@ export function decodeTestAllTypesProto2(
       case 797:
         at = reader.i32(at);
         message.unpackedFloat.push(reader.float(at));
+        reader.spend(8);
         break;
       case 802: {
         const last = reader.len(at);
@@ -2359,6 +2399,7 @@ export function decodeTestAllTypesProto2(
       case 801:
         at = reader.i64(at);
         message.unpackedDouble.push(reader.double(at));
+        reader.spend(8);
         break;
       case 810: {
         const last = reader.len(at);
@@ -2374,6 +2415,7 @@ export function decodeTestAllTypesProto2(
       case 808:
         at = reader.varint(at);
         message.unpackedBool.push(reader.bool());
+        reader.spend(8);
         break;
       case 818: {
         const last = reader.len(at);
@@ -2389,6 +2431,7 @@ export function decodeTestAllTypesProto2(
       case 816:
         at = reader.varint(at);
         message.unpackedNestedEnum.push(reader.int32() as TestAllTypesProto2["unpackedNestedEnum"][number]);
+        reader.spend(8);
         break;
       case 450: {
         const last = reader.len(at);
@@ -3576,6 +3619,7 @@ export function decodeUnknownToTestAllTypes(
       case 8088:
         at = reader.varint(at);
         message.repeatedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       default:
         unknown = reader.unknown(at, unknown);

@@ -1976,6 +1976,7 @@ export function decodeTestAllTypesProto3(
       case 248:
         at = reader.varint(at);
         repeatedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       case 258: {
         const last = reader.len(at);
@@ -1991,6 +1992,7 @@ export function decodeTestAllTypesProto3(
       case 256:
         at = reader.varint(at);
         repeatedInt64.push(reader.int64());
+        reader.spend(8);
         break;
       case 266: {
         const last = reader.len(at);
@@ -2006,6 +2008,7 @@ export function decodeTestAllTypesProto3(
       case 264:
         at = reader.varint(at);
         repeatedUint32.push(reader.uint32());
+        reader.spend(8);
         break;
       case 274: {
         const last = reader.len(at);
@@ -2021,6 +2024,7 @@ export function decodeTestAllTypesProto3(
       case 272:
         at = reader.varint(at);
         repeatedUint64.push(reader.uint64());
+        reader.spend(8);
         break;
       case 282: {
         const last = reader.len(at);
@@ -2036,6 +2040,7 @@ export function decodeTestAllTypesProto3(
       case 280:
         at = reader.varint(at);
         repeatedSint32.push(reader.sint32());
+        reader.spend(8);
         break;
       case 290: {
         const last = reader.len(at);
@@ -2051,6 +2056,7 @@ export function decodeTestAllTypesProto3(
       case 288:
         at = reader.varint(at);
         repeatedSint64.push(reader.sint64());
+        reader.spend(8);
         break;
       case 298: {
         const last = reader.len(at);
@@ -2066,6 +2072,7 @@ export function decodeTestAllTypesProto3(
       case 301:
         at = reader.i32(at);
         repeatedFixed32.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 306: {
         const last = reader.len(at);
@@ -2081,6 +2088,7 @@ export function decodeTestAllTypesProto3(
       case 305:
         at = reader.i64(at);
         repeatedFixed64.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 314: {
         const last = reader.len(at);
@@ -2096,6 +2104,7 @@ export function decodeTestAllTypesProto3(
       case 317:
         at = reader.i32(at);
         repeatedSfixed32.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 322: {
         const last = reader.len(at);
@@ -2111,6 +2120,7 @@ export function decodeTestAllTypesProto3(
       case 321:
         at = reader.i64(at);
         repeatedSfixed64.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 330: {
         const last = reader.len(at);
@@ -2126,6 +2136,7 @@ export function decodeTestAllTypesProto3(
       case 333:
         at = reader.i32(at);
         repeatedFloat.push(reader.float(at));
+        reader.spend(8);
         break;
       case 338: {
         const last = reader.len(at);
@@ -2141,6 +2152,7 @@ export function decodeTestAllTypesProto3(
       case 337:
         at = reader.i64(at);
         repeatedDouble.push(reader.double(at));
+        reader.spend(8);
         break;
       case 346: {
         const last = reader.len(at);
@@ -2156,6 +2168,7 @@ export function decodeTestAllTypesProto3(
       case 344:
         at = reader.varint(at);
         repeatedBool.push(reader.bool());
+        reader.spend(8);
         break;
       case 354:
         at = reader.len(at);
@@ -2187,6 +2200,7 @@ export function decodeTestAllTypesProto3(
       case 408:
         at = reader.varint(at);
         repeatedNestedEnum.push(reader.int32() as TestAllTypesProto3["repeatedNestedEnum"][number]);
+        reader.spend(8);
         break;
       case 418: {
         const last = reader.len(at);
@@ -2202,6 +2216,7 @@ export function decodeTestAllTypesProto3(
       case 416:
         at = reader.varint(at);
         repeatedForeignEnum.push(reader.int32() as TestAllTypesProto3["repeatedForeignEnum"][number]);
+        reader.spend(8);
         break;
       case 434:
         at = reader.len(at);
@@ -2225,6 +2240,7 @@ export function decodeTestAllTypesProto3(
       case 600:
         at = reader.varint(at);
         packedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       case 610: {
         const last = reader.len(at);
@@ -2240,6 +2256,7 @@ export function decodeTestAllTypesProto3(
       case 608:
         at = reader.varint(at);
         packedInt64.push(reader.int64());
+        reader.spend(8);
         break;
       case 618: {
         const last = reader.len(at);
@@ -2255,6 +2272,7 @@ export function decodeTestAllTypesProto3(
       case 616:
         at = reader.varint(at);
         packedUint32.push(reader.uint32());
+        reader.spend(8);
         break;
       case 626: {
         const last = reader.len(at);
@@ -2270,6 +2288,7 @@ export function decodeTestAllTypesProto3(
       case 624:
         at = reader.varint(at);
         packedUint64.push(reader.uint64());
+        reader.spend(8);
         break;
       case 634: {
         const last = reader.len(at);
@@ -2285,6 +2304,7 @@ export function decodeTestAllTypesProto3(
       case 632:
         at = reader.varint(at);
         packedSint32.push(reader.sint32());
+        reader.spend(8);
         break;
       case 642: {
         const last = reader.len(at);
@@ -2300,6 +2320,7 @@ export function decodeTestAllTypesProto3(
       case 640:
         at = reader.varint(at);
         packedSint64.push(reader.sint64());
+        reader.spend(8);
         break;
       case 650: {
         const last = reader.len(at);
@@ -2315,6 +2336,7 @@ export function decodeTestAllTypesProto3(
       case 653:
         at = reader.i32(at);
         packedFixed32.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 658: {
         const last = reader.len(at);
@@ -2330,6 +2352,7 @@ export function decodeTestAllTypesProto3(
       case 657:
         at = reader.i64(at);
         packedFixed64.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 666: {
         const last = reader.len(at);
@@ -2345,6 +2368,7 @@ export function decodeTestAllTypesProto3(
       case 669:
         at = reader.i32(at);
         packedSfixed32.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 674: {
         const last = reader.len(at);
@@ -2360,6 +2384,7 @@ export function decodeTestAllTypesProto3(
       case 673:
         at = reader.i64(at);
         packedSfixed64.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 682: {
         const last = reader.len(at);
@@ -2375,6 +2400,7 @@ export function decodeTestAllTypesProto3(
       case 685:
         at = reader.i32(at);
         packedFloat.push(reader.float(at));
+        reader.spend(8);
         break;
       case 690: {
         const last = reader.len(at);
@@ -2390,6 +2416,7 @@ export function decodeTestAllTypesProto3(
       case 689:
         at = reader.i64(at);
         packedDouble.push(reader.double(at));
+        reader.spend(8);
         break;
       case 698: {
         const last = reader.len(at);
@@ -2405,6 +2432,7 @@ export function decodeTestAllTypesProto3(
       case 696:
         at = reader.varint(at);
         packedBool.push(reader.bool());
+        reader.spend(8);
         break;
       case 706: {
         const last = reader.len(at);
@@ -2420,6 +2448,7 @@ export function decodeTestAllTypesProto3(
       case 704:
         at = reader.varint(at);
         packedNestedEnum.push(reader.int32() as TestAllTypesProto3["packedNestedEnum"][number]);
+        reader.spend(8);
         break;
       case 714: {
         const last = reader.len(at);
@@ -2435,6 +2464,7 @@ export function decodeTestAllTypesProto3(
       case 712:
         at = reader.varint(at);
         unpackedInt32.push(reader.int32());
+        reader.spend(8);
         break;
       case 722: {
         const last = reader.len(at);
@@ -2450,6 +2480,7 @@ export function decodeTestAllTypesProto3(
       case 720:
         at = reader.varint(at);
         unpackedInt64.push(reader.int64());
+        reader.spend(8);
         break;
       case 730: {
         const last = reader.len(at);
@@ -2465,6 +2496,7 @@ export function decodeTestAllTypesProto3(
       case 728:
         at = reader.varint(at);
         unpackedUint32.push(reader.uint32());
+        reader.spend(8);
         break;
       case 738: {
         const last = reader.len(at);
@@ -2480,6 +2512,7 @@ export function decodeTestAllTypesProto3(
       case 736:
         at = reader.varint(at);
         unpackedUint64.push(reader.uint64());
+        reader.spend(8);
         break;
       case 746: {
         const last = reader.len(at);
@@ -2495,6 +2528,7 @@ export function decodeTestAllTypesProto3(
       case 744:
         at = reader.varint(at);
         unpackedSint32.push(reader.sint32());
+        reader.spend(8);
         break;
       case 754: {
         const last = reader.len(at);
@@ -2510,6 +2544,7 @@ export function decodeTestAllTypesProto3(
       case 752:
         at = reader.varint(at);
         unpackedSint64.push(reader.sint64());
+        reader.spend(8);
         break;
       case 762: {
         const last = reader.len(at);
@@ -2525,6 +2560,7 @@ export function decodeTestAllTypesProto3(
       case 765:
         at = reader.i32(at);
         unpackedFixed32.push(reader.fixed32(at));
+        reader.spend(8);
         break;
       case 770: {
         const last = reader.len(at);
@@ -2540,6 +2576,7 @@ export function decodeTestAllTypesProto3(
       case 769:
         at = reader.i64(at);
         unpackedFixed64.push(reader.fixed64(at));
+        reader.spend(8);
         break;
       case 778: {
         const last = reader.len(at);
@@ -2555,6 +2592,7 @@ export function decodeTestAllTypesProto3(
       case 781:
         at = reader.i32(at);
         unpackedSfixed32.push(reader.sfixed32(at));
+        reader.spend(8);
         break;
       case 786: {
         const last = reader.len(at);
@@ -2570,6 +2608,7 @@ export function decodeTestAllTypesProto3(
       case 785:
         at = reader.i64(at);
         unpackedSfixed64.push(reader.sfixed64(at));
+        reader.spend(8);
         break;
       case 794: {
         const last = reader.len(at);
@@ -2585,6 +2624,7 @@ export function decodeTestAllTypesProto3(
       case 797:
         at = reader.i32(at);
         unpackedFloat.push(reader.float(at));
+        reader.spend(8);
         break;
       case 802: {
         const last = reader.len(at);
@@ -2600,6 +2640,7 @@ export function decodeTestAllTypesProto3(
       case 801:
         at = reader.i64(at);
         unpackedDouble.push(reader.double(at));
+        reader.spend(8);
         break;
       case 810: {
         const last = reader.len(at);
@@ -2615,6 +2656,7 @@ export function decodeTestAllTypesProto3(
       case 808:
         at = reader.varint(at);
         unpackedBool.push(reader.bool());
+        reader.spend(8);
         break;
       case 818: {
         const last = reader.len(at);
@@ -2630,6 +2672,7 @@ export function decodeTestAllTypesProto3(
       case 816:
         at = reader.varint(at);
         unpackedNestedEnum.push(reader.int32() as TestAllTypesProto3["unpackedNestedEnum"][number]);
+        reader.spend(8);
         break;
       case 450: {
         const last = reader.len(at);

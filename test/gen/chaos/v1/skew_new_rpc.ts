@@ -294,6 +294,7 @@ export function decodeParcel(reader: Reader, start: number, end: number, into?: 
       case 17:
         at = reader.i64(at);
         sizes.push(reader.double(at));
+        reader.spend(8);
         break;
       case 26:
         at = reader.len(at);

@@ -279,6 +279,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       case 8:
         at = reader.varint(at);
         versions.push(reader.int32() as Features["versions"][number]);
+        reader.spend(8);
         break;
       case 18: {
         const last = reader.len(at);
@@ -294,6 +295,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       case 16:
         at = reader.varint(at);
         protocols.push(reader.int32() as Features["protocols"][number]);
+        reader.spend(8);
         break;
       case 26: {
         const last = reader.len(at);
@@ -309,6 +311,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       case 24:
         at = reader.varint(at);
         codecs.push(reader.int32() as Features["codecs"][number]);
+        reader.spend(8);
         break;
       case 34: {
         const last = reader.len(at);
@@ -324,6 +327,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       case 32:
         at = reader.varint(at);
         compressions.push(reader.int32() as Features["compressions"][number]);
+        reader.spend(8);
         break;
       case 42: {
         const last = reader.len(at);
@@ -339,6 +343,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       case 40:
         at = reader.varint(at);
         streamTypes.push(reader.int32() as Features["streamTypes"][number]);
+        reader.spend(8);
         break;
       case 48:
         at = reader.varint(at);

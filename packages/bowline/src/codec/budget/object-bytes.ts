@@ -2,9 +2,6 @@ import { type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { TEXT_BYTES } from "../wire/number-reader.ts";
 import { ENTRY_BYTES, UNKNOWN_FIELD_BYTES } from "../wire/reader.ts";
 
-/** An element of a list. */
-export const ELEMENT_BYTES = 8;
-
 const known: WeakMap<DescMessage, number> = new WeakMap();
 
 /** What an object of this type takes in memory without what its fields hold, about: what generated code says of it. */

@@ -1,7 +1,7 @@
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { BIGINT_BYTES, DecodeBudgetError, TEXT_BYTES } from "../wire/number-reader.ts";
-import { ARRAY_BYTES, ENTRY_BYTES } from "../wire/reader.ts";
-import { ELEMENT_BYTES, objectBytes } from "./object-bytes.ts";
+import { ARRAY_BYTES, ELEMENT_BYTES, ENTRY_BYTES } from "../wire/reader.ts";
+import { objectBytes } from "./object-bytes.ts";
 
 /** What JSON.parse makes of a bracket, with the room that it leaves. */
 const OBJECT_BYTES = 64;

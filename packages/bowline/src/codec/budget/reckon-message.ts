@@ -1,7 +1,7 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { BIGINT_BYTES, DecodeBudgetError, TEXT_BYTES } from "../wire/number-reader.ts";
-import { ARRAY_BYTES, ENTRY_BYTES, Reader, UNKNOWN_FIELD_BYTES } from "../wire/reader.ts";
-import { ELEMENT_BYTES, objectBytes } from "./object-bytes.ts";
+import { ARRAY_BYTES, ELEMENT_BYTES, ENTRY_BYTES, Reader, UNKNOWN_FIELD_BYTES } from "../wire/reader.ts";
+import { objectBytes } from "./object-bytes.ts";
 
 const reader = new Reader();
 

@@ -17,8 +17,9 @@ export const ENTRY_BYTES = 48;
 const LARGE_PACKED_BYTES = 1024;
 /** Arrays that are made with more elements than V8 takes for fast ones, 2²⁵, become tables. */
 const MAX_MADE_ELEMENTS = 32_000_000;
-/** An element of a list that V8 has made larger than it need be. */
-const GROWN_BYTES = 12;
+/** A number in a list; and what it takes besides in one that V8 has made larger than it need be. */
+export const ELEMENT_BYTES = 8;
+const GROWN_BYTES = 4;
 
 /** Sources in larger memory are not held for the messages that follow: what a connection reads ahead, and a chunk behind it, has room. */
 const MAX_HELD_BYTES = 524_288;
@@ -124,13 +125,14 @@ export class Reader extends NumberReader {
 
   /**
    * The list with room for the elements of a packed field from `at` to `end`, each of `width` bytes, 0 for varints. They go behind those
-   * that it had. A large list that is pushed to would take up to half as much again as its elements; to make it anew for each of many
-   * small fields would take a time that grows with the square of their number, so that those are pushed and counted.
+   * that it had, and are counted. A large list that is pushed to would take up to half as much again as its elements; to make it anew for
+   * each of many small fields would take a time that grows with the square of their number, so that those are pushed.
    */
   widened<T>(list: T[], at: number, end: number, width: 0 | 4 | 8): T[] {
+    const count = width === 0 ? this.#varintsIn(at, end) : Math.floor((end - at) / width);
+    this.spend(ELEMENT_BYTES * count);
     if (end - at <= LARGE_PACKED_BYTES && list.length <= LARGE_PACKED_BYTES) return list;
     const before = list.length;
-    const count = width === 0 ? this.#varintsIn(at, end) : Math.floor((end - at) / width);
     if (count < before >> 3 || before + count > MAX_MADE_ELEMENTS) {
       this.spend(GROWN_BYTES * count);
       return list;

@@ -541,6 +541,7 @@ export function decodeFileDescriptorProto(
       case 80:
         at = reader.varint(at);
         message.publicDependency.push(reader.int32());
+        reader.spend(8);
         break;
       case 90: {
         const last = reader.len(at);
@@ -556,6 +557,7 @@ export function decodeFileDescriptorProto(
       case 88:
         at = reader.varint(at);
         message.weakDependency.push(reader.int32());
+        reader.spend(8);
         break;
       case 122:
         at = reader.len(at);
@@ -2272,6 +2274,7 @@ export function decodeFieldOptions(reader: Reader, start: number, end: number, i
       case 152:
         at = reader.varint(at);
         message.targets.push(reader.int32() as FieldOptions["targets"][number]);
+        reader.spend(8);
         break;
       case 162:
         at = reader.len(at);
@@ -3524,6 +3527,7 @@ export function decodeSourceCodeInfo_Location(
       case 8:
         at = reader.varint(at);
         message.path.push(reader.int32());
+        reader.spend(8);
         break;
       case 18: {
         const last = reader.len(at);
@@ -3539,6 +3543,7 @@ export function decodeSourceCodeInfo_Location(
       case 16:
         at = reader.varint(at);
         message.span.push(reader.int32());
+        reader.spend(8);
         break;
       case 26:
         at = reader.len(at);
@@ -3695,6 +3700,7 @@ export function decodeGeneratedCodeInfo_Annotation(
       case 8:
         at = reader.varint(at);
         message.path.push(reader.int32());
+        reader.spend(8);
         break;
       case 18:
         at = reader.len(at);

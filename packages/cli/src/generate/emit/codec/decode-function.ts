@@ -3,6 +3,7 @@ import { CodeNames, OBJECT_MEMBERS } from "../code-names.ts";
 import { MAX_WIDTH } from "../source-text.ts";
 import { type CodecNames, type CodecScope, RUNTIME, runtime, schemaOf } from "./codec-scope.ts";
 import {
+  ELEMENT_BYTES,
   EMPTY_BYTES,
   hasPrototype,
   isImplicit,
@@ -194,9 +195,9 @@ class DecodePrinter {
     const push = (value: string): string => `${place}.push(${value});`;
     if (field.listKind === "message") return [{ tag, lines: readMessage(this.#scope, field, push) }];
     const type = `${this.#type(field)}[number]`;
-    const single = { tag, lines: readScalar(field, type, push) };
+    const single = readScalar(field, type, push);
     const { wireType } = scalarCode(field.scalar);
-    if (wireType === 2) return [single];
+    if (wireType === 2) return [{ tag, lines: single }];
     const packed = [
       "const last = reader.len(at);",
       "at = reader.openPacked();",
@@ -206,7 +207,10 @@ class DecodePrinter {
       ...indented(readScalar(field, type, (value) => `${place}[filled++] = ${value};`)),
       "}",
     ];
-    return [{ tag: tagOf(field, 2), lines: packed }, single];
+    return [
+      { tag: tagOf(field, 2), lines: packed },
+      { tag, lines: [...single, `reader.spend(${ELEMENT_BYTES});`] },
+    ];
   }
 
   #member(field: DescField, oneof: DescOneof, tag: number): string[] {

@@ -100,6 +100,8 @@ export function memberValue(localName: string): string {
 
 /** An empty Uint8Array. */
 export const EMPTY_BYTES = 104;
+/** A number in a list. */
+export const ELEMENT_BYTES = 8;
 
 /** What an object of this type takes in memory without what its fields hold, about. */
 export function objectBytes(message: DescMessage): number {

@@ -530,6 +530,7 @@ export function decodeExtensionNumberResponse(
       case 16:
         at = reader.varint(at);
         extensionNumber.push(reader.int32());
+        reader.spend(8);
         break;
       default:
         unknown = reader.unknown(at, unknown);
