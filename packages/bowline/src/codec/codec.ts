@@ -55,6 +55,9 @@ export interface Codec<T> {
 /** Marks codecs whose `own` takes any Uint8Array: to make a Buffer of one costs as much as to read a small message. */
 export const OWNS_ARRAYS: unique symbol = Symbol("own takes any Uint8Array");
 
+/** Marks codecs whose `read` shows parts of the bytes that it was given: they must stay until what was read has been used. */
+export const SHOWS_BYTES: unique symbol = Symbol("read shows parts of its source");
+
 /** An array of up to 64 bytes lies in V8's own heap. A larger one has memory of its own, which costs 0.3 µs: a piece of Buffer's pool is better. */
 const MAX_HEAP_BYTES = 64;
 

@@ -201,6 +201,30 @@ describe("bytes that can't be decoded", () => {
 });
 
 describe("toBytes", () => {
+  it("may be called while it encodes another message", () => {
+    const outer = {
+      $typeName: "google.protobuf.Any" as const,
+      typeUrl: "type.example/outer",
+      get value() {
+        return toBytes(AnyCodec, any);
+      },
+    };
+    expect(fromBytes(AnyCodec, toBytes(AnyCodec, outer))).toEqual(
+      create(AnySchema, { typeUrl: "type.example/outer", value: toBytes(AnyCodec, any) }),
+    );
+    const failing = { ...any, typeUrl: 7 as unknown as string };
+    expect(() => toBytes(AnyCodec, failing)).toThrow("typeUrl: 7 is no string");
+    expect(fromBytes(AnyCodec, toBytes(AnyCodec, any))).toEqual(any);
+  });
+
+  it("gives bytes that can't be handed to another thread together with those of other messages", () => {
+    const [one, other] = [toBytes(AnyCodec, any), toBytes(AnyCodec, any)];
+    expect(other.buffer).toBe(one.buffer);
+    expect(() => structuredClone(one, { transfer: [one.buffer] })).toThrow();
+    expect(fromBytes(AnyCodec, other)).toEqual(any);
+    expect(fromBytes(AnyCodec, structuredClone(one))).toEqual(any);
+  });
+
   it("gives each message bytes of its own, however many and however large", () => {
     const all: [Uint8Array, number][] = [];
     for (let i = 0; i < 3000; i++) {

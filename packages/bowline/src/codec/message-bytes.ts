@@ -1,4 +1,5 @@
 import { type Codec, OWNS_ARRAYS } from "./codec.ts";
+import { keepInThread } from "./wire/bytes.ts";
 
 /** Room for the next message; several small ones share it, as with Buffer.from. */
 const SLAB_BYTES = 64 * 1024;
@@ -15,11 +16,17 @@ let used: number = SLAB_BYTES;
 export function toBytes<T>(codec: Codec<T>, message: T): Uint8Array<ArrayBuffer> {
   if (codec.attempt === undefined) return measured(codec, message);
   if (used > SLAB_BYTES - ROOM_BYTES) renewSlab();
+  const memory = slab;
   const start = used;
-  const end = codec.attempt(message, slab, start);
-  if (end > slab.length) return measured(codec, message);
-  used = end;
-  return plain(slab, start, end);
+  // Whoever asks for bytes meanwhile, in a getter of the message, gets another slab.
+  used = SLAB_BYTES;
+  let end = Number.POSITIVE_INFINITY;
+  try {
+    end = codec.attempt(message, memory, start);
+  } finally {
+    if (slab === memory) used = end > memory.length ? start : end;
+  }
+  return end > memory.length ? measured(codec, message) : plain(memory, start, end);
 }
 
 function measured<T>(codec: Codec<T>, message: T): Uint8Array<ArrayBuffer> {
@@ -29,13 +36,21 @@ function measured<T>(codec: Codec<T>, message: T): Uint8Array<ArrayBuffer> {
     return plain(whole, 0, codec.write(message, whole, 0));
   }
   if (used > SLAB_BYTES - bound) renewSlab();
+  const memory = slab;
   const start = used;
-  used = codec.write(message, slab, start);
-  return plain(slab, start, used);
+  used = SLAB_BYTES;
+  let end = start;
+  try {
+    end = codec.write(message, memory, start);
+  } finally {
+    if (slab === memory) used = end;
+  }
+  return plain(memory, start, end);
 }
 
 function renewSlab(): void {
   slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  keepInThread(slab.buffer);
   used = 0;
 }
 

@@ -1,4 +1,4 @@
-import type { Codec } from "./codec.ts";
+import { type Codec, SHOWS_BYTES } from "./codec.ts";
 
 /**
  * The same codec without the copies of fields of type bytes: they show what the socket has read. That memory is written to again as soon as
@@ -12,14 +12,16 @@ export function sharedBytes<T>(codec: Codec<T>): Codec<T> {
   if (own === undefined) return codec;
   const json = codec.as?.bind(codec);
   const bounded = codec.bounded?.bind(codec);
-  const shared: Codec<T> = {
+  const shared: Codec<T> & { readonly [SHOWS_BYTES]: true } = {
+    [SHOWS_BYTES]: true,
     name: codec.name,
     measure: (message) => codec.measure(message),
     write: (message, target, at) => codec.write(message, target, at),
     attempt: codec.attempt?.bind(codec),
     read: (source, start, end) => own.call(codec, source.subarray(start, end)),
     own: own.bind(codec),
-    whole: codec.whole?.bind(codec),
+    // What it is to send may be what it has shown: by the time it leaves, that would be written over.
+    whole: undefined,
     bounded: bounded && ((maxDecodedBytes) => sharedBytes(bounded(maxDecodedBytes))),
     as: (name) => (name === codec.name ? shared : json?.(name)),
   };

@@ -9,6 +9,7 @@ import { RpcError } from "../rpc/rpc-error.ts";
 import type { SpanIds } from "../rpc/trace-context.ts";
 import type { ClientTransport } from "./client-transport.ts";
 import { GrpcStream } from "./grpc-stream.ts";
+import { encoderOf } from "./message-encoding.ts";
 import { tellMessageMisuse } from "./misuse.ts";
 import { framingError, protocolError } from "./wire/framing-errors.ts";
 import { HeaderFields, Seen } from "./wire/header-fields.ts";
@@ -157,12 +158,12 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
 
   /** Sends one request of a stream; a promise only when it is compressed elsewhere. Ask `hasRoom` before the next. */
   sendRequest(request: unknown): void | Promise<void> {
-    return this.writeMessage(this.method.input, request, false);
+    return this.writeMessage(encoderOf(this.method.input, request), request, false);
   }
 
   /** Sends the only request; `room` if `roomFor` was asked already. */
   sendLast(request: unknown, room?: number): void | Promise<void> {
-    return this.writeMessage(this.method.input, request, true, room);
+    return this.writeMessage(encoderOf(this.method.input, request), request, true, room);
   }
 
   /** No further requests. */

@@ -10,7 +10,7 @@ import { RpcError } from "../rpc/rpc-error.ts";
 import type { ClientStream } from "./client-stream.ts";
 import { ConnectionKeeper } from "./connection-keeper.ts";
 import type { KeepaliveOptions } from "./keepalive.ts";
-import { ARENA_MESSAGE_BYTES, encodeUnmeasured, NO_ROOM, roomFor } from "./message-encoding.ts";
+import { ARENA_MESSAGE_BYTES, encodeUnmeasured, KeptMessage, NO_ROOM, roomFor } from "./message-encoding.ts";
 import { connectionMisuse } from "./misuse.ts";
 import { readFields, TOKENS } from "./wire/header-fields.ts";
 import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
@@ -92,9 +92,10 @@ export class ClientTransport {
    */
   sendUnary(stream: ClientStream, request: unknown): void {
     const codec = stream.method.input;
-    const room = roomFor(codec, request);
     const metadata = extraBound(stream);
-    if (room > ARENA_MESSAGE_BYTES || stream.compression !== null || metadata > ARENA_MESSAGE_BYTES) {
+    const isKept = request instanceof KeptMessage;
+    const room = isKept ? request.bytes.length : roomFor(codec, request);
+    if (isKept || room > ARENA_MESSAGE_BYTES || stream.compression !== null || metadata > ARENA_MESSAGE_BYTES) {
       this.open(stream);
       this.#sendLast(stream, request, room);
       return;
@@ -122,6 +123,8 @@ export class ClientTransport {
       stream.abandon(ErrorCode.CANCEL);
       throw error;
     }
+    // A getter of the message may have ended the call.
+    if (stream.id === 0) return;
     if (to === NO_ROOM) return this.#sendLast(stream, request, room);
     const length = to - payloadAt;
     writePrefix(buffer, payloadAt, false, length - PREFIX_BYTES);

@@ -8,6 +8,7 @@ import {
   encode,
   encodeUnmeasured,
   frameMessage,
+  KeptMessage,
   measure,
   NO_ROOM,
   roomFor,
@@ -116,6 +117,8 @@ export abstract class GrpcStream extends Http2Stream {
 
   /** Sends what lies in the arena from `payloadAt` on: room for the prefix, and a message. */
   #append(payloadAt: number, to: number, end: boolean): void {
+    // The user's code may have ended the call: a getter of the message, or `compressIf`.
+    if (this.id === 0) return;
     const { connection } = this;
     const { writer } = connection;
     writePrefix(writer.buffer, payloadAt, false, to - payloadAt - PREFIX_BYTES);
@@ -130,7 +133,8 @@ export abstract class GrpcStream extends Http2Stream {
   }
 
   #isWorthwhile(message: unknown, bytes: number): boolean {
-    return this.compressIf === null ? bytes >= this.compressFromBytes : this.compressIf(message);
+    if (this.compressIf === null) return bytes >= this.compressFromBytes;
+    return this.compressIf(message instanceof KeptMessage ? message.message : message);
   }
 
   #send(framed: Uint8Array, end: boolean): void {
@@ -138,6 +142,7 @@ export abstract class GrpcStream extends Http2Stream {
   }
 
   #sendLarge<T>(codec: Codec<T>, message: T, bound: number, end: boolean): void {
+    if (this.id === 0) return;
     const whole = bound >= BY_REFERENCE_BYTES ? codec.whole?.(message) : undefined;
     if (whole !== undefined) {
       const prefix = Buffer.allocUnsafe(PREFIX_BYTES);

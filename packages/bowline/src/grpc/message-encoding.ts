@@ -1,4 +1,5 @@
 import type { Codec } from "../codec/codec.ts";
+import { toBytes } from "../codec/message-bytes.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
 
@@ -10,6 +11,40 @@ const TYPICAL_BYTES = 1024;
 
 /** Given instead of a position when a message did not fit. */
 export const NO_ROOM = -1;
+
+/** A message as it was when it was given, for one that is sent later or may be sent again. */
+export class KeptMessage {
+  readonly message: unknown;
+  readonly bytes: Uint8Array;
+
+  /** @throws RpcError when it can't be encoded */
+  constructor(codec: Codec<unknown>, message: unknown) {
+    this.message = message;
+    try {
+      this.bytes = toBytes(codec, message);
+    } catch (error) {
+      throw unencodable(error);
+    }
+  }
+}
+
+const keptMessages: Codec<KeptMessage> = {
+  name: "proto",
+  measure: ({ bytes }) => bytes.length,
+  write: ({ bytes }, target, at) => {
+    target.set(bytes, at);
+    return at + bytes.length;
+  },
+  read: () => {
+    throw new Error("a kept message is only sent");
+  },
+  whole: ({ bytes }) => bytes,
+};
+
+/** What encodes the message: its bytes that were kept, or `codec`. */
+export function encoderOf(codec: Codec<unknown>, message: unknown): Codec<unknown> {
+  return message instanceof KeptMessage ? (keptMessages as Codec<unknown>) : codec;
+}
 
 /** The same octets as a Buffer. */
 export function asBuffer(bytes: Uint8Array): Buffer {

@@ -1,4 +1,4 @@
-import { type Codec, decode } from "../codec/codec.ts";
+import { type Codec, decode, SHOWS_BYTES } from "../codec/codec.ts";
 import type { Compression } from "../codec/compression.ts";
 import { DEFAULT_MAX_FRAME_BYTES } from "../http2/frames.ts";
 import type { Http2Stream } from "../http2/stream.ts";
@@ -43,6 +43,8 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
   #compression: Compression | null;
   #wasCompressed = false;
   #backlog: Buffer = NOTHING;
+  /** The user sees parts of the backlog: what comes goes into another one. */
+  #isShown = false;
   #readAt = 0;
   #writeAt = 0;
   #waiting: Waiting<T> | null = null;
@@ -201,6 +203,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
       const isOwned = start === PREFIX_BYTES && end === bytes.length && bytes === this.#backlog;
       value = decode(this.#codec, bytes, start, end, isOwned);
       if (isOwned) this.#backlog = NOTHING;
+      else if (bytes === this.#backlog && SHOWS_BYTES in this.#codec) this.#isShown = true;
     } catch (error) {
       this.#unreadable(undecodable(error));
       return;
@@ -275,9 +278,11 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
       this.#writeAt = 0;
       if (this.#backlog.length > LARGE_BACKLOG_BYTES) this.#backlog = NOTHING;
     }
-    if (this.#writeAt + bytes > this.#backlog.length) {
+    if (this.#writeAt + bytes > this.#backlog.length || this.#isShown) {
       const size = this.#roomFor(kept, kept + bytes);
-      const target = size === this.#backlog.length ? this.#backlog : Buffer.allocUnsafeSlow(size);
+      const isRoomy = size === this.#backlog.length && !this.#isShown;
+      const target = isRoomy ? this.#backlog : Buffer.allocUnsafeSlow(size);
+      this.#isShown = false;
       this.#backlog.copy(target, 0, this.#readAt, this.#writeAt);
       this.#backlog = target;
       this.#readAt = 0;

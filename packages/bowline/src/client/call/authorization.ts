@@ -3,6 +3,7 @@ import { Code } from "../../rpc/code.ts";
 import { Metadata } from "../../rpc/metadata.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import type { Call } from "./call.ts";
+import { keptRequest } from "./request-source.ts";
 
 /** What is sent of a call with credentials: the user's own metadata, and theirs where that says nothing. */
 class AuthorizedMetadata extends Metadata {
@@ -28,6 +29,11 @@ export function authorize(call: Call, credentials: CallCredentials): void {
   const { clock } = call.channel;
   const current = credentials.current(clock);
   if (current !== null) return send(call, current);
+  try {
+    call.request = keptRequest(call.method, call.request);
+  } catch (error) {
+    return call.cancel(RpcError.from(error));
+  }
   credentials.fresh(clock).then(
     (credential) => {
       if (!call.isOver) send(call, credential);

@@ -15,7 +15,7 @@ import type { ClientPipeline } from "../pipeline.ts";
 import { inheritedMetadata } from "./inherited-metadata.ts";
 import { Interception } from "./interception.ts";
 import { abortError, parentError, resultOf } from "./outcome.ts";
-import { RequestSource } from "./request-source.ts";
+import { keptRequest, RequestSource } from "./request-source.ts";
 
 /** How often a call may start anew because it is certain that no handler saw it. */
 const MAX_TRANSPARENT_RETRIES = 5;
@@ -118,8 +118,7 @@ export abstract class Call extends ClientStream implements ChildCall {
     const { options, parent } = this;
     if (options !== undefined) {
       const { metadata, compression, compressIf } = options;
-      if (metadata !== undefined)
-        this.requestMetadata = metadata instanceof Metadata ? metadata : new Metadata(metadata);
+      if (metadata !== undefined) this.requestMetadata = new Metadata(metadata);
       if (compression !== undefined) this.compressBy(compression);
       if (compressIf !== undefined) this.compressIf = compressIf;
     }
@@ -164,6 +163,7 @@ export abstract class Call extends ClientStream implements ChildCall {
     let endpoint: Endpoint | null;
     try {
       endpoint = this.channel.balancer.pick(this.avoid, this.options?.hashKey);
+      if (endpoint === null) this.request = keptRequest(this.method, this.request);
     } catch (error) {
       return this.conclude(RpcError.from(error));
     }

@@ -1,13 +1,21 @@
 import { describe, expect, it } from "vitest";
 import { NoteService } from "../../../test/client/note-service.ts";
+import { bytesCodec } from "../../codec/codec.ts";
+import { KeptMessage } from "../../grpc/message-encoding.ts";
 import { isRequests, RequestSource } from "./request-source.ts";
 
 const { join } = NoteService.methods;
 
+/** The next message, kept or not. */
+function take(source: RequestSource): unknown {
+  const message = source.take();
+  return message instanceof KeptMessage ? message.message : message;
+}
+
 /** All that is left in a source. */
 async function rest(source: RequestSource): Promise<unknown[]> {
   const all: unknown[] = [];
-  while (await source.advance()) all.push(source.take());
+  while (await source.advance()) all.push(take(source));
   return all;
 }
 
@@ -33,6 +41,25 @@ describe("requests", () => {
     expect(await rest(source)).toEqual(["a", "b", "c"]);
     source.commit();
     expect(source.isRepeatable).toBe(false);
+  });
+
+  it("are given again as they were, though the user has changed them", async () => {
+    const bytes = Buffer.alloc(3);
+    const requests = function* (): Generator<Uint8Array> {
+      for (let i = 1; i <= 4; i++) yield bytes.fill(i);
+    };
+    const source = new RequestSource(requests(), { ...join, input: bytesCodec });
+    const taken = async (): Promise<string> => {
+      await source.advance();
+      const message = source.take();
+      return Buffer.from(message instanceof KeptMessage ? message.bytes : (message as Uint8Array)).toString("hex");
+    };
+    expect([await taken(), await taken(), await taken()]).toEqual(["010101", "020202", "030303"]);
+    source.rewind();
+    expect([await taken(), await taken(), await taken()]).toEqual(["010101", "020202", "030303"]);
+    expect(source.isRepeatable).toBe(true);
+    source.commit();
+    expect(await taken()).toBe("040404");
   });
 
   it("that were taken but not sent yet survive the answer", async () => {
@@ -74,7 +101,7 @@ describe("requests", () => {
     const waiting = [source.advance(), source.advance()];
     resolve({ value: "a", done: false });
     expect(await Promise.all(waiting)).toEqual([true, true]);
-    expect([asked, source.take()]).toEqual([1, "a"]);
+    expect([asked, take(source)]).toEqual([1, "a"]);
   });
 
   it("are left once, and not at all when they have ended or thrown", async () => {

@@ -1,4 +1,4 @@
-import { measure } from "../../grpc/message-encoding.ts";
+import { KeptMessage } from "../../grpc/message-encoding.ts";
 import { Code } from "../../rpc/code.ts";
 import type { Method } from "../../rpc/method.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
@@ -9,6 +9,17 @@ export type Requests = AsyncIterable<unknown> | Iterable<unknown>;
 /** What is kept for another attempt, at most. */
 const MAX_KEPT_MESSAGES = 64;
 const MAX_KEPT_BYTES = 65_536;
+
+/**
+ * The one message of a call as it is now: whoever waits before it is sent keeps it, since the user may change it once the call has
+ * returned. Calls that stream their requests keep them themselves.
+ *
+ * @throws RpcError when it can't be encoded
+ */
+export function keptRequest({ input, kind }: Method, request: unknown): unknown {
+  if (kind === "client-stream" || kind === "bidi-stream" || request instanceof KeptMessage) return request;
+  return new KeptMessage(input, request);
+}
 
 /** True for what a call that streams its requests can take them from. */
 export function isRequests(value: unknown): value is Requests {
@@ -69,8 +80,8 @@ export class RequestSource {
 
   /** The message that `advance` found. */
   take(): unknown {
-    const message = this.#taken[this.#at++];
-    if (this.#isRepeatable) this.#count(message);
+    const message = this.#isRepeatable ? this.#keep(this.#at) : this.#taken[this.#at];
+    this.#at++;
     if (!this.#isRepeatable && this.#at === this.#taken.length) this.#forget();
     return message;
   }
@@ -106,9 +117,14 @@ export class RequestSource {
     return this.#pull;
   }
 
-  #count(message: unknown): void {
-    this.#bytes += measure(this.#method.input, message);
-    if (this.#at > MAX_KEPT_MESSAGES || this.#bytes > MAX_KEPT_BYTES) this.#isRepeatable = false;
+  /** The message at `at` as it is now: the user may change it for the next one. */
+  #keep(at: number): KeptMessage {
+    const message = this.#taken[at];
+    const kept = message instanceof KeptMessage ? message : new KeptMessage(this.#method.input, message);
+    this.#taken[at] = kept;
+    this.#bytes += kept.bytes.length;
+    if (at >= MAX_KEPT_MESSAGES || this.#bytes > MAX_KEPT_BYTES) this.#isRepeatable = false;
+    return kept;
   }
 
   #forget(): void {

@@ -1,4 +1,4 @@
-import { decode } from "../../codec/codec.ts";
+import { decode, SHOWS_BYTES } from "../../codec/codec.ts";
 import { asBuffer } from "../../grpc/message-encoding.ts";
 import { undecodable, unnamedEncoding } from "../../grpc/wire/framing-errors.ts";
 import type { ReceivedFields } from "../../grpc/wire/metadata-headers.ts";
@@ -114,8 +114,13 @@ export class UnaryCall extends Call {
     }
     if (compressed)
       return this.#inflate(isOwned ? bytes.subarray(start, end) : Buffer.from(bytes.subarray(start, end)));
+    const codec = this.method.output;
+    // The user has the answer when the trailers are here, and the connection may read on before that.
+    if (!isOwned && SHOWS_BYTES in codec) {
+      return this.answerMessage(Buffer.from(bytes.subarray(start, end)), 0, end - start, false, true);
+    }
     try {
-      this.#message = decode(this.method.output, bytes, start, end, isOwned);
+      this.#message = decode(codec, bytes, start, end, isOwned);
     } catch (error) {
       this.unreadable(undecodable(error));
     }

@@ -9,6 +9,11 @@ const MAX_BYTES_IN_SLAB = SLAB_BYTES >> 3;
 let slab = new ArrayBuffer(0);
 let slabUsed = 0;
 
+/** Memory in which several messages have pieces: who transfers his to another thread would take those of all others along. */
+export function keepInThread(memory: ArrayBufferLike): void {
+  markAsUntransferable(memory);
+}
+
 /** A copy of `source[start, end)` that nobody else writes to. */
 export function copyBytes(source: Buffer, start: number, end: number): Uint8Array {
   const length = end - start;
@@ -20,7 +25,7 @@ export function copyBytes(source: Buffer, start: number, end: number): Uint8Arra
   if (length > MAX_BYTES_IN_SLAB) return new Uint8Array(source.subarray(start, end));
   if (slabUsed + length > slab.byteLength) {
     slab = new ArrayBuffer(SLAB_BYTES);
-    markAsUntransferable(slab);
+    keepInThread(slab);
     slabUsed = 0;
   }
   const copy = new Uint8Array(slab, slabUsed, length);

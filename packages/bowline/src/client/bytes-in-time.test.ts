@@ -1,0 +1,191 @@
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { bytesCodec, type Codec } from "../codec/codec.ts";
+import { sharedBytes } from "../codec/shared-bytes.ts";
+import { Code } from "../rpc/code.ts";
+import { Metadata } from "../rpc/metadata.ts";
+import type { Method, MethodKind, Service } from "../rpc/method.ts";
+import { RpcError } from "../rpc/rpc-error.ts";
+import { createServer } from "../server/create-server.ts";
+import type { Server } from "../server/server.ts";
+import type { ServerContext } from "../server/server-context.ts";
+import type { CallOptions } from "./call-options.ts";
+import { type Client, createClient } from "./create-client.ts";
+
+/** A service of bytes: what arrives is looked at when it is there, and may be written over afterwards. */
+interface BytesClient {
+  ask(bytes: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
+  gather(bytes: Iterable<Uint8Array>, options?: CallOptions): Promise<Uint8Array>;
+  echo(bytes: Iterable<Uint8Array>, options?: CallOptions): AsyncIterable<Uint8Array>;
+}
+
+interface BytesHandlers {
+  ask(bytes: Uint8Array, context: ServerContext): Uint8Array | Promise<Uint8Array>;
+  gather(bytes: AsyncIterable<Uint8Array>): Promise<Uint8Array>;
+  echo(bytes: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
+}
+
+function bytesService(codec: Codec<Uint8Array>): Service<BytesClient, BytesHandlers> {
+  const method = (name: string, kind: MethodKind): Method => {
+    const messages = codec as Codec<unknown>;
+    const path = `/bytes.v1.Bytes/${name}`;
+    return { name, localName: name, kind, idempotency: "idempotent", path, input: messages, output: messages };
+  };
+  const methods = {
+    ask: method("ask", "unary"),
+    gather: method("gather", "client-stream"),
+    echo: method("echo", "bidi-stream"),
+  };
+  return { typeName: "bytes.v1.Bytes", methods };
+}
+
+const Bytes = bytesService(bytesCodec);
+const SharedBytes = bytesService(sharedBytes(bytesCodec));
+const SIZES = [100, 3000, 9000, 20_000, 100_000];
+const closing: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function serve(service: typeof Bytes, handlers: Partial<BytesHandlers>): Promise<Server> {
+  const unused = (): never => {
+    throw new Error("not called here");
+  };
+  const server = createServer({ listen: "127.0.0.1:0", handleSignals: false });
+  server.add(service, { ask: unused, gather: unused, echo: unused, ...handlers });
+  await server.start();
+  closing.push(() => server.close());
+  return server;
+}
+
+function connect(service: typeof Bytes, address: string): Client<BytesClient> {
+  const client = createClient(service, address);
+  closing.push(() => client.close());
+  return client;
+}
+
+/** One buffer, filled anew for each element. */
+function* refilled(bytes: number, count: number): Generator<Uint8Array> {
+  const one = Buffer.alloc(bytes);
+  for (let i = 1; i <= count; i++) yield one.fill(i);
+}
+
+/** What all bytes are; -1 when they are not all the same. */
+function filling(bytes: Uint8Array): number {
+  return bytes.every((byte) => byte === bytes[0]) ? bytes[0] : -1;
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
+
+describe("what is sent", () => {
+  it("is what was given, though it waits for the first connection and the caller goes on with the same object", async () => {
+    const got: [number, string][] = [];
+    const server = await serve(Bytes, {
+      ask(bytes, { metadata }) {
+        got.push([filling(bytes), metadata.get("n") ?? ""]);
+        return bytes;
+      },
+    });
+    const client = connect(Bytes, server.address);
+    const request = Buffer.alloc(10);
+    const metadata = new Metadata();
+    const calls: Promise<Uint8Array>[] = [];
+    for (let i = 1; i <= 5; i++) {
+      metadata.set("n", String(i));
+      calls.push(client.ask(request.fill(i), { metadata }));
+    }
+    expect((await Promise.all(calls)).map(filling)).toEqual(upTo(5));
+    expect(got).toEqual(upTo(5).map((i) => [i, String(i)]));
+  });
+
+  // What is kept for another attempt ends at 64 KiB.
+  it.each([100, 3000, 9000, 13_000])(
+    "again is what was given: a stream of one object of %i bytes, filled anew for each element",
+    async (size) => {
+      const attempts: number[][] = [];
+      const server = await serve(Bytes, {
+        async gather(all) {
+          const seen: number[] = [];
+          attempts.push(seen);
+          for await (const bytes of all) {
+            seen.push(filling(bytes));
+            if (attempts.length === 1 && seen.length === 3) throw new RpcError(Code.UNAVAILABLE, "not yet");
+          }
+          return Buffer.from(seen);
+        },
+      });
+      const answer = connect(Bytes, server.address).gather(refilled(size, 5));
+      expect([...(await answer)]).toEqual(upTo(5));
+      expect(attempts).toEqual([upTo(3), upTo(5)]);
+    },
+  );
+
+  it.each([10, 100_000])(
+    "is nothing when compressIf ends its call; others on the connection go on (%i bytes)",
+    async (size) => {
+      const server = await serve(Bytes, { ask: (bytes) => bytes, gather: async () => Buffer.of(1) });
+      const client = connect(Bytes, server.address);
+      await client.ask(Buffer.of(1));
+      for (const start of [
+        (options: CallOptions) => client.ask(Buffer.alloc(size), options),
+        (options: CallOptions) => client.gather([Buffer.alloc(size)], options),
+      ]) {
+        const other = client.ask(Buffer.of(7));
+        const controller = new AbortController();
+        const compressIf = (): boolean => {
+          controller.abort();
+          return false;
+        };
+        await expect(start({ signal: controller.signal, compression: "gzip", compressIf })).rejects.toThrow(
+          "CANCELLED",
+        );
+        expect(filling(await other)).toBe(7);
+      }
+    },
+  );
+});
+
+describe("bytes that are shown, not copied", () => {
+  it.each(SIZES)("are there until the first await: streams of %i bytes, both ways", async (size) => {
+    const server = await serve(SharedBytes, {
+      async gather(all) {
+        const seen: number[] = [];
+        for await (const bytes of all) seen.push(filling(bytes));
+        return Buffer.from(seen);
+      },
+      async *echo(all) {
+        for await (const bytes of all) yield bytes;
+      },
+    });
+    const client = connect(SharedBytes, server.address);
+    expect([...(await client.gather(refilled(size, 60)))]).toEqual(upTo(60));
+    const seen: number[] = [];
+    for await (const bytes of client.echo(refilled(size, 60))) seen.push(filling(bytes));
+    expect(seen).toEqual(upTo(60));
+  });
+
+  it.each(SIZES)("are there when the trailers come late: answers of %i bytes", async (size) => {
+    const server = http2.createServer();
+    server.on("stream", (stream) => {
+      stream.on("error", () => {});
+      stream.once("data", (data: Buffer) => {
+        const prefix = Buffer.alloc(5);
+        prefix.writeUInt32BE(size, 1);
+        stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+        stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+        stream.write(Buffer.concat([prefix, Buffer.alloc(size, data[5])]));
+        // When other answers have been read.
+        setTimeout(() => stream.end(), 20);
+      });
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, "127.0.0.1", resolve);
+    });
+    closing.push(() => new Promise((resolve) => server.close(resolve)));
+    const client = connect(SharedBytes, `127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const answers = upTo(20).map((i) => client.ask(Buffer.of(i)).then(filling));
+    expect(await Promise.all(answers)).toEqual(upTo(20));
+  });
+});
