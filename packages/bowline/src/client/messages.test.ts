@@ -127,6 +127,23 @@ describe("compression", () => {
     }
   });
 
+  it("that is damaged in an attempt that has failed is no matter of the next one", async () => {
+    const damaged = gzipSync(Buffer.from(Array.from({ length: 20_000 }, (_, i) => i * i)));
+    damaged.fill(0xff, damaged.length >> 1);
+    const raw = await scene.rawServer(async (peer) => {
+      await peer.handshake();
+      const first = await peer.expect("HEADERS");
+      peer.headers(first.streamId, grpcResponseFields([["grpc-encoding", "gzip"]]));
+      peer.data(first.streamId, grpcMessage(damaged, true));
+      peer.headers(first.streamId, [["grpc-status", "14"]], { end: true });
+      const second = await peer.expect("HEADERS");
+      peer.headers(second.streamId, grpcResponseFields()).data(second.streamId, grpcMessage(Buffer.from("ok")));
+      peer.headers(second.streamId, [["grpc-status", "0"]], { end: true });
+    });
+    const client = scene.client(raw.address, { retry: { baseMs: 200 } });
+    expect(await client.read("x")).toBe("ok");
+  });
+
   it("of an unknown kind, or none at all, is an error of that call", async () => {
     const raw = await scene.rawServer(async (peer) => {
       await peer.handshake();

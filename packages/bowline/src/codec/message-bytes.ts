@@ -35,7 +35,8 @@ function measured<T>(codec: Codec<T>, message: T): Uint8Array<ArrayBuffer> {
     const whole = Buffer.allocUnsafeSlow(bound);
     return plain(whole, 0, codec.write(message, whole, 0));
   }
-  if (used > SLAB_BYTES - bound) renewSlab();
+  // Also for a message without bytes, when there is no slab yet.
+  if (used >= SLAB_BYTES - bound) renewSlab();
   const memory = slab;
   const start = used;
   used = SLAB_BYTES;

@@ -16,8 +16,8 @@ export class UnaryCall extends Call {
   readonly #resolve: (message: unknown) => void;
   readonly #reject: (error: RpcError) => void;
   #message: unknown = NO_MESSAGE;
-  /** An inflation is under way; the end waits for it. */
-  #isInflating = false;
+  /** The inflation that is under way, of this attempt; the end waits for it. */
+  #inflation: Promise<Buffer | Uint8Array> | null = null;
   #heldTrailers: { readonly trailers: ReceivedFields | null } | null = null;
 
   constructor(
@@ -41,7 +41,7 @@ export class UnaryCall extends Call {
 
   protected override transmit(): void {
     this.#message = NO_MESSAGE;
-    this.#isInflating = false;
+    this.#inflation = null;
     this.#heldTrailers = null;
     if (this.method.kind === "unary") {
       this.transport?.sendUnary(this, this.request);
@@ -108,7 +108,7 @@ export class UnaryCall extends Call {
     compressed: boolean,
     isOwned: boolean,
   ): void {
-    if (this.#message !== NO_MESSAGE || this.#isInflating) {
+    if (this.#message !== NO_MESSAGE || this.#inflation !== null) {
       const text = "the server sent more than one message for a call that takes one";
       return this.unreadable(new RpcError(Code.UNIMPLEMENTED, text, { reason: "protocol" }));
     }
@@ -127,8 +127,11 @@ export class UnaryCall extends Call {
   }
 
   protected override answerEnds(error: RpcError | null, trailers: ReceivedFields | null, wasProcessed: boolean): void {
-    if (error !== null) return super.answerEnds(error, trailers, wasProcessed);
-    if (this.#isInflating) {
+    if (error !== null) {
+      this.#inflation = null;
+      return super.answerEnds(error, trailers, wasProcessed);
+    }
+    if (this.#inflation !== null) {
       this.#heldTrailers = { trailers };
     } else if (this.#message === NO_MESSAGE) {
       const text = "the server answered OK without a message";
@@ -139,20 +142,21 @@ export class UnaryCall extends Call {
   }
 
   #inflate(bytes: Buffer): void {
-    const { responseCompression: compression, attempt } = this;
+    const { responseCompression: compression } = this;
     if (compression === null) return this.unreadable(unnamedEncoding("answer"));
-    this.#isInflating = true;
-    (async () => compression.decompress(bytes, this.channel.maxReceiveBytes, true))().then(
+    const inflation = (async () => compression.decompress(bytes, this.channel.maxReceiveBytes, true))();
+    this.#inflation = inflation;
+    inflation.then(
       (plain) => {
-        if (this.isOver || this.attempt !== attempt) return;
-        this.#isInflating = false;
+        if (this.isOver || this.#inflation !== inflation) return;
+        this.#inflation = null;
         this.answerMessage(asBuffer(plain), 0, plain.length, false, true);
         const held = this.#heldTrailers;
         if (held !== null && !this.isOver) this.answerEnds(null, held.trailers, true);
       },
       (error: unknown) => {
-        if (this.isOver || this.attempt !== attempt) return;
-        this.#isInflating = false;
+        if (this.isOver || this.#inflation !== inflation) return;
+        this.#inflation = null;
         this.unreadable(undecodable(error));
       },
     );
