@@ -38,6 +38,7 @@ describe("a service feed", () => {
     feed.found([a, b]);
     feed.found([b]);
     feed.found([{ ...b, weight: 2 }]);
+    feed.found([{ ...b, weight: 2 }]);
     expect(told).toEqual([" 1 live", "1 2 live", "21 3 live", "2 4 live", "2 5 live"]);
   });
 

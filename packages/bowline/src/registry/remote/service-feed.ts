@@ -101,9 +101,12 @@ export class ServiceFeed {
   }
 
   #isSame(instances: readonly Instance[]): boolean {
-    return (
-      instances.length === this.#byId.size && instances.every((instance) => this.#byId.get(instance.id) === instance)
-    );
+    if (instances.length !== this.#byId.size) return false;
+    // One that went and came back in one batch of changes is another object.
+    return instances.every((instance) => {
+      const known = this.#byId.get(instance.id);
+      return known === instance || (known !== undefined && isSameInstance(instance, known));
+    });
   }
 
   #deliver(snapshot: Snapshot): void {
