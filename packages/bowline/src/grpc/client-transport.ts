@@ -10,7 +10,7 @@ import { RpcError } from "../rpc/rpc-error.ts";
 import type { ClientStream } from "./client-stream.ts";
 import { ConnectionKeeper } from "./connection-keeper.ts";
 import type { KeepaliveOptions } from "./keepalive.ts";
-import { ARENA_MESSAGE_BYTES, encodeUnmeasured, KeptMessage, NO_ROOM, roomFor } from "./message-encoding.ts";
+import { ARENA_MESSAGE_BYTES, EncodedMessage, encodeUnmeasured, NO_ROOM, roomFor } from "./message-encoding.ts";
 import { connectionMisuse } from "./misuse.ts";
 import { readFields, TOKENS } from "./wire/header-fields.ts";
 import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
@@ -93,7 +93,7 @@ export class ClientTransport {
   sendUnary(stream: ClientStream, request: unknown): void {
     const codec = stream.method.input;
     const metadata = extraBound(stream);
-    const isKept = request instanceof KeptMessage;
+    const isKept = request instanceof EncodedMessage;
     const room = isKept ? request.bytes.length : roomFor(codec, request);
     if (isKept || room > ARENA_MESSAGE_BYTES || stream.compression !== null || metadata > ARENA_MESSAGE_BYTES) {
       this.open(stream);

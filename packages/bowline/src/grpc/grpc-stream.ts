@@ -5,10 +5,10 @@ import { FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
 import { Http2Stream } from "../http2/stream.ts";
 import {
   ARENA_MESSAGE_BYTES,
+  EncodedMessage,
   encode,
   encodeUnmeasured,
   frameMessage,
-  KeptMessage,
   measure,
   NO_ROOM,
   roomFor,
@@ -134,7 +134,7 @@ export abstract class GrpcStream extends Http2Stream {
 
   #isWorthwhile(message: unknown, bytes: number): boolean {
     if (this.compressIf === null) return bytes >= this.compressFromBytes;
-    return this.compressIf(message instanceof KeptMessage ? message.message : message);
+    return this.compressIf(message instanceof EncodedMessage ? message.message : message);
   }
 
   #send(framed: Uint8Array, end: boolean): void {

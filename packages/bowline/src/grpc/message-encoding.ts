@@ -13,7 +13,7 @@ const TYPICAL_BYTES = 1024;
 export const NO_ROOM = -1;
 
 /** A message as it was when it was given, for one that is sent later or may be sent again. */
-export class KeptMessage {
+export class EncodedMessage {
   readonly message: unknown;
   readonly bytes: Uint8Array;
 
@@ -28,7 +28,7 @@ export class KeptMessage {
   }
 }
 
-const keptMessages: Codec<KeptMessage> = {
+const encodedMessages: Codec<EncodedMessage> = {
   name: "proto",
   measure: ({ bytes }) => bytes.length,
   write: ({ bytes }, target, at) => {
@@ -36,14 +36,14 @@ const keptMessages: Codec<KeptMessage> = {
     return at + bytes.length;
   },
   read: () => {
-    throw new Error("a kept message is only sent");
+    throw new Error("an encoded message is only sent");
   },
   whole: ({ bytes }) => bytes,
 };
 
 /** What encodes the message: its bytes that were kept, or `codec`. */
 export function encoderOf(codec: Codec<unknown>, message: unknown): Codec<unknown> {
-  return message instanceof KeptMessage ? (keptMessages as Codec<unknown>) : codec;
+  return message instanceof EncodedMessage ? (encodedMessages as Codec<unknown>) : codec;
 }
 
 /** The same octets as a Buffer. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { NoteService } from "../../../test/client/note-service.ts";
 import { bytesCodec } from "../../codec/codec.ts";
-import { KeptMessage } from "../../grpc/message-encoding.ts";
+import { EncodedMessage } from "../../grpc/message-encoding.ts";
 import { isRequests, RequestSource } from "./request-source.ts";
 
 const { join } = NoteService.methods;
@@ -9,7 +9,7 @@ const { join } = NoteService.methods;
 /** The next message, kept or not. */
 function take(source: RequestSource): unknown {
   const message = source.take();
-  return message instanceof KeptMessage ? message.message : message;
+  return message instanceof EncodedMessage ? message.message : message;
 }
 
 /** All that is left in a source. */
@@ -52,7 +52,7 @@ describe("requests", () => {
     const taken = async (): Promise<string> => {
       await source.advance();
       const message = source.take();
-      return Buffer.from(message instanceof KeptMessage ? message.bytes : (message as Uint8Array)).toString("hex");
+      return Buffer.from(message instanceof EncodedMessage ? message.bytes : (message as Uint8Array)).toString("hex");
     };
     expect([await taken(), await taken(), await taken()]).toEqual(["010101", "020202", "030303"]);
     source.rewind();

@@ -1,4 +1,4 @@
-import { KeptMessage } from "../../grpc/message-encoding.ts";
+import { EncodedMessage } from "../../grpc/message-encoding.ts";
 import { Code } from "../../rpc/code.ts";
 import type { Method } from "../../rpc/method.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
@@ -17,8 +17,8 @@ const MAX_KEPT_BYTES = 65_536;
  * @throws RpcError when it can't be encoded
  */
 export function keptRequest({ input, kind }: Method, request: unknown): unknown {
-  if (kind === "client-stream" || kind === "bidi-stream" || request instanceof KeptMessage) return request;
-  return new KeptMessage(input, request);
+  if (kind === "client-stream" || kind === "bidi-stream" || request instanceof EncodedMessage) return request;
+  return new EncodedMessage(input, request);
 }
 
 /** True for what a call that streams its requests can take them from. */
@@ -118,9 +118,9 @@ export class RequestSource {
   }
 
   /** The message at `at` as it is now: the user may change it for the next one. */
-  #keep(at: number): KeptMessage {
+  #keep(at: number): EncodedMessage {
     const message = this.#taken[at];
-    const kept = message instanceof KeptMessage ? message : new KeptMessage(this.#method.input, message);
+    const kept = message instanceof EncodedMessage ? message : new EncodedMessage(this.#method.input, message);
     this.#taken[at] = kept;
     this.#bytes += kept.bytes.length;
     if (at >= MAX_KEPT_MESSAGES || this.#bytes > MAX_KEPT_BYTES) this.#isRepeatable = false;
