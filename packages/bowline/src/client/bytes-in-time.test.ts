@@ -147,6 +147,51 @@ describe("what is sent", () => {
   );
 });
 
+describe("a message whose encoding begins another call on its connection", () => {
+  const half = (bytes: Uint8Array): number => bytes.length >> 1;
+  let within: (() => void) | null = null;
+  const write = (message: Uint8Array, target: Buffer, at: number): number => {
+    target.set(message.subarray(0, half(message)), at);
+    const once = within;
+    within = null;
+    once?.();
+    target.set(message.subarray(half(message)), at + half(message));
+    return at + message.length;
+  };
+  const { name, measure, read } = bytesCodec;
+
+  it.each([
+    ["measured", { name, measure, read, write }],
+    ["not measured", { name, measure, read, write, attempt: write }],
+  ] as const)("is sent whole, and so is the other (%s)", async (_, codec) => {
+    const service = bytesService(codec);
+    const server = await serve(service, {
+      ask: (bytes) => bytes,
+      gather: async (all) => {
+        const received: Uint8Array[] = [];
+        for await (const bytes of all) received.push(bytes);
+        return Buffer.concat(received);
+      },
+    });
+    const client = connect(service, server.address);
+    await client.ask(Buffer.of(0));
+    for (const size of [2, 700, 5000]) {
+      const bytes = (value: number): Buffer => Buffer.alloc(size, value);
+      for (const start of [() => client.ask(bytes(1)), () => client.gather([bytes(1)])]) {
+        let inner: Promise<Uint8Array> | undefined;
+        within = () => {
+          inner = client.ask(bytes(2));
+        };
+        const outer = start();
+        // Behind it, in the same turn.
+        const next = client.ask(bytes(3));
+        const all = await Promise.all([outer, inner, next]);
+        expect(all.map((each) => each && [each.length, filling(each)])).toEqual(upTo(3).map((i) => [size, i]));
+      }
+    }
+  });
+});
+
 describe("bytes that are shown, not copied", () => {
   it.each(SIZES)("are there until the first await: streams of %i bytes, both ways", async (size) => {
     const server = await serve(SharedBytes, {

@@ -105,6 +105,7 @@ export class ClientTransport {
     const { writer } = connection;
     stream.transport = this;
     connection.open(stream);
+    const { id } = stream;
     if (this.#keeper?.isDormant === true) this.#keeper.wake();
     writer.reserve(stream.headers.maxBytes + metadata + room + PREFIX_BYTES + 2 * FRAME_HEADER_BYTES);
     const { buffer } = writer;
@@ -112,27 +113,27 @@ export class ClientTransport {
     let at = writer.offset;
     let to = stream.headers.write(this.blocks, buffer, at + FRAME_HEADER_BYTES, stream.timeoutMs, stream);
     if (metadata > 0) to = this.#extra(stream, buffer, to);
-    writer.header(at, to - at - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS, stream.id);
+    writer.header(at, to - at - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS, id);
     writer.offset = to;
     // DATA
     at = to;
     const payloadAt = at + FRAME_HEADER_BYTES;
     try {
-      to = encodeUnmeasured(codec, request, buffer, payloadAt + PREFIX_BYTES, buffer.length);
+      to = encodeUnmeasured(codec, request, writer, payloadAt + PREFIX_BYTES, buffer.length);
     } catch (error) {
       stream.abandon(ErrorCode.CANCEL);
       throw error;
     }
-    // A getter of the message may have ended the call.
-    if (stream.id === 0) return;
+    // A getter of the message may have ended the call, and begun the next attempt of it.
+    if (stream.id !== id || stream.transport !== this) return;
     if (to === NO_ROOM) return this.#sendLast(stream, request, room);
     const length = to - payloadAt;
     writePrefix(buffer, payloadAt, false, length - PREFIX_BYTES);
-    if (!connection.takeSendWindow(stream, length)) {
+    if (writer.buffer !== buffer || !connection.takeSendWindow(stream, length)) {
       connection.sendData(stream, Buffer.from(buffer.subarray(payloadAt, to)), true);
       return;
     }
-    writer.header(at, length, FrameType.DATA, Flag.END_STREAM, stream.id);
+    writer.header(at, length, FrameType.DATA, Flag.END_STREAM, id);
     writer.offset = to;
     connection.localEnded(stream);
   }

@@ -7,6 +7,7 @@ import {
   ARENA_MESSAGE_BYTES,
   EncodedMessage,
   encode,
+  encodeMeasured,
   encodeUnmeasured,
   frameMessage,
   measure,
@@ -101,7 +102,8 @@ export abstract class GrpcStream extends Http2Stream {
     const { writer } = this.connection;
     writer.reserve(FRAME_HEADER_BYTES + PREFIX_BYTES + bound);
     const payloadAt = writer.offset + FRAME_HEADER_BYTES;
-    this.#append(payloadAt, encode(codec, message, writer.buffer, payloadAt + PREFIX_BYTES), end);
+    const arena = writer.buffer;
+    this.#append(arena, payloadAt, encodeMeasured(codec, message, writer, payloadAt + PREFIX_BYTES), end);
   }
 
   /** Sends a message that was not measured; false when it did not fit and nothing was sent. */
@@ -109,26 +111,27 @@ export abstract class GrpcStream extends Http2Stream {
     const { writer } = this.connection;
     writer.reserve(FRAME_HEADER_BYTES + PREFIX_BYTES + roomFor(codec, message));
     const payloadAt = writer.offset + FRAME_HEADER_BYTES;
-    const to = encodeUnmeasured(codec, message, writer.buffer, payloadAt + PREFIX_BYTES, writer.buffer.length);
+    const arena = writer.buffer;
+    const to = encodeUnmeasured(codec, message, writer, payloadAt + PREFIX_BYTES, arena.length);
     if (to === NO_ROOM) return false;
-    this.#append(payloadAt, to, end);
+    this.#append(arena, payloadAt, to, end);
     return true;
   }
 
   /** Sends what lies in the arena from `payloadAt` on: room for the prefix, and a message. */
-  #append(payloadAt: number, to: number, end: boolean): void {
+  #append(arena: Buffer, payloadAt: number, to: number, end: boolean): void {
     // The user's code may have ended the call: a getter of the message, or `compressIf`.
     if (this.id === 0) return;
     const { connection } = this;
     const { writer } = connection;
-    writePrefix(writer.buffer, payloadAt, false, to - payloadAt - PREFIX_BYTES);
-    if (connection.takeSendWindow(this, to - payloadAt)) {
+    writePrefix(arena, payloadAt, false, to - payloadAt - PREFIX_BYTES);
+    if (writer.buffer === arena && connection.takeSendWindow(this, to - payloadAt)) {
       writer.header(payloadAt - FRAME_HEADER_BYTES, to - payloadAt, FrameType.DATA, end ? 1 : 0, this.id);
       writer.offset = to;
       if (end) connection.localEnded(this);
     } else {
       // The arena moves on before this can leave.
-      connection.sendData(this, Buffer.from(writer.buffer.subarray(payloadAt, to)), end);
+      connection.sendData(this, Buffer.from(arena.subarray(payloadAt, to)), end);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Codec } from "../codec/codec.ts";
 import { toBytes } from "../codec/message-bytes.ts";
+import type { FrameWriter } from "../http2/frame-writer.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { PREFIX_BYTES, writePrefix } from "./wire/message-framing.ts";
 
@@ -65,18 +66,37 @@ export function roomFor<T>(codec: Codec<T>, message: T): number {
 }
 
 /**
- * Encodes into room that `roomFor` has named. A message that was not measured may use all up to `limit`; NO_ROOM when it needs more,
- * or is one that does not belong into the arena.
+ * Encodes into room of the arena that `roomFor` has named. A message that was not measured may use all up to `limit`; NO_ROOM when it
+ * needs more, or is one that does not belong into the arena. Afterwards `writer.buffer` may be another arena: see `FrameWriter.lend`.
  *
  * @throws RpcError when it can't be encoded
  */
-export function encodeUnmeasured<T>(codec: Codec<T>, message: T, target: Buffer, at: number, limit: number): number {
-  if (codec.attempt === undefined) return encode(codec, message, target, at);
+export function encodeUnmeasured<T>(
+  codec: Codec<T>,
+  message: T,
+  writer: FrameWriter,
+  at: number,
+  limit: number,
+): number {
+  if (codec.attempt === undefined) return encodeMeasured(codec, message, writer, at);
+  const arena = writer.lend();
   try {
-    const to = codec.attempt(message, target, at);
+    const to = codec.attempt(message, arena, at);
     return to > limit || to - at > ARENA_MESSAGE_BYTES ? NO_ROOM : to;
   } catch (error) {
     throw unencodable(error);
+  } finally {
+    writer.takeBack(arena);
+  }
+}
+
+/** Encodes into room of the arena that `measure` has named; afterwards `writer.buffer` may be another one. */
+export function encodeMeasured<T>(codec: Codec<T>, message: T, writer: FrameWriter, at: number): number {
+  const arena = writer.lend();
+  try {
+    return encode(codec, message, arena, at);
+  } finally {
+    writer.takeBack(arena);
   }
 }
 

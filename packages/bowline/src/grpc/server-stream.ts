@@ -249,14 +249,15 @@ export class ServerStream extends GrpcStream implements MessageSink {
     // DATA
     at = to;
     const payloadAt = at + FRAME_HEADER_BYTES;
-    to = encodeUnmeasured(codec, message, buffer, payloadAt + PREFIX_BYTES, buffer.length - trailerBytes);
+    to = encodeUnmeasured(codec, message, writer, payloadAt + PREFIX_BYTES, buffer.length - trailerBytes);
+    // A getter of the message may have ended the connection.
+    if (this.id === 0) return;
     if (to === NO_ROOM) return this.#respondSlowly(message, room);
     const length = to - payloadAt;
     writePrefix(buffer, payloadAt, false, length - PREFIX_BYTES);
-    if (!connection.takeSendWindow(this, length)) {
-      this.#isFinished = true;
+    if (writer.buffer !== buffer || !connection.takeSendWindow(this, length)) {
       connection.sendData(this, Buffer.from(buffer.subarray(payloadAt, to)), false);
-      return;
+      return this.finish(null);
     }
     writer.header(at, length, FrameType.DATA, Flag.NONE, this.id);
     // trailers

@@ -114,6 +114,43 @@ describe("a frame writer", () => {
     other.flush();
   });
 
+  it.each([true, false])(
+    "leaves a lent arena to its borrower, whatever is written meanwhile (the link takes all: %s)",
+    (takesAll) => {
+      const link = new CapturingLink();
+      link.isBusyAfterWrite = !takesAll;
+      const writer = new FrameWriter(link);
+      writer.number(FrameType.WINDOW_UPDATE, 1, 1);
+      writer.reserve(100);
+      const at = writer.offset;
+      const arena = writer.lend();
+      arena.fill(1, at, at + 50);
+      writer.data(3, payload(60), false);
+      const other = new FrameWriter(new CapturingLink());
+      other.data(5, payload(60_000), false);
+      expect(arena.subarray(at, at + 50).every((octet) => octet === 1)).toBe(true);
+      arena.fill(2, at, at + 100);
+      writer.takeBack(arena);
+      expect(writer.buffer).not.toBe(arena);
+      expect(other.buffer).not.toBe(arena);
+      writer.flush();
+      expect(link.frames.map(({ type, streamId }) => [type, streamId])).toEqual([
+        ["WINDOW_UPDATE", 1],
+        ["DATA", 3],
+      ]);
+      expect(link.frames[1].payload.equals(payload(60))).toBe(true);
+    },
+  );
+
+  it("goes on in an arena that was lent when nothing was written meanwhile", () => {
+    const writer = new FrameWriter(new CapturingLink());
+    writer.reserve(100);
+    const arena = writer.lend();
+    writer.takeBack(arena);
+    writer.number(FrameType.WINDOW_UPDATE, 1, 1);
+    expect(writer.buffer).toBe(arena);
+  });
+
   it("does not write over octets that the link has not taken yet", () => {
     const link = new CapturingLink();
     link.isIdle = false;

@@ -33,6 +33,8 @@ export class FrameWriter {
   hasSentData = false;
 
   readonly #link: Link;
+  /** The arena's length; 0 without one, and while it is lent. */
+  #limit = 0;
   /** Start of what was not handed on yet. */
   #start = 0;
   /** Pieces before `#start` that wait together with payloads by reference. */
@@ -62,11 +64,25 @@ export class FrameWriter {
 
   /** Makes room for `bytes` more octets behind `offset`, and has them flushed when the turn ends. */
   reserve(bytes: number): void {
-    if (this.offset + bytes > this.buffer.length) this.#rotate(bytes);
+    if (this.offset + bytes > this.#limit) this.#rotate(bytes);
     if (!this.#isScheduled) {
       this.#isScheduled = true;
       atEndOfTurn(this.#flush);
     }
+  }
+
+  /**
+   * Gives the arena to code of users, to be written behind `offset`. What that appends itself until `takeBack`, by a call in a getter,
+   * goes to another arena, which is `buffer` then: what was written must be copied.
+   */
+  lend(): Buffer {
+    this.#limit = 0;
+    return this.buffer;
+  }
+
+  /** The end of `lend`. */
+  takeBack(arena: Buffer): void {
+    if (this.buffer === arena) this.#limit = arena.length;
   }
 
   /** Writes a frame header at `at` and returns the position behind it. */
@@ -210,12 +226,13 @@ export class FrameWriter {
   /** The system took all that was handed on: the arena may be written over, by this or another connection. */
   #release(): void {
     this.pendingAcks = 0;
-    if (this.buffer.length === ARENA_BYTES && spareArenas.length < MAX_SPARE_ARENAS) spareArenas.push(this.buffer);
+    if (this.#limit === ARENA_BYTES && spareArenas.length < MAX_SPARE_ARENAS) spareArenas.push(this.buffer);
     this.#drop();
   }
 
   #drop(): void {
     this.buffer = NO_ARENA;
+    this.#limit = 0;
     this.offset = 0;
     this.#start = 0;
     this.#pieces = null;
@@ -232,6 +249,7 @@ export class FrameWriter {
     }
     this.buffer =
       bytes > ARENA_BYTES ? Buffer.allocUnsafeSlow(bytes) : (spareArenas.pop() ?? Buffer.allocUnsafeSlow(ARENA_BYTES));
+    this.#limit = this.buffer.length;
     this.offset = 0;
     this.#start = 0;
   }
