@@ -239,7 +239,7 @@ class Run {
     }
     for (const { channel } of this.#traffic.clients) {
       expectZero(channel.waitingCount, "waiting calls");
-      expectZero(channel.sleeping.size, "calls between attempts");
+      expectZero(channel.sleepingCount, "calls between attempts");
       for (const endpoint of channel.endpoints) expectZero(endpoint.inFlight, `calls in flight to ${endpoint.id}`);
     }
     this.#checkCounts();

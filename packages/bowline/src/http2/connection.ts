@@ -361,6 +361,8 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     // 2^31-1 announces a shutdown: no new streams, but all open ones will be answered.
     this.peerLastStreamId = Math.min(last, MAX_INT31 - 1);
     const debug = chunk.toString("utf8", debugStart, Math.min(debugEnd, debugStart + MAX_DEBUG_BYTES));
+    // First: the connection ends with its last stream, and must be known to be leaving by then.
+    this.#owner.goaway(lastStreamId, code, debug);
     if (!this.isServer) {
       for (const stream of this.streams.all()) {
         if (stream.id <= last) continue;
@@ -368,7 +370,6 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
         this.#owner.reset(stream, ErrorCode.REFUSED_STREAM, true);
       }
     }
-    this.#owner.goaway(lastStreamId, code, debug);
     return !this.isClosed;
   }
 

@@ -93,6 +93,20 @@ export class CallContext implements SpanIds {
 /** The context of the call that is being served, wherever its handler has wandered. */
 export const callStorage: AsyncLocalStorage<CallContext> = new AsyncLocalStorage();
 
+/** Calls back in the context of one place in the user's code, wherever that happens. */
+export type InContext = <R>(callback: () => R) => R;
+
+/**
+ * Outside of all requests that are being served, the user's own AsyncLocalStorages too: for what outlives the call that it is made in.
+ * A connection would else run what it calls in the context of the call that it was dialled for, and keep that alive.
+ */
+export const outsideRequests: InContext = AsyncLocalStorage.snapshot();
+
+/** Here: what is called back later belongs to whoever has asked for it now. */
+export function contextHere(): InContext {
+  return AsyncLocalStorage.snapshot();
+}
+
 /**
  * Runs work as part of a call: whatever it starts finds the call in {@link callStorage}. Around it everything is as it was where the
  * scope was made: what else was stored there stays visible to the work.

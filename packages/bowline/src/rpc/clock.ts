@@ -55,6 +55,18 @@ class TurnClock implements Clock {
   }
 }
 
+/** Keeps the process alive while somebody waits for what timers alone will bring on. */
+export class ProcessHold {
+  #handle: NodeJS.Timeout | null = null;
+
+  /** From the first `true` to the next `false`. */
+  set(isWanted: boolean): void {
+    if (isWanted === (this.#handle !== null)) return;
+    if (this.#handle !== null) clearInterval(this.#handle);
+    this.#handle = isWanted ? setInterval(() => {}, MAX_DELAY_MS) : null;
+  }
+}
+
 /** A class and no closure: each idle connection holds one, and this is 100 bytes less. */
 class SystemTimer implements Timer {
   readonly #handle: NodeJS.Timeout;

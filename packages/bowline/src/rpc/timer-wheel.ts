@@ -1,9 +1,12 @@
+import { outsideRequests } from "./call-context.ts";
 import type { Clock, Timer } from "./clock.ts";
 
 /** Width of a slot in ms: deadlines fire up to this much late. */
 const SLOT_MS = 5;
 /** Slots of the wheel; a timer further away than SLOTS × SLOT_MS stays for another lap. */
 const SLOTS = 1024;
+/** A tick that is so late follows on a stall of the process, in ms. */
+const STALL_MS = 50;
 
 /**
  * Something with a due time. Extended by what waits (a stream, a connection), so that a timer costs no object.
@@ -32,6 +35,10 @@ export class TimerWheel {
   #lastTick = 0;
   #size = 0;
   #timer: Timer | null = null;
+  /** Monotonic ms of the last tick. */
+  #tickedAt = 0;
+  /** The last tick was late, and has judged nothing. */
+  #hasWaited = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -65,8 +72,9 @@ export class TimerWheel {
   }
 
   #start(): void {
-    this.#lastTick = Math.floor(this.#clock.fresh() / SLOT_MS);
-    this.#timer = this.#clock.setInterval(() => this.#tick(), SLOT_MS);
+    this.#tickedAt = this.#clock.fresh();
+    this.#lastTick = Math.floor(this.#tickedAt / SLOT_MS);
+    this.#timer = outsideRequests(() => this.#clock.setInterval(() => this.#tick(), SLOT_MS));
   }
 
   #tick(): void {
@@ -76,6 +84,11 @@ export class TimerWheel {
       return;
     }
     const now = this.#clock.fresh();
+    const isLate = now - this.#tickedAt > SLOT_MS + STALL_MS;
+    this.#tickedAt = now;
+    // Timers come before input: what has arrived during a stall is read first. Once, for a busy process may be late each time.
+    this.#hasWaited = isLate && !this.#hasWaited;
+    if (this.#hasWaited) return;
     const current = Math.floor(now / SLOT_MS);
     // After a stall of more than a lap each slot is still looked at once.
     for (let tick = Math.max(this.#lastTick + 1, current - SLOTS + 1); tick <= current; tick++) {

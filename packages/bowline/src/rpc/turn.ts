@@ -10,6 +10,11 @@ export function atEndOfTurn(callback: () => void): void {
   queueMicrotask(() => nextTick(callback));
 }
 
+/** Resolves in the next turn of the event loop. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => inNextTurn(resolve));
+}
+
 /** Runs `callback` in the next turn of the event loop, after waiting input and output had their chance. */
 export function inNextTurn(callback: () => void): void {
   setImmediate(callback);

@@ -10,7 +10,7 @@ import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import type { Method } from "../rpc/method.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
-import { inNextTurn } from "../rpc/turn.ts";
+import { nextTurn } from "../rpc/turn.ts";
 import { dropExcess } from "./answer-metadata.ts";
 import type { MethodGuard } from "./guard.ts";
 import { deadlineExceeded, type ServedCall, type ServerPipeline } from "./pipeline.ts";
@@ -283,10 +283,6 @@ export class MethodServer implements ServerRoute {
     call.onEnd = null;
     onEnd?.();
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => inNextTurn(resolve));
 }
 
 function isThenable(answer: unknown): answer is PromiseLike<unknown> {

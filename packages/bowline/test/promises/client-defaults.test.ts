@@ -154,7 +154,7 @@ describe("retry", () => {
       const sent = peer.expect("HEADERS");
       while (!isOver && !peer.received.some(({ type, streamId }) => type === "HEADERS" && streamId === id)) {
         await settle(2);
-        if (client.channel.sleeping.size > 0) await clock.advance(1);
+        if (client.channel.sleepingCount > 0) await clock.advance(1);
       }
       if (isOver) return waited;
       await sent;

@@ -3,7 +3,7 @@ import { findCompression, identity, unknownCompression } from "../../codec/compr
 import { ClientStream } from "../../grpc/client-stream.ts";
 import { metadataFromFields, type ReceivedFields } from "../../grpc/wire/metadata-headers.ts";
 import { ErrorCode } from "../../http2/frames.ts";
-import { type CallContext, type ChildCall, callStorage } from "../../rpc/call-context.ts";
+import { type CallContext, type ChildCall, callStorage, type InContext } from "../../rpc/call-context.ts";
 import type { Timer } from "../../rpc/clock.ts";
 import { Code } from "../../rpc/code.ts";
 import { Metadata } from "../../rpc/metadata.ts";
@@ -15,6 +15,8 @@ import type { ClientPipeline } from "../pipeline.ts";
 import { inheritedMetadata } from "./inherited-metadata.ts";
 import { Interception } from "./interception.ts";
 import { abortError, parentError, resultOf } from "./outcome.ts";
+import { contextOf } from "./own-context.ts";
+import { type RequestSink, sendRequests } from "./request-sending.ts";
 import { keptRequest, RequestSource } from "./request-source.ts";
 
 /** How often a call may start anew because it is certain that no handler saw it. */
@@ -31,7 +33,7 @@ const MAX_TRANSPARENT_RETRIES = 5;
  *
  * `cancel` ends it from any state; `conclude` is the only way into `over`.
  */
-export abstract class Call extends ClientStream implements ChildCall {
+export abstract class Call extends ClientStream implements ChildCall, RequestSink {
   readonly channel: Channel;
   readonly target: CallMethod;
   readonly pipeline: ClientPipeline;
@@ -73,6 +75,8 @@ export abstract class Call extends ClientStream implements ChildCall {
   #onAbort: (() => void) | null = null;
   #retryTimer: Timer | null = null;
   #source: RequestSource | null = null;
+  /** Where the user's code is run that the call itself calls; null when there is none. */
+  readonly #inContext: InContext | null;
 
   constructor(
     channel: Channel,
@@ -90,6 +94,7 @@ export abstract class Call extends ClientStream implements ChildCall {
     this.parent = callStorage.getStore() ?? null;
     this.compression = channel.compression;
     this.compressFromBytes = channel.compressFromBytes;
+    this.#inContext = contextOf(target.method, options);
   }
 
   // --- what the two kinds of calls differ in ---
@@ -123,7 +128,8 @@ export abstract class Call extends ClientStream implements ChildCall {
       if (compressIf !== undefined) this.compressIf = compressIf;
     }
     if (parent !== null) this.requestMetadata = inheritedMetadata(this.requestMetadata, parent.propagatedMetadata());
-    this.startedAt = this.channel.clock.now();
+    // Read anew: the caller may have computed for longer than the call may take.
+    this.startedAt = this.channel.clock.fresh();
     this.enter(0);
   }
 
@@ -184,7 +190,8 @@ export abstract class Call extends ClientStream implements ChildCall {
     this.#isSent = true;
     this.#isReported = false;
     try {
-      this.transmit();
+      if (this.#inContext === null) this.transmit();
+      else this.#inContext(() => this.transmit());
     } catch (error) {
       this.#notSent(RpcError.from(error));
     }
@@ -250,7 +257,7 @@ export abstract class Call extends ClientStream implements ChildCall {
     if (error !== null) {
       if (this.channel.state === "closed") return this.conclude(this.channel.closedError());
       if (this.canRepeat) {
-        const isUnseen = !wasProcessed && this.#unseenAttempts++ < MAX_TRANSPARENT_RETRIES;
+        const isUnseen = !wasProcessed && !this.hasAnswer && this.#unseenAttempts++ < MAX_TRANSPARENT_RETRIES;
         const delayMs = isUnseen ? 0 : this.#retryDelayMs(error);
         if (delayMs >= 0) return this.#again(error, delayMs);
       }
@@ -277,7 +284,7 @@ export abstract class Call extends ClientStream implements ChildCall {
     this.#source?.rewind();
     // Never from inside the end of a stream: its transport may have more of those to tell of.
     if (delayMs === 0) return queueMicrotask(() => this.dispatch());
-    this.channel.sleeping.add(this);
+    this.channel.sleeps(this, true);
     this.#retryTimer = this.channel.clock.setTimeout(() => {
       this.#wake();
       this.dispatch();
@@ -298,26 +305,13 @@ export abstract class Call extends ClientStream implements ChildCall {
     return this.#source?.isRepeatable ?? true;
   }
 
-  /** Sends the messages, as fast as the connection takes them, and ends our side. */
-  protected async sendAll(source: RequestSource): Promise<void> {
-    const { attempt } = this;
-    try {
-      for (;;) {
-        const next = source.advance();
-        if (!(typeof next === "boolean" ? next : await next)) break;
-        if (this.attempt !== attempt || this.id === 0) return;
-        const sent = this.sendRequest(source.take());
-        if (sent !== undefined) await sent;
-        if (this.attempt === attempt && !this.hasRoom) await this.room();
-        if (this.attempt !== attempt || this.id === 0) return;
-        // The server answers what it has got: how long the user took to give it is not the server's time.
-        if (!this.#isReported) this.#attemptAt = this.channel.clock.now();
-      }
-      if (this.attempt === attempt) this.endRequests();
-    } catch (error) {
-      // The user's iterable threw, or gave what can't be encoded.
-      if (this.attempt === attempt) this.cancel(RpcError.from(error));
-    }
+  protected sendAll(source: RequestSource): void {
+    void sendRequests(source, this);
+  }
+
+  requestSent(): void {
+    // The server answers what it has got: how long the user took to give it is not the server's time.
+    if (!this.#isReported) this.#attemptAt = this.channel.clock.now();
   }
 
   // --- in detail ---
@@ -343,13 +337,13 @@ export abstract class Call extends ClientStream implements ChildCall {
     if (this.#retryTimer !== null) this.#wake();
     if (this.#onAbort !== null) this.options?.signal?.removeEventListener("abort", this.#onAbort);
     if (this.childIndex >= 0) this.parent?.disown(this);
-    this.#source?.leave();
+    if (this.#source !== null) this.#inContext?.(() => this.#source?.leave());
   }
 
   #wake(): void {
     this.#retryTimer?.cancel();
     this.#retryTimer = null;
-    this.channel.sleeping.delete(this);
+    this.channel.sleeps(this, false);
   }
 
   #giveUp(result: AttemptResult): void {
@@ -392,7 +386,7 @@ export abstract class Call extends ClientStream implements ChildCall {
   /** Calls back into the user's code; what it throws ends the call. */
   #report(callback: () => void): void {
     try {
-      callback();
+      this.#inContext?.(callback);
     } catch (error) {
       this.cancel(RpcError.from(error));
     }

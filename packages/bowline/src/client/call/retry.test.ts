@@ -38,6 +38,21 @@ describe("what no handler has seen", () => {
     expect(await call).toBe("x");
   });
 
+  it.each([
+    ["RST_STREAM", (peer: RawPeer) => peer.rst(1, REFUSED)],
+    ["GOAWAY", (peer: RawPeer) => peer.goaway(0, 0)],
+  ])("is not what was answered: a server that refuses it afterwards contradicts itself (%s)", async (_, refuse) => {
+    const { scene, a, b } = await twoServers();
+    const call = scene.call("say", "charge the card");
+    await a.expect("HEADERS");
+    a.headers(1, grpcResponseFields());
+    a.data(1, grpcMessage(Buffer.from("done")));
+    await settle();
+    refuse(a);
+    expect((await failure(call)).code).toBe(Code.UNAVAILABLE);
+    expect(b.received.filter(({ type }) => type === "DATA")).toEqual([]);
+  });
+
   it("is told from what one has seen by GOAWAY's last stream", async () => {
     const { scene, a, b } = await twoServers();
     const calls = ["1", "2", "3", "4"].map((text) => scene.call("say", text));
@@ -245,10 +260,10 @@ describe("an idempotent method", () => {
     await settle();
     endWith(a, 1, Code.UNAVAILABLE, [["grpc-retry-pushback-ms", "990"]]);
     await settle();
-    expect(scene.channel.sleeping.size).toBe(1);
+    expect(scene.channel.sleepingCount).toBe(1);
     controller.abort();
     expect(await call).toMatchObject({ code: Code.CANCELLED, sent: true, attempt: 1 });
-    expect(scene.channel.sleeping.size).toBe(0);
+    expect(scene.channel.sleepingCount).toBe(0);
     await scene.clock.advance(1000);
     expect(streams(b)).toEqual([]);
   });

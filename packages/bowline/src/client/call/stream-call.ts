@@ -70,7 +70,7 @@ export class StreamCall extends Call implements AnswerSource {
     if (this.method.kind === "bidi-stream") {
       const requests = this.requests();
       transport?.open(this);
-      void this.sendAll(requests);
+      this.sendAll(requests);
       return;
     }
     transport?.open(this);

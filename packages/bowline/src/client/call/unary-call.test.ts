@@ -199,6 +199,26 @@ describe("a deadline", () => {
     expect(await calls[1]).toBe("late");
   });
 
+  it("counts from the call, whatever has been computed since the clock was read", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    let cached = scene.clock.fresh();
+    scene.clock.now = () => cached;
+    const { fresh } = scene.clock;
+    scene.clock.fresh = () => {
+      cached = fresh.call(scene.clock);
+      return cached;
+    };
+    await scene.clock.advance(300);
+    // As the process's clock, whose reading of a turn stays until it ends.
+    cached -= 300;
+    const call = scene.call("say", "x", { timeoutMs: 200 });
+    expect((await peer.expect("HEADERS")).headers?.["grpc-timeout"]).toBe("200m");
+    await scene.clock.advance(150);
+    answer(peer, 1, "y");
+    expect(await call).toBe("y");
+  });
+
   it("is told from a cancellation by the server, which may see it pass a little before", async () => {
     const scene = new ChannelScene();
     const peer = await scene.connected();

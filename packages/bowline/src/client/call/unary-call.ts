@@ -49,7 +49,7 @@ export class UnaryCall extends Call {
     }
     const requests = this.requests();
     this.transport?.open(this);
-    void this.sendAll(requests);
+    this.sendAll(requests);
   }
 
   // --- the end, from the inside out ---

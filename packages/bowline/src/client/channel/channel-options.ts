@@ -4,6 +4,7 @@ import { p2c } from "../../balancer/p2c.ts";
 import { roundRobin } from "../../balancer/round-robin.ts";
 import { acceptEncoding, type Compression, findCompression, unknownCompression } from "../../codec/compression.ts";
 import { clientKeepalive, type KeepaliveOptions } from "../../grpc/keepalive.ts";
+import type { RequestConstants } from "../../grpc/wire/method-headers.ts";
 import { http2Limits } from "../../http2/limits.ts";
 import { dial } from "../../net/dial.ts";
 import { explainFirstBytes } from "../../net/first-bytes.ts";
@@ -12,7 +13,7 @@ import { openTlsFiles, type TlsMaterial } from "../../net/tls-files.ts";
 import { guardLogger, jsonLogger } from "../../observe/logger.ts";
 import { Misbehaviour } from "../../observe/misbehaviour.ts";
 import { formatHostPort } from "../../registry/instance/address.ts";
-import type { Registry, Watcher, WatchHandler } from "../../registry/registry.ts";
+import type { Instance, Registry, Watcher, WatchHandler } from "../../registry/registry.ts";
 import type { RegistryConfig, RegistryContext } from "../../registry/registry-config.ts";
 import { printTarget, type Target } from "../../registry/target/target.ts";
 import { registryOf } from "../../registry/target/target-registry.ts";
@@ -23,11 +24,46 @@ import { environment } from "../../rpc/platform.ts";
 import { type Random, systemRandom } from "../../rpc/random.ts";
 import type { ClientOptions } from "../client-options.ts";
 import { type ChannelDiscovery, channelDiscovery } from "../discovery/channel-discovery.ts";
+import type { SnapshotStore } from "../discovery/snapshot-store.ts";
 import { userAgent } from "../user-agent.ts";
-import type { ChannelOptions } from "./channel.ts";
 import { identityOf } from "./channel-pool.ts";
 import type { Endpoint, EndpointOptions } from "./endpoint.ts";
 import { guardBalancer } from "./own-balancer.ts";
+
+/** What a channel is made with. */
+export interface ChannelOptions {
+  readonly clock: Clock;
+  /** For the order in which a large set is connected. */
+  readonly random: Random;
+  /** For people, in errors. */
+  readonly target: string;
+  readonly balancer: Balancer<Endpoint>;
+  readonly endpoint: EndpointOptions;
+  /** What servers did wrong is counted here. */
+  readonly misbehaved: ReadonlyMap<string, number>;
+  readonly retryBudget: RetryBudget;
+  readonly constants: RequestConstants;
+  readonly compression: Compression | null;
+  readonly compressFromBytes: number;
+  readonly maxReceiveBytes: number;
+  /** Calls that may wait for an endpoint. */
+  readonly maxWaitingCalls: number;
+  /** Without a call for this long connections are closed, in ms; 0 = never. */
+  readonly idleTimeoutMs: number;
+  /** The last known instances, for a start without the registry; null: none are kept. */
+  readonly disk: SnapshotStore | null;
+  /** While nothing is known and the registry fails calls wait, up to their deadlines; else they fail at once. */
+  readonly waitsForRegistry: boolean;
+  watch(handler: WatchHandler): Watcher;
+  /** The address of an instance that is dialled; null if none can be reached from here. */
+  choose(instance: Instance): string | null;
+  /** Why `choose` gave none, for people. */
+  whyNone(instance: Instance): string;
+  /** Trouble that no call hears of. */
+  warn(text: string): void;
+  /** The channel was closed: what was opened for it may go. */
+  closed(): Promise<void>;
+}
 
 const DEFAULT_RECEIVE_BYTES = 4_194_304;
 const DEFAULT_IDLE_MS = 1_800_000;

@@ -1,4 +1,5 @@
-import { Channel, type ChannelOptions } from "./channel.ts";
+import { Channel } from "./channel.ts";
+import type { ChannelOptions } from "./channel-options.ts";
 
 /** A channel and how many use it. */
 interface Shared {

@@ -1,22 +1,21 @@
 import type { Balancer } from "../../balancer/balancer.ts";
 import type { Compression } from "../../codec/compression.ts";
-import type { RequestConstants } from "../../grpc/wire/method-headers.ts";
 import type { MethodStats } from "../../observe/method-stats.ts";
-import type { Instance, Watcher, WatchHandler } from "../../registry/registry.ts";
+import type { Instance } from "../../registry/registry.ts";
 import type { RetryBudget } from "../../resilience/retry-budget.ts";
-import type { Clock } from "../../rpc/clock.ts";
+import { outsideRequests } from "../../rpc/call-context.ts";
+import { type Clock, ProcessHold } from "../../rpc/clock.ts";
 import { Code } from "../../rpc/code.ts";
 import type { Method } from "../../rpc/method.ts";
-import type { Random } from "../../rpc/random.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import { TimerWheel } from "../../rpc/timer-wheel.ts";
 import type { Call } from "../call/call.ts";
 import { abortError } from "../call/outcome.ts";
 import { Discovery, type DiscoveryOwner, type DiscoveryState } from "../discovery/discovery.ts";
-import type { SnapshotStore } from "../discovery/snapshot-store.ts";
 import { type CallMethod, CallMethods } from "./call-methods.ts";
+import type { ChannelOptions } from "./channel-options.ts";
 import { channelDescription, waitingWords } from "./channel-words.ts";
-import type { Endpoint, EndpointOptions } from "./endpoint.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { EndpointSet, type EndpointSetOwner } from "./endpoint-set.ts";
 import { Idleness } from "./idleness.ts";
 import { StateListeners } from "./state-listeners.ts";
@@ -38,41 +37,6 @@ export type ChannelState = "idle" | "connecting" | "ready" | "transient-failure"
 
 export type { CallMethod };
 
-/** What a channel is made with. */
-export interface ChannelOptions {
-  readonly clock: Clock;
-  /** For the order in which a large set is connected. */
-  readonly random: Random;
-  /** For people, in errors. */
-  readonly target: string;
-  readonly balancer: Balancer<Endpoint>;
-  readonly endpoint: EndpointOptions;
-  /** What servers did wrong is counted here. */
-  readonly misbehaved: ReadonlyMap<string, number>;
-  readonly retryBudget: RetryBudget;
-  readonly constants: RequestConstants;
-  readonly compression: Compression | null;
-  readonly compressFromBytes: number;
-  readonly maxReceiveBytes: number;
-  /** Calls that may wait for an endpoint. */
-  readonly maxWaitingCalls: number;
-  /** Without a call for this long connections are closed, in ms; 0 = never. */
-  readonly idleTimeoutMs: number;
-  /** The last known instances, for a start without the registry; null: none are kept. */
-  readonly disk: SnapshotStore | null;
-  /** While nothing is known and the registry fails calls wait, up to their deadlines; else they fail at once. */
-  readonly waitsForRegistry: boolean;
-  watch(handler: WatchHandler): Watcher;
-  /** The address of an instance that is dialled; null if none can be reached from here. */
-  choose(instance: Instance): string | null;
-  /** Why `choose` gave none, for people. */
-  whyNone(instance: Instance): string;
-  /** Trouble that no call hears of. */
-  warn(text: string): void;
-  /** The channel was closed: what was opened for it may go. */
-  closed(): Promise<void>;
-}
-
 /**
  * One target: its endpoints as the registry tells them, their connections, and the balancer that chooses among them.
  */
@@ -88,8 +52,6 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
   readonly maxReceiveBytes: number;
   /** What may wait on a stream of requests before its producer is held up. */
   readonly maxSendBufferBytes: number;
-  /** Calls between two attempts; they enter and leave by themselves. */
-  readonly sleeping: Set<Call> = new Set();
   readonly #options: ChannelOptions;
   readonly #methods: CallMethods;
   readonly #endpoints: EndpointSet;
@@ -98,6 +60,11 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
   readonly #listeners: StateListeners<ChannelState> = new StateListeners();
   /** Calls without an endpoint, oldest first. */
   readonly #waiting: Set<Call> = new Set();
+  /** Calls between two attempts. */
+  readonly #sleeping: Set<Call> = new Set();
+  /** Those who wait in `connect`. */
+  #connectors = 0;
+  readonly #hold: ProcessHold = new ProcessHold();
   #state: ChannelState = "idle";
   #isServing = false;
   #hasToldOfSkipped = false;
@@ -162,6 +129,11 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
     return this.#options.misbehaved;
   }
 
+  /** Calls between two attempts. */
+  get sleepingCount(): number {
+    return this.#sleeping.size;
+  }
+
   /** Calls that wait for an endpoint. */
   get waitingCount(): number {
     return this.#waiting.size;
@@ -177,6 +149,7 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
    * the channel is closed, and with that of `signal` when it is aborted; failures to connect are waited out.
    */
   connect(signal?: AbortSignal): Promise<void> {
+    this.#connectors++;
     this.#wake();
     if (this.#state !== "closed") this.#endpoints.connectNow();
     return new Promise((resolve, reject) => {
@@ -187,11 +160,14 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
       };
       const stop = this.onState(check);
       const settle = (done: () => void): void => {
+        this.#connectors--;
+        this.#holdProcess();
         stop();
         signal?.removeEventListener("abort", check);
         done();
       };
       signal?.addEventListener("abort", check, { once: true });
+      this.#holdProcess();
       check();
     });
   }
@@ -209,6 +185,7 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
     }
     call.isWaiting = true;
     this.#waiting.add(call);
+    this.#holdProcess();
     this.#endpoints.grow();
   }
 
@@ -216,6 +193,14 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
   forget(call: Call): void {
     call.isWaiting = false;
     this.#waiting.delete(call);
+    this.#holdProcess();
+  }
+
+  /** A call waits for its next attempt, or no longer. */
+  sleeps(call: Call, isAsleep: boolean): void {
+    if (isAsleep) this.#sleeping.add(call);
+    else this.#sleeping.delete(call);
+    this.#holdProcess();
   }
 
   /** What a call that has no endpoint is waiting for, in words. */
@@ -248,7 +233,7 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
     this.#become("closed");
     this.#idleness.stop();
     const saved = this.#discovery.close();
-    for (const call of [...this.#waiting, ...this.sleeping]) call.cancel(this.closedError());
+    for (const call of [...this.#waiting, ...this.#sleeping]) call.cancel(this.closedError());
     this.#endpoints.close();
     this.#listeners.clear();
     await Promise.all([saved, this.#options.closed()]);
@@ -311,9 +296,13 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
   #wake(): void {
     if (this.#state !== "idle") return;
     this.#become("connecting");
-    this.#idleness.start();
-    this.#discovery.start();
-    this.#endpoints.connect();
+    // A listener may have closed it.
+    if (this.state !== "connecting") return;
+    outsideRequests(() => {
+      this.#idleness.start();
+      this.#discovery.start();
+      this.#endpoints.connect();
+    });
     this.#settle();
   }
 
@@ -381,15 +370,25 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
 
   #activity(): { readonly isBusy: boolean; readonly count: number } {
     const { inFlight, count } = this.#endpoints.activity;
-    return { isBusy: inFlight > 0 || this.#waiting.size > 0 || this.sleeping.size > 0, count };
+    return { isBusy: inFlight > 0 || this.#hasWaiters, count };
   }
 
   /** No connections, and no questions to the registry, until somebody calls. */
   #rest(): void {
-    this.#become("idle");
     this.#idleness.stop();
     this.#discovery.stop();
     this.#endpoints.rest();
+    // A listener may call or connect, which begins anew: all must have ended before.
+    this.#become("idle");
+  }
+
+  get #hasWaiters(): boolean {
+    return this.#waiting.size > 0 || this.#sleeping.size > 0 || this.#connectors > 0;
+  }
+
+  /** Only timers bring on what they wait for while nothing is connected, and those alone would let the process end. */
+  #holdProcess(): void {
+    this.#hold.set(this.#hasWaiters);
   }
 
   #become(state: ChannelState): void {

@@ -224,6 +224,21 @@ describe("GOAWAY", () => {
     expect(await first.closed).toBeUndefined();
   });
 
+  it("that leaves all calls unseen is an orderly end: they go to the next connection at once, twice in a second, too", async () => {
+    const { scene: s, endpoint } = await scene();
+    const call = s.call("say", "x");
+    for (let i = 0; i < 2; i++) {
+      const peer = await s.lastDial.serve();
+      await peer.expect("HEADERS");
+      peer.goaway(0, 0);
+      await settle();
+      expect([endpoint.connectionState, s.dials.length]).toEqual(["connecting", i + 2]);
+      expect(await peer.closed).toBeUndefined();
+    }
+    answer(await s.lastDial.serve(), 1, "y");
+    expect(await call).toBe("y");
+  });
+
   it("closes a connection without calls", async () => {
     const { scene: s, endpoint } = await scene();
     const peer = await s.lastDial.serve();
@@ -284,6 +299,18 @@ describe("a server with few streams", () => {
       await settle();
     }
     expect(await outcomes(calls)).toEqual(["1", "3", "5", "7"]);
+  });
+
+  it("is asked for another one later, by the calls that wait alone", async () => {
+    const { scene: s } = await scene();
+    const calls = ["a", "b"].map((text) => s.call("say", text, { timeoutMs: 60_000 }));
+    const first = await s.lastDial.serve(one);
+    s.lastDial.refuse();
+    await s.clock.advance(1201);
+    expect(s.dials).toHaveLength(3);
+    answer(await s.lastDial.serve(one), 1, "b");
+    answer(first, 1, "a");
+    expect(await outcomes(calls)).toEqual(["a", "b"]);
   });
 
   it("that loses its connection while another one is being made waits for that one", async () => {

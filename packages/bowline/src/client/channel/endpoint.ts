@@ -10,6 +10,7 @@ import { ErrorCode } from "../../http2/frames.ts";
 import type { Link } from "../../http2/link.ts";
 import type { Instance } from "../../registry/registry.ts";
 import type { ConnectionBackoff } from "../../resilience/backoff.ts";
+import { outsideRequests } from "../../rpc/call-context.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Member, Suspicion } from "../discovery/membership.ts";
 
@@ -101,8 +102,8 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
   #noProbeUntil: number = Number.NEGATIVE_INFINITY;
   /** Monotonic ms until which a loss leads to a backoff. */
   #noQuickUntil: number = Number.NEGATIVE_INFINITY;
-  /** Monotonic ms until which no further connection is tried beside those that stand. */
-  #noGrowthUntil: number = Number.NEGATIVE_INFINITY;
+  /** While it runs no further connection is tried beside those that stand. */
+  #growthTimer: Timer | null = null;
 
   /** `address` is the one that is dialled: one of the instance's, or what was put in its place. */
   constructor(instance: Instance, address: string, options: EndpointOptions, owner: EndpointOwner) {
@@ -182,7 +183,7 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
     if (this.#usable.length === 0)
       return this.#lost(new Error(`${this.address}: a connection has used up its streams`), true);
     if (this.#usable.length >= this.#options.maxConnections) return;
-    if (this.#options.clock.now() >= this.#noGrowthUntil) this.#dial();
+    if (this.#growthTimer === null) this.#dial();
   }
 
   /** Asks for a sign of life: a connection without one ends. For one whose machine may be gone without having closed it. */
@@ -299,8 +300,8 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
     this.#dialing = controller;
     this.#dialedAt = this.#options.clock.now();
     if (this.connectionState !== "ready") this.#become("connecting");
-    this.#options.dial(this.address, controller.signal).then(
-      (link) => this.#connected(controller, link),
+    outsideRequests(() => this.#options.dial(this.address, controller.signal)).then(
+      (link) => outsideRequests(() => this.#connected(controller, link)),
       (error: Error) => {
         if (this.#dialing !== controller) return;
         this.#dialing = null;
@@ -319,8 +320,13 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
   /** No connection came about. */
   #failed(error: Error): void {
     if (this.connectionState === "ready") {
-      // One more than those that stand.
-      this.#noGrowthUntil = this.#dialedAt + this.#nextBackoffMs();
+      // One more than those that stand: the calls that wait for it ask again later.
+      const { clock } = this.#options;
+      const waitMs = Math.max(0, this.#dialedAt + this.#nextBackoffMs() - clock.now());
+      this.#growthTimer = clock.setTimeout(() => {
+        this.#growthTimer = null;
+        this.#owner.roomMade();
+      }, waitMs);
     } else if (this.connectionState === "connecting") {
       this.#backOff(error);
     }
@@ -355,6 +361,8 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
   #stopConnecting(): void {
     this.#retryTimer?.cancel();
     this.#probeTimer?.cancel();
+    this.#growthTimer?.cancel();
+    this.#growthTimer = null;
     this.#dialing?.abort();
     this.#dialing = null;
     const greeting = this.#greeting;
