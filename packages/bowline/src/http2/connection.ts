@@ -254,7 +254,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   /** Ends the connection in order: GOAWAY, what is written leaves, then the link closes. Open streams are reset. */
   close(code: number = ErrorCode.NO_ERROR, debug = ""): void {
     if (this.isClosed) return;
-    this.writer.goaway(this.#inbound.lastPeerId, code, debug);
+    this.writer.goaway(this.#inbound.lastTakenId, code, debug);
     this.writer.flush();
     this.#finish(undefined);
     this.link.end();
@@ -330,7 +330,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     // The acknowledgement leaves before any DATA that the new window allows (h2spec 6.9.2/1).
     this.writer.settings([], true);
     if (!this.acknowledged()) return false;
-    if (growth > 0) this.#queue.pumpAll();
+    if (growth > 0) this.#queue.windowsGrown();
     this.#handshakeStep();
     this.#owner.settings();
     return !this.isClosed;
@@ -498,7 +498,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   /** A connection error: GOAWAY with the reason, then the end. */
   fail(code: number, text: string, limit?: string): false {
     if (this.isClosed) return false;
-    this.writer.goaway(this.#inbound.lastPeerId, code, text);
+    this.writer.goaway(this.#inbound.lastTakenId, code, text);
     this.writer.flush();
     this.#finish(new Http2Error(code, text, false, limit));
     this.link.end();

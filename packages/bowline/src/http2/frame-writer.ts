@@ -6,6 +6,8 @@ import type { Link } from "./link.ts";
 const ARENA_BYTES = 65_536;
 /** Arenas that wait in the process for the next connection that has something to say. */
 const MAX_SPARE_ARENAS = 64;
+/** What waits as pieces at most: it is handed on then, so that the link can say that it is enough. */
+const MAX_PIECES_BYTES = 131_072;
 /** Payloads from this size on go by reference instead of through the arena. */
 export const BY_REFERENCE_BYTES = 16_384;
 
@@ -39,6 +41,7 @@ export class FrameWriter {
   #start = 0;
   /** Pieces before `#start` that wait together with payloads by reference. */
   #pieces: Uint8Array[] | null = null;
+  #piecesBytes = 0;
   #isScheduled = false;
   #isClosed = false;
   #isWatching = false;
@@ -196,6 +199,7 @@ export class FrameWriter {
     const pieces = this.#pieces;
     if (pieces !== null) {
       this.#pieces = null;
+      this.#piecesBytes = 0;
       if (this.offset > this.#start) pieces.push(this.buffer.subarray(this.#start, this.offset));
       if (!this.#link.writeAll(pieces)) this.isCongested = true;
     } else if (this.offset > this.#start) {
@@ -241,11 +245,9 @@ export class FrameWriter {
   /** The arena is full. What the link still reads from is left to it; a new arena takes over. */
   #rotate(bytes: number): void {
     if (this.#pieces !== null) {
-      if (this.offset > this.#start) this.#pieces.push(this.buffer.subarray(this.#start, this.offset));
+      this.#endPiece(this.#pieces);
     } else if (this.offset > this.#start) {
-      const wasScheduled = this.#isScheduled;
-      this.flush();
-      this.#isScheduled = wasScheduled;
+      this.#flushEarly();
     }
     this.buffer =
       bytes > ARENA_BYTES ? Buffer.allocUnsafeSlow(bytes) : (spareArenas.pop() ?? Buffer.allocUnsafeSlow(ARENA_BYTES));
@@ -256,10 +258,23 @@ export class FrameWriter {
 
   #reference(payload: Uint8Array): void {
     this.#pieces ??= [];
-    if (this.offset > this.#start) {
-      this.#pieces.push(this.buffer.subarray(this.#start, this.offset));
-      this.#start = this.offset;
-    }
+    this.#endPiece(this.#pieces);
     this.#pieces.push(payload);
+    this.#piecesBytes += payload.length;
+    if (this.#piecesBytes >= MAX_PIECES_BYTES) this.#flushEarly();
+  }
+
+  /** Before the turn has ended: what is scheduled for its end stays so. */
+  #flushEarly(): void {
+    const wasScheduled = this.#isScheduled;
+    this.flush();
+    this.#isScheduled = wasScheduled;
+  }
+
+  #endPiece(pieces: Uint8Array[]): void {
+    if (this.offset === this.#start) return;
+    pieces.push(this.buffer.subarray(this.#start, this.offset));
+    this.#piecesBytes += this.offset - this.#start;
+    this.#start = this.offset;
   }
 }

@@ -78,6 +78,11 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     });
   }
 
+  /** The highest stream of the peer that we may have worked on; a GOAWAY must not raise it (RFC 9113 §6.8). */
+  get lastTakenId(): number {
+    return Math.min(this.lastPeerId, this.lastAcceptedId);
+  }
+
   /** The peer has acknowledged our SETTINGS: from now on it goes by our bound of its table. */
   tableBoundHolds(): void {
     this.#decoder.setLimit(this.#limits.headerTableBytes);
@@ -253,7 +258,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     if (stream !== null) {
       if ((stream.closedSides & REMOTE) !== 0)
         return this.#connection.fail(ErrorCode.STREAM_CLOSED, "HEADERS after END_STREAM");
-    } else if (this.#connection.wasReset(streamId)) {
+    } else if (this.#connection.wasReset(streamId) || this.#isIgnored(streamId)) {
       return this.#decodeOnly(chunk, start, end);
     } else if (this.#isServer) {
       if ((streamId & 1) === 0)
@@ -315,7 +320,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     if (stream !== null) return this.streamError(stream, ErrorCode.STREAM_CLOSED);
     if (this.#isIdle(streamId)) return this.#connection.fail(ErrorCode.PROTOCOL_ERROR, "DATA on an idle stream");
     // What was on its way when we gave the stream up, or refused it by GOAWAY, comes as a matter of course.
-    if (this.#connection.wasReset(streamId) || streamId > this.lastAcceptedId) return true;
+    if (this.#connection.wasReset(streamId) || this.#isIgnored(streamId)) return true;
     if (!this.#isServer) return this.#connection.fail(ErrorCode.STREAM_CLOSED, "DATA on a closed stream");
     this.#connection.sendReset(streamId, ErrorCode.STREAM_CLOSED);
     this.#misused(ErrorCode.STREAM_CLOSED);
@@ -350,6 +355,11 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     const name = errorCodeName(code);
     if (limit === undefined) this.#owner.misused?.(name, `stream reset: ${name}`);
     else this.#owner.misused?.(limit, `stream reset: the peer exceeds the limit ${limit}`);
+  }
+
+  /** A stream that the peer has opened after our final GOAWAY. */
+  #isIgnored(streamId: number): boolean {
+    return streamId > this.lastAcceptedId && streamId <= this.lastPeerId;
   }
 
   #isIdle(streamId: number): boolean {

@@ -168,6 +168,45 @@ describe("a send queue", () => {
     expect(scene.sent).toEqual(["1:20"]);
   });
 
+  it("hands no more of a large message to a link that does not take it, whatever the windows", () => {
+    scene.link.accepts = false;
+    scene.queue.window = MAX_INT31;
+    const stream = scene.stream(1, MAX_INT31);
+    expect(scene.queue.send(stream, Buffer.alloc(10_000_000), true)).toBe(false);
+    expect(scene.link.bytes.length).toBeLessThan(150_000);
+    expect(stream.queuedBytes).toBeGreaterThan(9_850_000);
+    // Each time the link has taken all, as much again, by turns with what else is to be sent.
+    const other = scene.stream(3, MAX_INT31);
+    scene.queue.send(other, Buffer.alloc(20_000), true);
+    scene.writer.drained();
+    scene.queue.pumpAll();
+    expect(scene.sent.slice(-9, -6)).toEqual(["1:16384", "3:16384", "1:16384"]);
+    expect(scene.link.bytes.length).toBeLessThan(300_000);
+  });
+
+  it("does not look at streams that wait for their own windows whenever the connection's grows, or the other way round", () => {
+    let looks = 0;
+    const counted = (id: number, window: number): Http2Stream => {
+      const stream = scene.stream(id, window);
+      Object.defineProperty(stream, "sendWindow", {
+        get: () => {
+          looks++;
+          return window;
+        },
+        set: (value: number) => {
+          window = value;
+        },
+      });
+      return stream;
+    };
+    scene.queue.window = 0;
+    for (let id = 1; id < 400; id += 2) scene.queue.send(counted(id, id % 4 === 1 ? 0 : 1000), Buffer.alloc(10), true);
+    looks = 0;
+    for (let i = 0; i < 50; i++) scene.queue.creditConnection(1);
+    expect(scene.sent).toHaveLength(50);
+    expect(looks).toBeLessThan(50 * 5);
+  });
+
   it("forgets what waits on a stream that is gone", () => {
     const gone = scene.stream(1, 0);
     const stays = scene.stream(3, 0);
@@ -176,7 +215,7 @@ describe("a send queue", () => {
     scene.queue.remove(gone);
     gone.sendWindow = 100;
     stays.sendWindow = 100;
-    scene.queue.pumpAll();
+    scene.queue.windowsGrown();
     expect(scene.sent).toEqual(["3:10!"]);
     expect(gone).toMatchObject({ queue: null, queuedBytes: 0 });
   });
@@ -192,7 +231,7 @@ describe("a send queue", () => {
     scene.queue.send(other, Buffer.alloc(7), true);
     stream.sendWindow = 1000;
     other.sendWindow = 1000;
-    scene.queue.pumpAll();
+    scene.queue.windowsGrown();
     expect(scene.sent).toEqual(["1:5", "1:5", "1:5", "1:5!", "3:7!"]);
   });
 

@@ -31,8 +31,10 @@ export class SendQueue<S extends Http2Stream> {
   readonly #peer: PeerSettings;
   readonly #clock: Clock;
   readonly #stallTimeoutMs: number;
-  /** Streams with something waiting; made with the first. */
+  /** Streams that wait for the connection's window or the link, those that have had their turn last; made with the first. */
   #blocked: Set<S> | null = null;
+  /** Streams that wait for a window of their own: looking at them for each of the connection's would be the peer's to cause. */
+  #starved: Set<S> | null = null;
   #stallTimer: Timer | null = null;
 
   constructor(owner: SendQueueOwner<S>, writer: FrameWriter, peer: PeerSettings, clock: Clock, stallTimeoutMs: number) {
@@ -65,8 +67,7 @@ export class SendQueue<S extends Http2Stream> {
       stream.queue = [data];
       stream.stalledSince = this.#clock.now();
       stream.progressBytes = 0;
-      this.#blocked ??= new Set();
-      this.#blocked.add(stream);
+      this.#park(stream);
       this.#watchStalls();
     }
     stream.queuedBytes += chunk.length - data.offset;
@@ -90,22 +91,22 @@ export class SendQueue<S extends Http2Stream> {
     return true;
   }
 
+  /** The peer has enlarged the windows of all streams. */
+  windowsGrown(): void {
+    for (const stream of this.#starved ?? []) this.#park(stream);
+    this.pumpAll();
+  }
+
   /** One frame a stream by turns, so that a large message does not keep the others waiting. */
   pumpAll(): void {
     const blocked = this.#blocked;
-    let hasMoved = blocked !== null;
-    while (blocked !== null && hasMoved && blocked.size > 0 && !this.#writer.isCongested) {
-      hasMoved = false;
-      for (const stream of [...blocked]) {
-        const before = stream.queuedBytes;
-        this.#pump(stream, this.#peer.maxFrameBytes);
-        if (stream.queue !== null && stream.queuedBytes === before) continue;
-        hasMoved = true;
-        if (stream.queue === null) continue;
-        // Next time the others come first: a window that opens bit by bit would be all this one's.
-        blocked.delete(stream);
-        blocked.add(stream);
-      }
+    if (blocked === null) return;
+    while (this.window > 0 && !this.#writer.isCongested) {
+      const [stream] = blocked;
+      if (stream === undefined) return;
+      // Next time the others come first: a window that opens bit by bit would be all this one's.
+      blocked.delete(stream);
+      this.#pump(stream, this.#peer.maxFrameBytes);
     }
   }
 
@@ -116,6 +117,7 @@ export class SendQueue<S extends Http2Stream> {
     this.queuedBytes -= stream.queuedBytes;
     stream.queuedBytes = 0;
     this.#blocked?.delete(stream);
+    this.#starved?.delete(stream);
   }
 
   close(): void {
@@ -158,6 +160,7 @@ export class SendQueue<S extends Http2Stream> {
       this.queuedBytes -= data.offset - offset;
       if (!isDone) {
         this.#progressed(stream, before - stream.queuedBytes);
+        this.#park(stream);
         return;
       }
       queue.shift();
@@ -171,6 +174,19 @@ export class SendQueue<S extends Http2Stream> {
     this.#owner.emptied(stream);
   }
 
+  /** Puts a stream with something waiting where its next window will come from. */
+  #park(stream: S): void {
+    if (stream.sendWindow > 0) {
+      this.#starved?.delete(stream);
+      this.#blocked ??= new Set();
+      this.#blocked.add(stream);
+    } else {
+      this.#blocked?.delete(stream);
+      this.#starved ??= new Set();
+      this.#starved.add(stream);
+    }
+  }
+
   #progressed(stream: S, bytes: number): void {
     stream.progressBytes += bytes;
     if (stream.progressBytes < PROGRESS_BYTES) return;
@@ -182,10 +198,10 @@ export class SendQueue<S extends Http2Stream> {
   #watchStalls(): void {
     if (this.#stallTimer !== null) return;
     this.#stallTimer = this.#clock.setInterval(() => {
-      const blocked = this.#blocked;
-      if (blocked === null || blocked.size === 0) return this.close();
+      const waiting = [...(this.#blocked ?? []), ...(this.#starved ?? [])];
+      if (waiting.length === 0) return this.close();
       const now = this.#clock.fresh();
-      for (const stream of [...blocked]) {
+      for (const stream of waiting) {
         if (!stream.isWritten) stream.stalledSince = now;
         else if (stream.stalledSince <= now - this.#stallTimeoutMs) this.#owner.stalled(stream);
       }
