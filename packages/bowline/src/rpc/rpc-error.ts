@@ -116,12 +116,22 @@ export class RpcError extends Error {
 
   /** The value itself if it is an RpcError; an AbortError becomes CANCELLED, anything else UNKNOWN with `value` as cause. */
   static from(value: unknown): RpcError {
-    if (RpcError.is(value)) return value;
+    // A call writes on its error what it belongs to.
+    if (RpcError.is(value)) return Object.isFrozen(value) ? new RpcError(value.code, value.text, value) : value;
     if (value instanceof Error && (value.name === "AbortError" || value.name === "TimeoutError")) {
       return new RpcError(Code.CANCELLED, value.message, { cause: value, reason: "cancelled" });
     }
-    const text = value instanceof Error ? value.message : String(value);
+    const text = value instanceof Error ? value.message : textOf(value);
     return new RpcError(Code.UNKNOWN, text, { cause: value, reason: "handler" });
+  }
+}
+
+/** Whatever was thrown as text: objects without a prototype have none. */
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return "something that can't be shown was thrown";
   }
 }
 

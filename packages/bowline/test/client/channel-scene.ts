@@ -70,6 +70,7 @@ export interface ChannelSceneOptions
     Partial<Pick<ClientPipelineOptions, "timeoutMs" | "retry" | "interceptors">> {
   readonly balancer?: Balancer<Endpoint>;
   readonly maxConnections?: number;
+  readonly dial?: EndpointOptions["dial"];
   readonly keepalive?: KeepaliveOptions;
 }
 
@@ -103,11 +104,13 @@ export class ChannelScene {
       },
       maxConnections: options.maxConnections ?? 4,
       backoff: () => new ConnectionBackoff({ random }),
-      dial: (address, signal) => {
-        const dialed = new Dialed(address, clock.now(), signal);
-        this.dials.push(dialed);
-        return dialed.link;
-      },
+      dial:
+        options.dial ??
+        ((address, signal) => {
+          const dialed = new Dialed(address, clock.now(), signal);
+          this.dials.push(dialed);
+          return dialed.link;
+        }),
     };
     this.channel = new Channel({
       clock,

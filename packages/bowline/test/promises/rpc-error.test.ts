@@ -104,6 +104,17 @@ describe("an RpcError", () => {
     const aborted = new DOMException("gone", "AbortError");
     expect(RpcError.from(aborted)).toMatchObject({ code: Code.CANCELLED, reason: "cancelled", cause: aborted });
   });
+
+  it("can be made from what has no text, and from a frozen one, whose copy the call may write on", () => {
+    const bare = Object.create(null);
+    expect(RpcError.from(bare)).toMatchObject({ code: Code.UNKNOWN, cause: bare });
+    const metadata = new Metadata({ a: "b" });
+    const frozen = Object.freeze(new RpcError(Code.NOT_FOUND, "x", { metadata, reason: "limit", cause: 7 }));
+    const copy = RpcError.from(frozen);
+    copy.method = "/a.B/C";
+    expect(copy).toMatchObject({ code: Code.NOT_FOUND, text: "x", reason: "limit", cause: 7, method: "/a.B/C" });
+    expect(copy.metadata.get("a")).toBe("b");
+  });
 });
 
 describe("an RpcError over the wire", () => {

@@ -140,6 +140,21 @@ describe("interceptors", () => {
     expect(error).toMatchObject({ sent: false, attempt: 0 });
   });
 
+  it("may throw what nobody can write on, or what has no text", async () => {
+    const [constant, bare] = [Object.freeze(new RpcError(Code.ABORTED, "as always")), Object.create(null)];
+    for (const [thrown, code] of [
+      [constant, Code.ABORTED],
+      [bare, Code.UNKNOWN],
+    ] as const) {
+      const refuse: Interceptor = async () => {
+        throw thrown;
+      };
+      const scene = new ChannelScene({ interceptors: [refuse] });
+      expect(await failure(scene.call("say", "x"))).toMatchObject({ code, method: "/note.v1.Notes/Say" });
+      expect(await failure(collect(scene.stream("follow", "x")))).toMatchObject({ code });
+    }
+  });
+
   it("may answer by themselves: nothing is sent, no timer stays", async () => {
     const cache: Interceptor = async () => "cached";
     const { scene, peer } = await connected({ interceptors: [cache] });

@@ -45,6 +45,16 @@ describe("connecting", () => {
     expect(endpoint.lastError?.message).toContain("is an SSH server, not a gRPC server");
   });
 
+  it("fails by what a network of the user's throws", async () => {
+    const dial = (): never => {
+      throw new Error("no such network");
+    };
+    const { scene: s, endpoint } = await scene({ dial });
+    await settle();
+    expect(endpoint.connectionState).toBe("backoff");
+    expect((await failure(s.call("say", "x"))).text).toContain("no such network");
+  });
+
   it("is stopped when the endpoint is closed", async () => {
     const { scene: s, endpoint } = await scene();
     const { lastDial } = s;

@@ -300,7 +300,7 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
     this.#dialing = controller;
     this.#dialedAt = this.#options.clock.now();
     if (this.connectionState !== "ready") this.#become("connecting");
-    outsideRequests(() => this.#options.dial(this.address, controller.signal)).then(
+    outsideRequests(async () => this.#options.dial(this.address, controller.signal)).then(
       (link) => outsideRequests(() => this.#connected(controller, link)),
       (error: Error) => {
         if (this.#dialing !== controller) return;
