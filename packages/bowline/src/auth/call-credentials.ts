@@ -8,15 +8,23 @@ export interface Credential {
   readonly metadata: Metadata;
 }
 
-/** Where a client's calls get what proves who they are. `bearerCredentials` and `appCredentials` make some. */
+/**
+ * Where a client's calls get what proves who they are. `bearerCredentials` and `appCredentials` make some.
+ *
+ * An RpcError that one's own throw ends the call as it stands. Anything else that they throw, or give that is no Credential, ends it with
+ * INTERNAL.
+ */
 export interface CallCredentials {
   /** True: sent without TLS, too, where everybody on the way can read and use it. */
   readonly allowPlaintext: boolean;
   /** What to send now; null when it must be got first. */
   current(clock: Clock): Credential | null;
-  /** A new one, the same for all who ask meanwhile. A rejection ends the calls that wait. */
+  /**
+   * A new one, the same for all who ask meanwhile; outside of the call that is being served. A rejection ends the calls that wait, with
+   * UNAVAILABLE unless it is an RpcError.
+   */
   fresh(clock: Clock): Promise<Credential>;
-  /** A server answered UNAUTHENTICATED to it. */
+  /** A server answered UNAUTHENTICATED to it. That call has ended: what this throws ends the next one. */
   refused(credential: Credential, clock: Clock): void;
 }
 

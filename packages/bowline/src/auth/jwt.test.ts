@@ -24,11 +24,15 @@ const base64 = (value: object): string => Buffer.from(JSON.stringify(value)).toS
 /** A token; what is undefined in `claims` is left out. */
 function token(
   claims: object = {},
-  { key = own.privateKey, alg = "ES256" }: { key?: typeof own.privateKey; alg?: string } = {},
+  {
+    key = own.privateKey,
+    alg = "ES256",
+    kid = "1",
+  }: { key?: typeof own.privateKey; alg?: string; kid?: string | null } = {},
 ): string {
   const now = nowSeconds();
   const all = { iss: "https://id.shop", aud: "orders", sub: "user-7", iat: now, exp: now + 600, ...claims };
-  const signed = `${base64({ alg, kid: "1", typ: "JWT" })}.${base64(all)}`;
+  const signed = `${base64({ alg, ...(kid === null ? {} : { kid }), typ: "JWT" })}.${base64(all)}`;
   const signature = sign("sha256", Buffer.from(signed), { key, dsaEncoding: "ieee-p1363" });
   return `${signed}.${alg === "none" ? "" : signature.toString("base64url")}`;
 }
@@ -160,6 +164,37 @@ describe("jwt", () => {
       await memory.close();
       issuer.close();
     }
+  });
+
+  describe("while the issuer changes keys, of a token that does not name its own", () => {
+    const jwks = {
+      keys: [
+        { ...other.publicKey.export({ format: "jwk" }), use: "sig" },
+        { ...jwk, kid: undefined },
+      ],
+    };
+    const show = (text: string) =>
+      jwt({ ...options, jwks }).authenticate({
+        method: "/a.B/C",
+        metadata: new Metadata({ authorization: `Bearer ${text}` }),
+        peer: { remoteAddress: "", localAddress: "" },
+        signal: new AbortController().signal,
+      });
+
+    it.each([
+      ["the old key", other],
+      ["the new key", own],
+    ])("takes one that %s has signed", async (_which, { privateKey }) => {
+      expect(await show(token({}, { key: privateKey, kid: null }))).toMatchObject({ name: "user-7" });
+    });
+
+    it("refuses one that none of them has signed, or that says the wrong things", async () => {
+      const { privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      await expect(show(token({}, { key, kid: null }))).rejects.toThrow("[UNAUTHENTICATED] the token is not valid");
+      await expect(show(token({ aud: "payments" }, { kid: null }))).rejects.toThrow(
+        "[UNAUTHENTICATED] the token's aud is missing or not the right one",
+      );
+    });
   });
 
   describe("remembers tokens that have passed", () => {

@@ -69,6 +69,10 @@ const ALGORITHMS = [
   "EdDSA",
   "Ed25519",
 ];
+/** The failure of jose that holds all keys that a token may be signed with. */
+const SEVERAL_KEYS = "ERR_JWKS_MULTIPLE_MATCHING_KEYS";
+/** The key that a token was verified by is not the one that it was signed with. */
+const OTHER_KEY = "ERR_JWS_SIGNATURE_VERIFICATION_FAILED";
 /** Failures of jose that are not the token's fault: keys that can't be had. */
 const NO_KEYS: ReadonlySet<string> = new Set(["ERR_JWKS_TIMEOUT", "ERR_JWKS_INVALID", "ERR_JOSE_GENERIC"]);
 
@@ -91,7 +95,13 @@ export function jwt(options: JwtOptions, load: () => Promise<unknown> = () => im
       options.jwksUrl === undefined
         ? jose.createLocalJWKSet(options.jwks ?? { keys: [] })
         : jose.createRemoteJWKSet(new URL(options.jwksUrl));
-    return async (token) => (await jose.jwtVerify(token, keys, verifyOptions)).payload;
+    return async (token) => {
+      const { payload } = await jose.jwtVerify(token, keys, verifyOptions).catch((error: unknown) => {
+        if (codeOf(error) !== SEVERAL_KEYS) throw error;
+        return verifyByAny(jose, token, error as AsyncIterable<unknown>, verifyOptions);
+      });
+      return payload;
+    };
   };
   const opened = (): Promise<(token: string) => Promise<Record<string, unknown>>> => (opening ??= open());
   const verify = async (token: string): Promise<TokenOwner> => {
@@ -166,6 +176,29 @@ async function loadJose(load: () => Promise<unknown>): Promise<Jose> {
   } catch (cause) {
     throw new Error("bowline/auth/jwt needs the package jose, which is not installed: npm install jose", { cause });
   }
+}
+
+/** By the one of `several` keys that has signed the token. It does not say which, and while an issuer changes keys more than one may have. */
+async function verifyByAny(
+  jose: Jose,
+  token: string,
+  several: AsyncIterable<unknown>,
+  options: JoseVerifyOptions,
+): Promise<{ payload: Record<string, unknown> }> {
+  let refusal: unknown = several;
+  for await (const key of several) {
+    try {
+      return await jose.jwtVerify(token, key, options);
+    } catch (error) {
+      if (codeOf(error) !== OTHER_KEY) throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { readonly code?: unknown } | null | undefined)?.code;
 }
 
 /** What a caller is told of a failure of jose: its kind, never what was in the token. Anything but a bad token stays as it is. */

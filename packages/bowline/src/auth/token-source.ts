@@ -1,3 +1,4 @@
+import { type InContext, lastingContext } from "../rpc/call-context.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
@@ -40,6 +41,7 @@ interface Kept {
 /** The token of a source, got once for all calls that want it, and anew before it ends. All times are the clock's. */
 export class KeptToken {
   readonly #options: KeptTokenOptions;
+  readonly #inContext: InContext = lastingContext();
   #kept: Kept | null = null;
   #pending: Promise<Credential> | null = null;
   #failure: RpcError | null = null;
@@ -64,7 +66,8 @@ export class KeptToken {
   fresh(clock: Clock): Promise<Credential> {
     if (this.#pending !== null) return this.#pending;
     if (this.#failure !== null && clock.now() < this.#askAgainAt) return Promise.reject(this.#failure);
-    const pending = this.#get(clock).finally(() => {
+    // It is for all calls: the one that needs it first must not end it.
+    const pending = this.#inContext(() => this.#get(clock)).finally(() => {
       this.#pending = null;
     });
     this.#pending = pending;

@@ -309,6 +309,35 @@ describe("p2c", () => {
     expect(set[0].inFlight).toBe(1);
   });
 
+  it.each([2, 10])("retests one of %i whose first call is a stream that says nothing", (count) => {
+    const set = candidates(count);
+    const bench = new Bench(set);
+    const silent = bench.begin();
+    bench.run(100, 5, wellIn(5));
+    for (const candidate of set) if (candidate !== silent) candidate.inFlight = 8;
+    expect(bench.run(100, 5, wellIn(5)).has(silent)).toBe(false);
+    bench.clock.time += 5000;
+    // A large set does not draw it each time.
+    expect(bench.run(100, 5, wellIn(5)).get(silent)).toBeGreaterThan(count === 2 ? 98 : 20);
+  });
+
+  it("sends one call a retest, not more, to a candidate that has answered none", () => {
+    const set = candidates(4);
+    const bench = new Bench(set);
+    const silent = bench.begin();
+    const inFlightUnderLoad = (): number => {
+      const others = Array.from({ length: 100 }, () => bench.begin()).filter((picked) => picked !== silent);
+      for (const picked of others) bench.end(picked, "ok", 5);
+      return silent.inFlight;
+    };
+    bench.run(100, 5, wellIn(5));
+    expect(inFlightUnderLoad()).toBe(1);
+    for (let retests = 1; retests < 4; retests++) {
+      bench.clock.time += 6300;
+      expect(inFlightUnderLoad()).toBe(1 + retests);
+    }
+  });
+
   it("retests a broken candidate of a large set soon, though all others look better", () => {
     const set = candidates(30);
     const bench = new Bench(set);

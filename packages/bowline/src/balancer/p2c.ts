@@ -61,9 +61,10 @@ export interface P2cOptions {
  * - A bad winner (L above 3 medians, S below 0.7, first half of its slow start) must beat one more draw; a broken one
  *   (S below 0.5) must beat the whole set, unless all are broken.
  * - A candidate that no call has succeeded on counts as median and has one call in flight at most while there are
- *   others.
+ *   others, retests left out.
  * - A candidate without an outcome for 5 s gets one call at median score: that is how one that was avoided wins traffic
- *   back. If it goes badly the wait doubles, up to 16 times. A connection whose PING is unanswered should not be ready.
+ *   back, and one whose only call is a stream that says nothing. If it goes badly the wait doubles, up to 16 times. A
+ *   connection whose PING is unanswered should not be ready.
  * - A weight of 0 gets nothing, even when nothing else is ready. Other weights shift the load without fixing exact
  *   shares.
  * - Nothing starts slowly while more than half of the set is new.
@@ -134,10 +135,10 @@ class P2c<C extends Candidate> implements Balancer<C> {
     }
     const stats = winner.state as CandidateStats;
     if (winner.inFlight === 0 || stats.unansweredSince === Number.POSITIVE_INFINITY) stats.unansweredSince = this.#now;
-    if (avoid === null && this.#now >= stats.retestAt) {
-      stats.isRetesting = true;
-      stats.retestAt = this.#now + this.#patienceMs(stats);
-    }
+    const isDue = avoid === null && this.#now >= stats.retestAt;
+    if (isDue) stats.isRetesting = true;
+    // From the first call on, not from its outcome: a stream that says nothing has none.
+    if (isDue || stats.retestAt === Number.POSITIVE_INFINITY) stats.retestAt = this.#now + this.#patienceMs(stats);
     return winner;
   }
 

@@ -8,6 +8,7 @@ import { RpcError } from "../rpc/rpc-error.ts";
 import { startSpan } from "../rpc/trace-context.ts";
 import { authorizationEnded, authorize, authorizeAnew } from "./call/authorization.ts";
 import type { Call } from "./call/call.ts";
+import { guardCredentials } from "./call/own-credentials.ts";
 import { before, type Interceptor, type PlacedInterceptor } from "./interceptor.ts";
 
 /**
@@ -68,8 +69,13 @@ export interface ClientPipeline {
   readonly attemptEnded: readonly ((call: Call, error: RpcError) => number)[];
   /** Calls wait for credentials before they are sent. */
   readonly hasCredentials: boolean;
-  /** Behind all layers and interceptors: gets what the call lacks, and sends it. */
+  /** Behind all layers and interceptors: gets what the call lacks, and sends it. Once more when it is to be sent after a wait. */
   send(call: Call): void;
+  /**
+   * True when the call has credentials that hold now, or needs none; else they are got, and it is dispatched when they have come, or it has
+   * ended. For a call that has waited: what it had may have ended meanwhile.
+   */
+  authorize(call: Call): boolean;
   /** The order as text, a line each. */
   describe(): string;
 }
@@ -95,7 +101,8 @@ export function clientPipeline(options: ClientPipelineOptions): ClientPipeline {
       segments[segments.length - 1].push(entry);
     }
   }
-  const { credentials } = options;
+  const credentials = options.credentials === undefined ? undefined : guardCredentials(options.credentials);
+  const authorized = credentials === undefined ? () => true : (call: Call) => authorize(call, credentials);
   const attempt = credentials === undefined ? [] : [credentialsLayer(credentials)];
   segments[segments.length - 1].push(...attempt);
   return {
@@ -106,7 +113,11 @@ export function clientPipeline(options: ClientPipelineOptions): ClientPipeline {
     interceptors,
     attemptEnded: [...attempt, ...layers].flatMap((layer) => layer.attemptEnded ?? []),
     hasCredentials: credentials !== undefined,
-    send: credentials === undefined ? (call) => call.dispatch() : (call) => authorize(call, credentials),
+    send(call) {
+      keepOneTrace(call);
+      if (authorized(call)) call.dispatch();
+    },
+    authorize: authorized,
     describe: () => [...order, ...attempt, ...ATTEMPT].map(line).join("\n"),
   };
 }
@@ -131,8 +142,6 @@ function traceLayer(): ClientLayer {
     name: "trace",
     why: "outermost, so that one span covers all attempts; continues the trace of the call that is being served",
     begin(call) {
-      // Who sets the header wants another trace than ours.
-      if (call.requestMetadata?.has("traceparent")) return null;
       const parent = call.parent;
       startSpan(
         call,
@@ -142,6 +151,14 @@ function traceLayer(): ClientLayer {
       return null;
     },
   };
+}
+
+/** Who sets `traceparent`, for the call or in an interceptor, wants another trace than ours. */
+function keepOneTrace(call: Call): void {
+  if (call.requestMetadata?.has("traceparent") !== true) return;
+  call.spanA = 0;
+  call.spanB = 0;
+  call.tracestate = undefined;
 }
 
 function metricsLayer(clock: Clock): ClientLayer {
@@ -181,6 +198,9 @@ function deadlineLayer({ timeoutMs: unaryTimeoutMs, streamTimeoutMs }: ClientPip
   };
 }
 
+/** A wait that a server asks for, in ms. Whatever else it says means that it wants no retry (gRFC A6). */
+const PUSHBACK = /^\d{1,9}$/;
+
 function retryLayer({ retry, random, clock }: ClientPipelineOptions): ClientLayer {
   const name = "retry";
   const why =
@@ -198,11 +218,13 @@ function retryLayer({ retry, random, clock }: ClientPipelineOptions): ClientLaye
       if (call.method.idempotency === "unknown") return -1;
       // One layer of a chain repeats, or attempts multiply.
       if (call.parent?.isRetry === true) return -1;
-      const pushback = call.pushback === undefined ? Number.NaN : Number(call.pushback);
-      if (call.pushback !== undefined && !(pushback >= 0)) return -1;
-      const delayMs = Number.isNaN(pushback) ? retryBackoffMs(call.retries, random, retry) : pushback;
+      const { pushback } = call;
+      if (pushback !== undefined && !PUSHBACK.test(pushback)) return -1;
+      const delayMs = pushback === undefined ? retryBackoffMs(call.retries, random, retry) : Number(pushback);
       if (call.deadlineAt > 0 && clock.now() + delayMs >= call.deadlineAt) return -1;
-      return call.channel.retryBudget.withdraw() ? delayMs : -1;
+      if (!call.channel.retryBudget.withdraw()) return -1;
+      call.retries++;
+      return delayMs;
     },
   };
 }

@@ -88,7 +88,8 @@ function addPairs(to: Float64Array, pairs: readonly number[]): void {
 }
 
 function bucketOf(durationMs: number): number {
-  const micros = Math.min(Math.max(1, (durationMs * 1000) | 0), 0x7fffffff);
+  // Bounded first: a number of more bits loses the upper ones.
+  const micros = Math.min(Math.max(1, durationMs * 1000), 0xffffffff) >>> 0;
   const octave = 31 - Math.clz32(micros);
   const rest = octave > SUB_BITS ? (micros >>> (octave - SUB_BITS)) & 7 : (micros << (SUB_BITS - octave)) & 7;
   return (octave << SUB_BITS) | rest;

@@ -96,15 +96,17 @@ export const callStorage: AsyncLocalStorage<CallContext> = new AsyncLocalStorage
 /** Calls back in the context of one place in the user's code, wherever that happens. */
 export type InContext = <R>(callback: () => R) => R;
 
-/**
- * Outside of all requests that are being served, the user's own AsyncLocalStorages too: for what outlives the call that it is made in.
- * A connection would else run what it calls in the context of the call that it was dialled for, and keep that alive.
- */
-export const outsideRequests: InContext = AsyncLocalStorage.snapshot();
-
 /** Here: what is called back later belongs to whoever has asked for it now. */
 export function contextHere(): InContext {
   return AsyncLocalStorage.snapshot();
+}
+
+/**
+ * Here, but outside of the call that is served: for what a channel or a source of tokens makes for all its calls. A connection would else
+ * run what it calls in the context of the call that it was dialled for, with that one's deadline, and keep that context alive.
+ */
+export function lastingContext(): InContext {
+  return callStorage.exit(contextHere);
 }
 
 /**

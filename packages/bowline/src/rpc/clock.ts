@@ -17,6 +17,8 @@ export interface Clock {
   setTimeout(callback: () => void, delayMs: number): Timer;
   /** Calls `callback` each `periodMs`; does not keep the process alive. */
   setInterval(callback: () => void, periodMs: number): Timer;
+  /** Keeps the process alive until it is cancelled; a clock of tests has no need of it. */
+  hold?(): Timer;
 }
 
 /** Longest delay that the platform's timers take. */
@@ -53,17 +55,26 @@ class TurnClock implements Clock {
   setInterval(callback: () => void, periodMs: number): Timer {
     return new SystemTimer(setInterval(callback, periodMs).unref());
   }
+
+  hold(): Timer {
+    return new SystemTimer(setInterval(() => {}, MAX_DELAY_MS));
+  }
 }
 
 /** Keeps the process alive while somebody waits for what timers alone will bring on. */
 export class ProcessHold {
-  #handle: NodeJS.Timeout | null = null;
+  readonly #clock: Clock;
+  #held: Timer | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** From the first `true` to the next `false`. */
   set(isWanted: boolean): void {
-    if (isWanted === (this.#handle !== null)) return;
-    if (this.#handle !== null) clearInterval(this.#handle);
-    this.#handle = isWanted ? setInterval(() => {}, MAX_DELAY_MS) : null;
+    if (isWanted === (this.#held !== null)) return;
+    this.#held?.cancel();
+    this.#held = isWanted ? (this.#clock.hold?.() ?? null) : null;
   }
 }
 

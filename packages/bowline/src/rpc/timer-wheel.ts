@@ -1,4 +1,4 @@
-import { outsideRequests } from "./call-context.ts";
+import { type InContext, lastingContext } from "./call-context.ts";
 import type { Clock, Timer } from "./clock.ts";
 
 /** Width of a slot in ms: deadlines fire up to this much late. */
@@ -30,6 +30,7 @@ export class TimerNode {
  */
 export class TimerWheel {
   readonly #clock: Clock;
+  readonly #inContext: InContext = lastingContext();
   readonly #slots: TimerNode[] = [];
   readonly #due: TimerNode = emptyList();
   #lastTick = 0;
@@ -74,7 +75,7 @@ export class TimerWheel {
   #start(): void {
     this.#tickedAt = this.#clock.fresh();
     this.#lastTick = Math.floor(this.#tickedAt / SLOT_MS);
-    this.#timer = outsideRequests(() => this.#clock.setInterval(() => this.#tick(), SLOT_MS));
+    this.#timer = this.#inContext(() => this.#clock.setInterval(() => this.#tick(), SLOT_MS));
   }
 
   #tick(): void {

@@ -326,9 +326,11 @@ describe("a token that a server does not take", () => {
 
   it("makes the call anew, once, when another has come meanwhile", async () => {
     const first = await joined(changing().credentials, { authenticate: challenged(() => "t2") });
+    await first.client.channel.connect();
     expect(await first.client.say("x")).toBe("x");
     expect(first.seen).toEqual(["Bearer t2"]);
     const second = await joined(changing().credentials, { authenticate: challenged(() => "t3") });
+    await second.client.channel.connect();
     expect(await failure(second.client.say("x"))).toMatchObject({ code: Code.UNAUTHENTICATED, attempt: 2 });
   });
 
@@ -342,6 +344,7 @@ describe("a token that a server does not take", () => {
     expect((await failure(client.say("x"))).attempt).toBe(1);
     expect(ran).toBe(1);
     const idempotent = await joined(changing().credentials, { handlers: { read: refuse } });
+    await idempotent.client.channel.connect();
     expect((await failure(idempotent.client.read("x"))).attempt).toBe(2);
   });
 });

@@ -24,27 +24,51 @@ class AuthorizedMetadata extends Metadata {
   }
 }
 
-/** Gives the call its credentials and sends it; at once when they are there. Behind all interceptors: none sees them. */
-export function authorize(call: Call, credentials: CallCredentials): void {
-  const { clock } = call.channel;
-  const current = credentials.current(clock);
-  if (current !== null) return send(call, current);
+/**
+ * Gives the call its credentials. True when they are there, and it may be sent; else they are got, and it is dispatched when they have
+ * come, or it has ended. Behind all interceptors: none sees them. Once more when the call has waited: what it had may have ended meanwhile.
+ */
+export function authorize(call: Call, credentials: CallCredentials): boolean {
+  const current = currentFor(call, credentials);
+  if (call.isOver) return false;
+  if (current !== null) {
+    carry(call, current);
+    return true;
+  }
   try {
     call.request = keptRequest(call.method, call.request);
   } catch (error) {
-    return call.cancel(RpcError.from(error));
+    call.cancel(RpcError.from(error));
+    return false;
   }
-  credentials.fresh(clock).then(
+  if (call.isWaiting) call.channel.forget(call);
+  credentials.fresh(call.channel.clock).then(
     (credential) => {
-      if (!call.isOver) send(call, credential);
+      if (call.isOver) return;
+      carry(call, credential);
+      call.dispatch();
     },
     (error: unknown) => call.cancel(failureOf(error)),
   );
+  return false;
 }
 
-function send(call: Call, credential: Credential): void {
-  call.requestMetadata = new AuthorizedMetadata(call.requestMetadata, credential, false);
-  call.dispatch();
+/** What is there now; what that throws ends the call. */
+function currentFor(call: Call, credentials: CallCredentials): Credential | null {
+  try {
+    return credentials.current(call.channel.clock);
+  } catch (error) {
+    call.cancel(failureOf(error));
+    return null;
+  }
+}
+
+function carry(call: Call, credential: Credential): void {
+  const sent = call.requestMetadata;
+  if (!(sent instanceof AuthorizedMetadata)) call.requestMetadata = new AuthorizedMetadata(sent, credential, false);
+  else if (sent.credential !== credential) {
+    call.requestMetadata = new AuthorizedMetadata(sent.own, credential, sent.isAnew);
+  }
 }
 
 /**
@@ -56,7 +80,7 @@ export function authorizeAnew(call: Call, error: RpcError, credentials: CallCred
   const sent = call.requestMetadata;
   if (!isRefusal(error) || !isOurs(sent) || sent.isAnew) return false;
   const isSafe = call.method.idempotency !== "unknown" || error.metadataIfAny?.has("www-authenticate") === true;
-  const current = isSafe ? credentials.current(call.channel.clock) : null;
+  const current = isSafe ? currentFor(call, credentials) : null;
   if (current === null || current === sent.credential) return false;
   call.requestMetadata = new AuthorizedMetadata(sent.own, current, true);
   return true;

@@ -270,9 +270,7 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
   #retryDelayMs(error: RpcError): number {
     for (const hook of this.pipeline.attemptEnded) {
       const delayMs = hook(this, error);
-      if (delayMs < 0) continue;
-      this.retries++;
-      return delayMs;
+      if (delayMs >= 0) return delayMs;
     }
     return -1;
   }
@@ -287,7 +285,7 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
     this.channel.sleeps(this, true);
     this.#retryTimer = this.channel.clock.setTimeout(() => {
       this.#wake();
-      this.dispatch();
+      this.pipeline.send(this);
     }, delayMs);
   }
 

@@ -234,49 +234,6 @@ describe("closing", () => {
   });
 });
 
-describe("the process", () => {
-  /** Timers of the platform that keep it alive: the scene's own clock has none. */
-  const holds = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
-
-  it("is kept alive while somebody waits for what only timers bring on, and no longer", async () => {
-    const before = holds();
-    const scene = new ChannelScene({ retry: { maxAttempts: 2, baseMs: 1000, maxMs: 1000 } });
-    const call = scene.call("read", "x");
-    expect(holds()).toBe(before + 1);
-    await scene.instances(A);
-    const peer = await scene.lastDial.serve();
-    await settle();
-    expect(holds()).toBe(before);
-    peer.headers(
-      1,
-      [
-        [":status", "200"],
-        ["content-type", "application/grpc"],
-        ["grpc-status", "14"],
-      ],
-      { end: true },
-    );
-    await settle();
-    expect([scene.channel.sleepingCount, holds()]).toEqual([1, before + 1]);
-    await scene.clock.advance(1000);
-    answer(peer, 3, "y");
-    expect([await call, holds()]).toEqual(["y", before]);
-    await scene.channel.close();
-    expect(holds()).toBe(before);
-  });
-
-  it("is kept alive by who waits for a connection, until that is given up", async () => {
-    const before = holds();
-    const scene = new ChannelScene();
-    const controller = new AbortController();
-    const connected = scene.channel.connect(controller.signal);
-    expect(holds()).toBe(before + 1);
-    controller.abort();
-    await failure(connected);
-    expect(holds()).toBe(before);
-  });
-});
-
 describe("idleness", () => {
   it("closes connections and stops watching; the next call wakes it", async () => {
     const scene = new ChannelScene({ idleTimeoutMs: 10_000 });
@@ -323,49 +280,6 @@ describe("idleness", () => {
     controller.abort();
     await scene.clock.advance(15_000);
     expect([scene.channel.state, scene.clock.pending]).toEqual(["idle", 0]);
-  });
-
-  it("does not come while connect() waits", async () => {
-    const scene = new ChannelScene({ idleTimeoutMs: 10_000 });
-    let isConnected = false;
-    void scene.channel.connect().then(() => {
-      isConnected = true;
-    });
-    await scene.instances(A);
-    for (let i = 0; i < 5; i++) {
-      scene.lastDial.refuse();
-      await scene.clock.advance(15_000);
-    }
-    await scene.lastDial.serve();
-    expect(isConnected).toBe(true);
-    await scene.clock.advance(15_000);
-    expect(scene.channel.state).toBe("idle");
-  });
-
-  it("is over when a listener connects again as soon as it hears of it", async () => {
-    const scene = new ChannelScene({ idleTimeoutMs: 10_000 });
-    await scene.connected();
-    const stop = scene.channel.onState((state) => {
-      if (state === "idle") void scene.channel.connect();
-    });
-    await scene.clock.advance(15_000);
-    stop();
-    expect([scene.channel.state, scene.watches]).toEqual(["connecting", 1]);
-    const call = scene.call("say", "x");
-    answer(await scene.lastDial.serve(), 1, "x");
-    expect(await call).toBe("x");
-    await scene.clock.advance(15_000);
-    expect([scene.channel.state, scene.watches, scene.clock.pending]).toEqual(["idle", 0, 0]);
-  });
-
-  it("does not end in a channel that a listener closes when it wakes", async () => {
-    const scene = new ChannelScene({ idleTimeoutMs: 10_000 });
-    scene.channel.onState((state) => {
-      if (state === "connecting") void scene.channel.close();
-    });
-    expect((await failure(scene.call("say", "x"))).code).toBe(Code.CANCELLED);
-    await scene.clock.advance(15_000);
-    expect([scene.channel.state, scene.watches, scene.dials.length, scene.clock.pending]).toEqual(["closed", 0, 0, 0]);
   });
 
   it("does not make a call fail because instances of a time before are gone", async () => {

@@ -3,7 +3,7 @@ import type { Compression } from "../../codec/compression.ts";
 import type { MethodStats } from "../../observe/method-stats.ts";
 import type { Instance } from "../../registry/registry.ts";
 import type { RetryBudget } from "../../resilience/retry-budget.ts";
-import { outsideRequests } from "../../rpc/call-context.ts";
+import { type InContext, lastingContext } from "../../rpc/call-context.ts";
 import { type Clock, ProcessHold } from "../../rpc/clock.ts";
 import { Code } from "../../rpc/code.ts";
 import type { Method } from "../../rpc/method.ts";
@@ -64,7 +64,9 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
   readonly #sleeping: Set<Call> = new Set();
   /** Those who wait in `connect`. */
   #connectors = 0;
-  readonly #hold: ProcessHold = new ProcessHold();
+  readonly #hold: ProcessHold;
+  /** Where it was made: what is made here later is for no single call. */
+  readonly #inContext: InContext = lastingContext();
   #state: ChannelState = "idle";
   #isServing = false;
   #hasToldOfSkipped = false;
@@ -76,6 +78,7 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
     this.clock = options.clock;
     this.balancer = options.balancer;
     this.wheel = new TimerWheel(options.clock);
+    this.#hold = new ProcessHold(options.clock);
     this.retryBudget = options.retryBudget;
     this.compression = options.compression;
     this.compressFromBytes = options.compressFromBytes;
@@ -298,7 +301,7 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
     this.#become("connecting");
     // A listener may have closed it.
     if (this.state !== "connecting") return;
-    outsideRequests(() => {
+    this.#inContext(() => {
       this.#idleness.start();
       this.#discovery.start();
       this.#endpoints.connect();
@@ -314,14 +317,10 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
     const { isKnown, error } = this.#discovery;
     const isResolved = isKnown || (error !== null && !this.#options.waitsForRegistry);
     if (state === "ready") this.#become("ready");
-    else if (state === "connecting" || !isResolved) this.#loseReadiness();
-    else this.#become("transient-failure");
+    else if (state !== "connecting" && isResolved) this.#become("transient-failure");
+    else if (this.#state !== "transient-failure") this.#become("connecting");
     if (this.#state === "ready") this.#serveWaiting();
     else if (this.#state === "transient-failure") this.#refuseWaiting();
-  }
-
-  #loseReadiness(): void {
-    if (this.#state !== "transient-failure") this.#become("connecting");
   }
 
   #serveWaiting(): void {
@@ -332,6 +331,7 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
         call.onDue();
         continue;
       }
+      if (!call.pipeline.authorize(call)) continue;
       let endpoint: Endpoint | null;
       try {
         endpoint = this.balancer.pick(call.avoid, call.options?.hashKey);

@@ -10,7 +10,7 @@ import { ErrorCode } from "../../http2/frames.ts";
 import type { Link } from "../../http2/link.ts";
 import type { Instance } from "../../registry/registry.ts";
 import type { ConnectionBackoff } from "../../resilience/backoff.ts";
-import { outsideRequests } from "../../rpc/call-context.ts";
+import { contextHere, type InContext } from "../../rpc/call-context.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { Member, Suspicion } from "../discovery/membership.ts";
 
@@ -85,6 +85,8 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
   lastError: Error | null = null;
   readonly #options: EndpointOptions;
   readonly #owner: EndpointOwner;
+  /** The channel's, whose watch has told of the instance: connections are for no single call. */
+  readonly #inContext: InContext = contextHere();
   /** Made with the first failure: most endpoints never need it. */
   #backoff: ConnectionBackoff | null = null;
   #transportOptions: ClientTransportOptions;
@@ -300,8 +302,8 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
     this.#dialing = controller;
     this.#dialedAt = this.#options.clock.now();
     if (this.connectionState !== "ready") this.#become("connecting");
-    outsideRequests(async () => this.#options.dial(this.address, controller.signal)).then(
-      (link) => outsideRequests(() => this.#connected(controller, link)),
+    this.#inContext(async () => this.#options.dial(this.address, controller.signal)).then(
+      (link) => this.#inContext(() => this.#connected(controller, link)),
       (error: Error) => {
         if (this.#dialing !== controller) return;
         this.#dialing = null;

@@ -124,7 +124,12 @@ export class Discovery implements WatchHandler {
 
   /** Asks the registry for a fresh look. */
   refresh(): void {
-    this.#watcher?.refresh();
+    try {
+      this.#watcher?.refresh();
+    } catch (error) {
+      // A registry of the user's own; what asks is in the midst of something else.
+      this.failed(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   // --- WatchHandler ---
