@@ -116,6 +116,38 @@ describe("a frame reader", () => {
     frames.read(bytes.subarray(14));
     expect(sink.calls).toEqual([`headers 1 flags 4 depends -1 ${Buffer.from("constant").toString("hex")}`]);
   });
+
+  it("keeps of a large chunk no more memory than what is left of it needs", () => {
+    const sink = new RecordingSink();
+    const frames = reader(sink);
+    let keptBytes = 0;
+    sink.pingFrame = (_isAck, chunk) => {
+      keptBytes = chunk.buffer.byteLength;
+      return true;
+    };
+    const large = rawData(1, Buffer.alloc(MAX_FRAME_BYTES));
+    // Behind the beginning of a frame, so that the reader makes one chunk of it and the next.
+    frames.read(large.subarray(0, 5));
+    sink.stopsAfter = 3;
+    frames.read(Buffer.concat([large.subarray(5), large, large, rawPing()]));
+    expect(frames.retainedBytes).toBe(17);
+    frames.readRetained();
+    expect(keptBytes).toBe(17);
+  });
+
+  it("copies a rest once it is small beside its chunk, not each time that it is stopped", () => {
+    const sink = new RecordingSink();
+    const frames = reader(sink);
+    const buffers = new Set<ArrayBufferLike>();
+    sink.pingFrame = (_isAck, chunk) => {
+      buffers.add(chunk.buffer);
+      return false;
+    };
+    frames.retain(Buffer.concat(Array.from({ length: 1000 }, () => rawPing())));
+    while (frames.retainedBytes > 0) frames.readRetained();
+    // Half as large each time.
+    expect(buffers.size).toBeLessThanOrEqual(11);
+  });
 });
 
 describe("the client's preface", () => {

@@ -102,7 +102,7 @@ export class FrameReader {
       if (at < 0) return;
     }
     at = this.#frames(bytes, at);
-    if (at < bytes.length) this.#rest = isOurs ? bytes.subarray(at) : Buffer.from(bytes.subarray(at));
+    if (at < bytes.length) this.#rest = restOf(bytes, at, isOurs);
   }
 
   /** Compares with the client's preface; -1 when more must come or it was wrong. */
@@ -277,4 +277,14 @@ export class FrameReader {
     this.#sink.connectionError(code, text);
     return false;
   }
+}
+
+/** What is left of the bytes, in memory of which it fills at least half: an idle connection keeps it as long as it likes. */
+function restOf(bytes: Buffer, at: number, isOurs: boolean): Buffer {
+  const length = bytes.length - at;
+  if (isOurs && length * 2 >= bytes.buffer.byteLength) return bytes.subarray(at);
+  // In Node's pool one octet would hold a whole slab.
+  const rest = Buffer.allocUnsafeSlow(length);
+  bytes.copy(rest, 0, at);
+  return rest;
 }

@@ -22,6 +22,17 @@ describe("the limits", () => {
     expect(http2Limits({ maxHeaderListBytes: 100_000, maxHeaderBlockBytes: 5000 }).maxHeaderBlockBytes).toBe(5000);
   });
 
+  it("take the CONTINUATION frames of such blocks, at a client of blocks four times as large", () => {
+    const frames = (limits: Parameters<typeof http2Limits>[0]): number => http2Limits(limits).maxContinuationFrames;
+    expect(frames({ maxHeaderListBytes: 2000 })).toBe(8);
+    expect(frames({ maxHeaderListBytes: 524_288 })).toBe((4 * 524_288) / 16_384);
+    expect(frames({ maxHeaderBlockBytes: 100_000 })).toBe(28);
+    expect(frames({ maxHeaderListBytes: 524_288, maxContinuationFrames: 3 })).toBe(3);
+    expect(frames({ maxHeaderListBytes: HTTP2_LIMITS.maxHeaderListBytes.max })).toBe(
+      HTTP2_LIMITS.maxContinuationFrames.max,
+    );
+  });
+
   it.each([
     [{ maxHeaderFields: 7 }, "limits.maxHeaderFields is 7: give a whole number of fields from 8 to 10000"],
     [{ resetBurst: 1.5 }, "limits.resetBurst is 1.5: give a whole number of frames from 1 to 1000000"],

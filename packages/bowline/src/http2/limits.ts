@@ -1,4 +1,5 @@
 import { unknownName } from "../rpc/options.ts";
+import { DEFAULT_MAX_FRAME_BYTES } from "./frames.ts";
 
 /** One bound of a connection: what it is, what it stops, and where the default comes from. */
 export interface LimitSpec {
@@ -86,9 +87,10 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
   maxContinuationFrames: {
     default: 8,
     min: 1,
-    max: 1000,
+    max: 4096,
     unit: "frames",
-    meaning: "CONTINUATION frames of one block; more closes the connection (CVE-2024-27316).",
+    meaning:
+      "CONTINUATION frames of one block; more closes the connection (CVE-2024-27316). With a larger maxHeaderBlockBytes four for each 16 KiB of it.",
     source: "nghttp2 1.70",
   },
   headerTableBytes: {
@@ -296,6 +298,9 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
   },
 };
 
+/** A client waits for the end of a block up to four times its bound: docs/decisions/0016. At a server frames may be as much smaller. */
+const CONTINUATIONS_A_FRAME = 4;
+
 /** The bounds of one connection, each with its default from {@link HTTP2_LIMITS}. */
 export type Http2Limits = { readonly [K in LimitName]: number };
 
@@ -327,6 +332,10 @@ export function http2Limits(overrides: Partial<Http2Limits> = {}): Http2Limits {
   // Whoever takes larger lists means to take the blocks that hold them.
   if (overrides.maxHeaderBlockBytes === undefined) {
     limits.maxHeaderBlockBytes = Math.max(limits.maxHeaderBlockBytes, limits.maxHeaderListBytes);
+  }
+  if (overrides.maxContinuationFrames === undefined) {
+    const frames = CONTINUATIONS_A_FRAME * Math.ceil(limits.maxHeaderBlockBytes / DEFAULT_MAX_FRAME_BYTES);
+    limits.maxContinuationFrames = Math.max(limits.maxContinuationFrames, frames);
   }
   return limits as Http2Limits;
 }

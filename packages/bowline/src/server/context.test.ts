@@ -68,6 +68,31 @@ describe("a handler's context", () => {
     expect(seen.peer?.tls).toBeUndefined();
   });
 
+  it("shows of a tracestate what metadata can be, and calls carry on the same", async () => {
+    const seen: [string | undefined, string | undefined][] = [];
+    const scene = await scenes.start({
+      say(text, context) {
+        seen.push([context.metadata.get("tracestate"), (context as ServerCall).tracestate]);
+        return text;
+      },
+    });
+    const peer = await scene.rawPeer();
+    await peer.handshake();
+    // Tabs around members are allowed (W3C Trace Context); what is not printable makes all of it invalid.
+    for (const [i, tracestate] of ["a=1,b=2", "a=1,\tb=2", "a=1,b=\u00e9", "a=\x7f"].entries()) {
+      peer.headers(2 * i + 1, grpcRequestFields("/text.v1.Text/Say", [["tracestate", tracestate]]));
+      peer.data(2 * i + 1, grpcMessage(Buffer.from("x")), { end: true });
+      const end = await peer.expect("HEADERS", (frame) => frame.streamId === 2 * i + 1 && frame.isEnd);
+      expect(end.headers).toMatchObject({ "grpc-status": "0" });
+    }
+    expect(seen).toEqual([
+      ["a=1,b=2", "a=1,b=2"],
+      ["a=1, b=2", "a=1, b=2"],
+      [undefined, undefined],
+      [undefined, undefined],
+    ]);
+  });
+
   it("tells the deadline, as a time and as what is left of it", async () => {
     const seen: (readonly [number | undefined, Date | undefined])[] = [];
     const scene = await scenes.start({

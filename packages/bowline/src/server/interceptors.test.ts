@@ -1,8 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { failure, useScenes } from "../../test/server/server-scene.ts";
 import { collect } from "../../test/server/text-service.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
+import { nextTurn } from "../rpc/turn.ts";
 import { grpcRequestFields } from "../testing/raw-frames.ts";
 import type { ServedCall, ServerInterceptor } from "./pipeline.ts";
 
@@ -94,6 +95,29 @@ describe("interceptors of a server", () => {
     expect(await client.say("cached")).toBe("from the cache");
     expect(handled).toBe(0);
     expect(await client.say("x")).toBe("x");
+  });
+
+  it("may answer without waiting for the handler, whose error then ends nothing", async () => {
+    const unhandled: unknown[] = [];
+    const hear = (error: unknown): void => void unhandled.push(error);
+    process.on("unhandledRejection", hear);
+    onTestFinished(() => void process.off("unhandledRejection", hear));
+    const interceptor: ServerInterceptor = async (call, next) => {
+      void next(call);
+      return "from the cache";
+    };
+    // The one outside waits, and is told what the one inside gave.
+    const scene = await scenes.start(
+      {
+        async say() {
+          throw new Error("late");
+        },
+      },
+      { interceptors: [(call, next) => next(call), interceptor] },
+    );
+    expect(await scene.client().say("x")).toBe("from the cache");
+    await nextTurn();
+    expect(unhandled).toEqual([]);
   });
 
   it("see what the handler throws, and may turn it into something else", async () => {

@@ -306,11 +306,39 @@ function given(message: unknown, method: Method, { interceptors }: ServerPipelin
 
 function iterate(answers: unknown, method: Method): AsyncIterator<unknown> {
   if (typeof answers === "object" && answers !== null) {
+    if (isNodeStream(answers)) return streamIterator(answers);
     if (Symbol.asyncIterator in answers) return (answers as AsyncIterable<unknown>)[Symbol.asyncIterator]();
     if (Symbol.iterator in answers) return asyncIterator((answers as Iterable<unknown>)[Symbol.iterator]());
   }
   const text = `the handler of ${method.path} must give an (async) iterable of messages, such as an async generator`;
   throw new RpcError(Code.INTERNAL, text, { reason: "codec" });
+}
+
+/** What the streams of Node have, and those that are made like them. */
+interface NodeStream extends AsyncIterable<unknown> {
+  on(event: "error", listener: () => void): unknown;
+  destroy(): unknown;
+}
+
+function isNodeStream(answers: object): answers is NodeStream {
+  return Symbol.asyncIterator in answers && "pipe" in answers && "on" in answers && "destroy" in answers;
+}
+
+/**
+ * A stream holds its file or socket from the beginning, but its iterator closes it only if it was read from, and not while it waits for
+ * more. Who leaves it closes it.
+ */
+function streamIterator(stream: NodeStream): AsyncIterator<unknown> {
+  const iterator = stream[Symbol.asyncIterator]();
+  return {
+    next: () => iterator.next(),
+    return: async () => {
+      // Nobody else may listen, and a file that could not be opened would end the process.
+      stream.on("error", () => {});
+      stream.destroy();
+      return iterator.return?.() ?? { value: undefined, done: true };
+    },
+  };
 }
 
 function asyncIterator(iterator: Iterator<unknown>): AsyncIterator<unknown> {
@@ -335,12 +363,18 @@ function intercepted(method: Method, handler: Handler, { interceptors }: ServerP
     const run = async (i: number, current: unknown): Promise<unknown> => {
       if (i === interceptors.length) return handler(current, context);
       let isCalled = false;
-      const next = async (call: ServedCall): Promise<unknown> => {
+      const enter = async (call: ServedCall): Promise<unknown> => {
         if (isCalled) throw new Error("next() was called twice; a handler serves a call once");
         if (typeof call !== "object" || call === null || !("request" in call))
           throw new Error("next() was called without the call: write next(call)");
         isCalled = true;
         return run(i + 1, call.request);
+      };
+      const next = (call: ServedCall): Promise<unknown> => {
+        const answer = enter(call);
+        // An interceptor that does not wait for the inside does not care how it ends.
+        answer.catch(() => {});
+        return answer;
       };
       return interceptors[i]({ method, request: current, context }, next);
     };

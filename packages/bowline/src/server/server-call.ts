@@ -32,7 +32,7 @@ export class ServerCall extends CallContext implements ServerContext {
     this.stream = stream;
     this.server = server;
     this.isRetry = stream.previousAttempts > 0;
-    this.tracestate = stream.tracestate;
+    if (stream.tracestate !== undefined) this.tracestate = printable(stream.tracestate);
   }
 
   /** The call is over. If its handler goes on, it counts against the streams that the client may open. */
@@ -60,7 +60,7 @@ export class ServerCall extends CallContext implements ServerContext {
     const metadata = metadataFromFields(stream.metadataFields);
     // Read from their octets when the call came in; shown as they were for who hands them on by hand.
     if (stream.trace !== null) metadata.append("traceparent", stream.trace.toString());
-    if (stream.tracestate !== undefined) metadata.append("tracestate", stream.tracestate);
+    if (this.tracestate !== undefined) metadata.append("tracestate", this.tracestate);
     this.#metadata = metadata;
     return metadata;
   }
@@ -140,6 +140,17 @@ export class ServerCall extends CallContext implements ServerContext {
     for (const [key, value] of this.metadata) if (propagate.includes(key)) kept.append(key, value);
     return kept.size === 0 ? null : kept;
   }
+}
+
+const PRINTABLE = /^[\x20-\x7e]*$/;
+
+/**
+ * A `tracestate` as metadata can be: a tab, which may stand around its members, is a space. Undefined when it has other octets that are
+ * not printable: an invalid one is dropped (W3C Trace Context).
+ */
+function printable(tracestate: string): string | undefined {
+  const text = tracestate.replaceAll("\t", " ");
+  return PRINTABLE.test(text) ? text : undefined;
 }
 
 const TOO_LATE =

@@ -4,12 +4,12 @@ import { serverHeaders } from "../grpc/server-headers.ts";
 import { http2Limits } from "../http2/limits.ts";
 import { explainFirstBytes } from "../net/first-bytes.ts";
 import { type Listener, listen } from "../net/listener.ts";
-import type { Network } from "../net/network.ts";
 import { socketPeer } from "../net/socket-peer.ts";
 import { openTlsFiles, type TlsMaterial } from "../net/tls-files.ts";
 import { guardLogger, jsonLogger, type Logger } from "../observe/logger.ts";
 import type { MethodStats } from "../observe/method-stats.ts";
 import { Misbehaviour } from "../observe/misbehaviour.ts";
+import { tlsFileLog } from "../observe/tls-file-log.ts";
 import { type Clock, systemClock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import type { Method, Service } from "../rpc/method.ts";
@@ -198,7 +198,8 @@ export class Server implements AsyncDisposable {
 
   /**
    * Takes the server out of the registry and says NOT_SERVING, until `resume()`; calls that come all the same are served. Resolves when
-   * it is out of the registry, 200 ms after it has announced there that it drains. Before the start it takes effect then.
+   * it is out of the registry, 200 ms after it has announced there that it drains; where that fails, which is logged, it is tried again
+   * later. Before the start it takes effect then.
    */
   pause(): Promise<void> {
     return this.#presence.pause();
@@ -292,11 +293,11 @@ export class Server implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    const { tls } = this.#options;
+    const { tls, network = { listen } } = this.#options;
     if (tls !== undefined) {
-      this.#tls = openTlsFiles("server", tls, { clock: this.#clock, option: "createServer options.tls" });
+      const log = tlsFileLog(this.#logger);
+      this.#tls = openTlsFiles("server", tls, { clock: this.#clock, option: "createServer options.tls", ...log });
     }
-    const network: Pick<Network, "listen"> = this.#options.network ?? { listen };
     this.#listener = await network.listen(this.#options.listen ?? "0.0.0.0:0", {
       clock: this.#clock,
       tls: this.#tls,

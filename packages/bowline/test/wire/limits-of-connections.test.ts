@@ -154,6 +154,21 @@ describe.each(["server", "client"] as const)(
   },
 );
 
+describe.each(["server", "client"] as const)("a %s that is told to take larger header lists", (role) => {
+  it("takes them in as many frames as they need", async () => {
+    const scene = await Http2Scene.ready({ role, limits: { maxHeaderListBytes: 524_288 } });
+    if (role === "client") scene.request(false);
+    const value = "y".repeat(500_000);
+    const block = encodeLiterals([["x", value]]);
+    scene.peer.headers(1, block.subarray(0, 16_384), { endHeaders: false });
+    for (let at = 16_384; at < block.length; at += 16_384) {
+      scene.peer.continuation(1, block.subarray(at, at + 16_384), at + 16_384 >= block.length);
+    }
+    await scene.isAlive();
+    expect(scene.stream(1).blocks).toEqual([[["x", value]]]);
+  });
+});
+
 describe("windows of ours", () => {
   it("start as the limits say", async () => {
     const scene = await Http2Scene.ready({

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { ErrorCode } from "../../src/http2/frames.ts";
 import {
@@ -126,6 +127,39 @@ describe("messages that nobody reads (row 15)", () => {
     client.data(1, Buffer.alloc(0), { end: true });
     expect(await trailersOf(client, 1)).toMatchObject({ "grpc-status": "0" });
     expect(dataOf(client, 1).subarray(5).toString()).toBe(String(sent / 6));
+  });
+
+  it("get new window for what was read of them and no more, compressed or not", async () => {
+    for (const isCompressed of [false, true]) {
+      let finish = (): void => {};
+      let read = 0;
+      await using wire = await WireServer.start(
+        {
+          clientStream: async (requests) => {
+            for await (const _ of requests) {
+              if (++read % 2000 === 0) await new Promise<void>((resolve) => (finish = resolve));
+            }
+            return Buffer.alloc(0);
+          },
+        },
+        { limits: { streamWindowBytes: 256 * KIB } },
+      );
+      const client = await wire.connect();
+      const fields = grpcRequestFields("/wire.v1.Wire/ClientStream", isCompressed ? [["grpc-encoding", "gzip"]] : []);
+      client.headers(1, fields);
+      const message = isCompressed ? grpcMessage(gzipSync("x"), true) : grpcMessage(Buffer.alloc(21));
+      const frame = rawData(1, Buffer.concat(Array.from({ length: 500 }, () => message)));
+      for (let sent = 0; sent + 500 * message.length <= 256 * KIB; sent += 500 * message.length) client.send(frame);
+      for (let stops = 1; stops <= 3; stops++) {
+        for (let i = 0; i < 1000 && read < 2000 * stops; i++) await settle(1);
+        await client.roundTrip();
+        expect(read).toBe(2000 * stops);
+        const given = framesOf(client, 1).filter((each) => each.type === "WINDOW_UPDATE");
+        const bytes = given.reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0);
+        expect(bytes, isCompressed ? "compressed" : "plain").toBeLessThanOrEqual(read * message.length);
+        finish();
+      }
+    }
   });
 
   it("that announce 4 GiB are refused though their handler has not begun to read", async () => {

@@ -9,9 +9,10 @@ import { http2Limits } from "../../http2/limits.ts";
 import { dial } from "../../net/dial.ts";
 import { explainFirstBytes } from "../../net/first-bytes.ts";
 import type { Network } from "../../net/network.ts";
-import { openTlsFiles, type TlsMaterial } from "../../net/tls-files.ts";
+import { openTlsFiles, type TlsEnvironment, type TlsMaterial } from "../../net/tls-files.ts";
 import { guardLogger, jsonLogger } from "../../observe/logger.ts";
 import { Misbehaviour } from "../../observe/misbehaviour.ts";
+import { tlsFileLog } from "../../observe/tls-file-log.ts";
 import { formatHostPort } from "../../registry/instance/address.ts";
 import type { Instance, Registry, Watcher, WatchHandler } from "../../registry/registry.ts";
 import type { RegistryConfig, RegistryContext } from "../../registry/registry-config.ts";
@@ -120,9 +121,11 @@ export function channelOptions(target: Target, options: ClientOptions): ChannelO
   const keepalive = keepaliveOf(options);
   const balancer = balancerOf(options, clock, random);
   const logger = guardLogger(options.logger ?? jsonLogger);
-  const warn = (text: string): void => logger.warn({ target: printTarget(target) }, text);
+  const fields = { target: printTarget(target) };
+  const warn = (text: string): void => logger.warn(fields, text);
   const report = (error: Error): void => warn(error.message);
-  const opened = openAll(target, options, { clock, random, environment: environment(), report }, warn);
+  const context = { clock, random, environment: environment(), report };
+  const opened = openAll(target, options, context, { warn, ...tlsFileLog(logger, fields) });
   const { tls } = opened;
   const misbehaviour = new Misbehaviour(clock, logger);
   const network: Pick<Network, "dial"> = options.network ?? { dial };
@@ -181,9 +184,9 @@ function openAll(
   target: Target,
   options: ClientOptions,
   context: RegistryContext,
-  warn: (text: string) => void,
+  { warn, ...tlsLog }: Pick<ChannelOptions, "warn"> & ReturnType<typeof tlsFileLog>,
 ): Opened {
-  const tls = openTls(options, context.clock);
+  const tls = openTls(options, { clock: context.clock, ...tlsLog });
   let configured: OpenRegistry | undefined;
   try {
     configured = openRegistry(options.registry, context);
@@ -218,9 +221,9 @@ function keepaliveOf({ keepalive }: ClientOptions): KeepaliveOptions | null {
   return clientKeepalive({ timeMs, timeoutMs, permitWithoutStream: withoutCalls });
 }
 
-function openTls({ tls }: ClientOptions, clock: Clock): TlsMaterial | undefined {
+function openTls({ tls }: ClientOptions, environment: TlsEnvironment): TlsMaterial | undefined {
   if (tls === undefined || tls === false) return undefined;
-  return openTlsFiles("client", tls === true ? {} : tls, { clock, option: "createClient options.tls" });
+  return openTlsFiles("client", tls === true ? {} : tls, { ...environment, option: "createClient options.tls" });
 }
 
 interface OpenRegistry {

@@ -1,77 +1,11 @@
-import { afterEach, describe, expect, it } from "vitest";
-import { RecordingLogger } from "../../../test/server/server-scene.ts";
-import { WatchRecorder } from "../../../test/watch-recorder.ts";
-import type { Instance, Registration, Registry, Watcher, WatchHandler } from "../../registry/registry.ts";
+import { describe, expect, it } from "vitest";
+import { TWO, useEntries } from "../../../test/server/entry-scene.ts";
 import { memoryRegistry } from "../../testing/memory-registry.ts";
-import { settle, VirtualClock } from "../../testing/virtual-clock.ts";
 import type { Interfaces } from "./interfaces.ts";
-import { type EntryOptions, RegistryEntry } from "./registration.ts";
 
-const TWO: Interfaces = {
-  eth0: [{ address: "203.0.113.9", family: "IPv4", internal: false }],
-  eth1: [{ address: "10.0.0.7", family: "IPv4", internal: false }],
-};
-
-/** A registry on another machine: as one in memory, but others need an address, and it can refuse. */
-class RemoteRegistry implements Registry {
-  readonly name = "remote";
-  readonly backend = memoryRegistry();
-  readonly view: Registry = this.backend.create();
-  reached: string | null = null;
-  refusal: Error | null = null;
-  /** What registrations say of themselves in place of the truth. */
-  said: Registration["state"] | null = null;
-  losses = 0;
-
-  async register(service: string, instance: Instance): Promise<Registration> {
-    if (this.refusal !== null) throw this.refusal;
-    const made = await this.view.register(service, instance);
-    const said = (): Registration["state"] => this.said ?? made.state;
-    const losses = (): number => this.losses;
-    return {
-      get state() {
-        return said();
-      },
-      get losses() {
-        return losses();
-      },
-      update: (change) => made.update(change),
-      close: () => made.close(),
-    };
-  }
-
-  watch(service: string, handler: WatchHandler): Watcher {
-    return this.view.watch(service, handler);
-  }
-
-  async reachedFrom(): Promise<string | null> {
-    return this.reached;
-  }
-
-  close(): Promise<void> {
-    return this.view.close();
-  }
-}
+const scene = useEntries();
 
 describe("the entry of a server", () => {
-  const entries: RegistryEntry[] = [];
-  afterEach(async () => {
-    for (const entry of entries.splice(0)) await entry.close();
-  });
-
-  function scene(options: Partial<EntryOptions> = {}, interfaces: Interfaces = { eth1: TWO.eth1 }) {
-    const clock = new VirtualClock();
-    const log = new RecordingLogger();
-    const registry = new RemoteRegistry();
-    const context = { clock, random: () => 0.5, logger: log, environment: {}, interfaces: () => interfaces };
-    const entry = new RegistryEntry({ name: "user.rpc", registry, ...options }, context);
-    entries.push(entry);
-    const instances = () => registry.backend.instances("user.rpc");
-    const addresses = () => instances().flatMap((instance) => instance.addresses.map(({ address }) => address));
-    const texts = () => log.lines.map(({ level, text }) => `${level} ${text}`);
-    return { clock, log, registry, entry, instances, addresses, texts };
-  }
-
   it("is closed, pending, registered, and closed again", async () => {
     const { entry, clock, instances } = scene({ instanceId: "user-1", weight: 3 });
     expect(entry.status).toMatchObject({ state: "closed", addresses: [], weight: 3, sinceMs: 0 });
@@ -132,41 +66,6 @@ describe("the entry of a server", () => {
     await expect(entry.open("0.0.0.0:8080")).rejects.toThrow(
       /no interface eth7 with a usable address; there are eth1 10\.0\.0\.7/,
     );
-  });
-
-  it("leaves with an announcement, comes back, and says why it is out", async () => {
-    const { entry, registry, clock, instances } = scene();
-    await entry.open("0.0.0.0:8080");
-    const seen = new WatchRecorder(registry, "user.rpc");
-    await seen.until((snapshot) => snapshot.instances.length === 1);
-    const leaving = entry.takeOut("paused", "it was asked to");
-    await clock.advance(199);
-    expect(seen.snapshots.at(-1)?.instances).toMatchObject([{ state: "draining" }]);
-    await clock.advance(1);
-    await leaving;
-    expect(seen.snapshots.map((snapshot) => snapshot.instances.map(({ state }) => state))).toEqual([
-      ["ready"],
-      ["draining"],
-      [],
-    ]);
-    expect(entry.status).toMatchObject({ state: "paused", reason: "it was asked to" });
-    await entry.takeOut("unhealthy", "the check failed");
-    await entry.putBack("paused");
-    expect(entry.status).toMatchObject({ state: "unhealthy", reason: "the check failed" });
-    expect(instances()).toEqual([]);
-    await entry.putBack("unhealthy");
-    expect(entry.status).toMatchObject({ state: "registered", reason: "" });
-    expect(instances()).toMatchObject([{ id: entry.id, state: "ready" }]);
-  });
-
-  it("does not wait for others to hear of it when it is closed meanwhile", async () => {
-    const { entry, clock, instances } = scene();
-    await entry.open("0.0.0.0:8080");
-    const leaving = entry.takeOut("paused", "");
-    await settle();
-    expect(instances()).toMatchObject([{ state: "draining" }]);
-    await Promise.all([leaving, entry.close()]);
-    expect([instances(), clock.now(), clock.pending]).toEqual([[], 0, 0]);
   });
 
   it("leaves again when that was asked for while it was on its way in", async () => {

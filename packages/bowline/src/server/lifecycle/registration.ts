@@ -87,6 +87,8 @@ export class RegistryEntry {
   /** Why addresses could not be found out last. */
   #missing = "";
   #registration: Registration | null = null;
+  /** What could not be taken out: it is asked to go until it does, or until another has taken its place. */
+  #leaving: Registration | null = null;
   /** Resolved by `close`: nobody waits for others any longer. */
   readonly #ending: PromiseWithResolvers<void> = Promise.withResolvers();
   /** What the registration was made or changed with last. */
@@ -196,7 +198,7 @@ export class RegistryEntry {
     const pass = this.#passes.then(() => this.#pass());
     this.#passes = pass.then(
       () => {
-        this.#failures = 0;
+        if (this.#leaving === null) this.#failures = 0;
       },
       (error: Error) => this.#failed(error),
     );
@@ -207,10 +209,14 @@ export class RegistryEntry {
     if (this.#phase === "closed") return;
     if (this.#outs.size > 0) return this.#remove(HEARD_MS);
     const addresses = this.#addresses;
-    if (this.#put !== null && this.#put.addresses !== addresses) await this.#remove();
+    // Two of one id are refused by most registries: what could not be taken out before is asked once more.
+    if (this.#leaving !== null || (this.#put !== null && this.#put.addresses !== addresses)) await this.#remove();
     const wanted = { addresses, weight: this.#weight };
-    if (this.#registration === null) this.#registration = await this.#register();
-    else if (this.#put?.weight !== wanted.weight) await this.#registration.update({ weight: wanted.weight });
+    if (this.#registration === null) {
+      this.#registration = await this.#register();
+      // Asked to go from now on, it could take out the one that has its id.
+      this.#leaving = null;
+    } else if (this.#put?.weight !== wanted.weight) await this.#registration.update({ weight: wanted.weight });
     this.#put = wanted;
     this.#observe();
   }
@@ -222,30 +228,54 @@ export class RegistryEntry {
     return (this.#registry as Registry).register(name, instance);
   }
 
-  /** Says that the instance drains, so that clients leave it without a doubt, and takes it out. */
+  /** Says that the instance drains, so that clients leave it without a doubt, and takes it out. What fails is logged, and tried again. */
   async #remove(heardMs: number = 0): Promise<void> {
     const registration = this.#registration;
     this.#losses += registration?.losses ?? 0;
     this.#registration = null;
     this.#put = null;
     this.#observe();
-    if (registration === null) return;
+    if (registration !== null) await this.#announce(registration, heardMs);
+    const leaving = registration ?? this.#leaving;
+    const isRepeated = registration === null;
+    this.#leaving = null;
     try {
-      await within(this.#context.clock, registration.update({ state: "draining" }), ANNOUNCE_MS);
-      await within(this.#context.clock, this.#ending.promise, heardMs);
-      await registration.close();
+      await leaving?.close();
+      if (isRepeated && leaving !== null) this.#lastError = null;
     } catch (error) {
-      this.#context.logger.warn({ error }, "taking the instance out of the registry failed; it will expire there");
+      this.#leaving = leaving;
+      this.#lastError = error as Error;
+      this.#waitLonger();
+      if (isRepeated) return;
+      const next = this.#phase === "closed" ? "it will expire there" : "it is tried again";
+      this.#context.logger.warn({ error }, `taking the instance out of the registry failed; ${next}`);
     }
   }
 
+  /** One that stays registered is renewed for ever: whether others could be told decides nothing. */
+  async #announce(registration: Registration, heardMs: number): Promise<void> {
+    const { clock, logger } = this.#context;
+    try {
+      await within(clock, registration.update({ state: "draining" }), ANNOUNCE_MS);
+    } catch (error) {
+      logger.warn({ error }, "telling the registry that the instance drains failed; it is taken out without that");
+      return;
+    }
+    await within(clock, this.#ending.promise, heardMs);
+  }
+
   #failed(error: Error): void {
-    const ceiling = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10));
-    this.#failures++;
-    this.#retryAt = this.#context.clock.fresh() + ceiling * this.#context.random();
+    this.#waitLonger();
     this.#lastError = error;
     // Whoever waits for `open` is told by it.
     if (this.#phase === "open") this.#report(error);
+  }
+
+  /** Each failure in a row doubles the time below which the next try comes. */
+  #waitLonger(): void {
+    const ceiling = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10));
+    this.#failures++;
+    this.#retryAt = this.#context.clock.fresh() + ceiling * this.#context.random();
   }
 
   // --- looking ---
@@ -257,7 +287,7 @@ export class RegistryEntry {
     const isBack = before === "pending" && this.#state === "registered";
     if (this.#advertising !== null && (isBack || this.#advertising.isDue))
       await this.#lookForAddresses(this.#advertising);
-    const isAmiss = this.#outs.size === 0 && this.#put?.addresses !== this.#addresses;
+    const isAmiss = this.#leaving !== null || (this.#outs.size === 0 && this.#put?.addresses !== this.#addresses);
     if (!isAmiss || this.#context.clock.fresh() < this.#retryAt || this.#phase !== "open") return;
     await this.#reconcile().catch(() => {});
   }
