@@ -1,10 +1,15 @@
-import { existsSync } from "node:fs";
+import type { Dirent } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { CommandError } from "../command-error.ts";
 import { fileError } from "../file-error.ts";
-import { GENERATED_MARK } from "./emit/generated-head.ts";
+import { CONFIG_FILE } from "./config/gen-config.ts";
+import { generatedHead } from "./emit/generated-head.ts";
 import type { OutputPlan } from "./plan-output.ts";
+
+/** A folder with one of these is a project of its own. */
+const PROJECT_FILES: ReadonlySet<string> = new Set(["package.json", CONFIG_FILE]);
+const GENERATED = /_(?:pb|rpc)\.ts$/;
 
 /** How a file on disk relates to what was generated: `gone` means that its .proto is not generated from any more. */
 export type FileState = "new" | "changed" | "unchanged" | "gone";
@@ -77,7 +82,12 @@ async function stateOf(path: string, text: string): Promise<FileState> {
     throw fileError("read", path, error);
   });
   if (before === undefined) return "new";
-  return before === text ? "unchanged" : "changed";
+  return withoutReturns(before) === withoutReturns(text) ? "unchanged" : "changed";
+}
+
+/** Git may end the lines of a checkout with CRLF; that is no other text. */
+function withoutReturns(text: string): string {
+  return text.replaceAll("\r\n", "\n");
 }
 
 /** Drafts of one process have different names, those of several differ by the process. */
@@ -139,28 +149,53 @@ async function removeFile(folder: string, path: string): Promise<void> {
   }
 }
 
+/** Looks at no folder of another project, where generated files are that project's affair, unless this run writes there itself. */
 async function goneFiles(folder: string, kept: ReadonlyMap<string, string>): Promise<OutputFile[]> {
-  if (!existsSync(folder)) return [];
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch((error) => {
-    throw fileError("read", folder, error);
-  });
+  const own = foldersOf(folder, kept.keys());
   const gone: OutputFile[] = [];
-  for (const entry of entries) {
-    const path = join(entry.parentPath, entry.name);
-    if (!entry.isFile() || kept.has(path) || !(isLeftDraft(entry.name) || (await isGenerated(path)))) continue;
-    gone.push({ path: relative(folder, path).replaceAll(sep, "/"), text: "", state: "gone" });
-  }
+  const look = async (at: string): Promise<void> => {
+    const entries = await entriesOf(at);
+    if (!own.has(at) && entries.some(({ name }) => PROJECT_FILES.has(name))) return;
+    for (const entry of entries) {
+      const path = join(at, entry.name);
+      if (entry.isDirectory() && entry.name !== "node_modules") await look(path);
+      if (!entry.isFile() || kept.has(path)) continue;
+      const fromFolder = relative(folder, path).replaceAll(sep, "/");
+      if (!isLeftDraft(entry.name) && !(await isGenerated(path, fromFolder))) continue;
+      gone.push({ path: fromFolder, text: "", state: "gone" });
+    }
+  };
+  await look(folder);
   return gone;
 }
 
-async function isGenerated(path: string): Promise<boolean> {
-  if (!/_(?:pb|rpc)\.ts$/.test(path)) return false;
+/** The folder itself, and each below it that leads to one of the files. */
+function foldersOf(folder: string, files: Iterable<string>): ReadonlySet<string> {
+  const folders = new Set([folder]);
+  for (const file of files) {
+    for (let at = dirname(file); at.startsWith(folder) && !folders.has(at); at = dirname(at)) folders.add(at);
+  }
+  return folders;
+}
+
+/** None for a folder that is not there: another run may have removed it as empty. */
+function entriesOf(folder: string): Promise<Dirent[]> {
+  return readdir(folder, { withFileTypes: true }).catch((error) => {
+    if (error.code === "ENOENT") return [];
+    throw fileError("read", folder, error);
+  });
+}
+
+/** By its first line, which names the .proto and so where a file is from the output folder that it was generated into. */
+async function isGenerated(path: string, fromFolder: string): Promise<boolean> {
+  if (!GENERATED.test(fromFolder)) return false;
+  const head = Buffer.from(generatedHead(fromFolder.replace(GENERATED, ".proto")));
   // Another run may be faster.
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return false;
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(GENERATED_MARK.length));
-    return buffer.toString("utf8", 0, bytesRead) === GENERATED_MARK;
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(head.length));
+    return head.equals(buffer.subarray(0, bytesRead));
   } finally {
     await file.close();
   }

@@ -1,3 +1,4 @@
+import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { workspaceFolder } from "../../../test/workspace-folder.ts";
@@ -31,6 +32,31 @@ describe("findProtoSources", () => {
       "proto/x.proto": ID,
     });
     expect(await found({ cwd })).toEqual(["+ user/v1/id.proto", "+ user/v1/user.proto"]);
+  });
+
+  it("follows links to folders, to each folder once and to none around itself", async () => {
+    const cwd = await workspaceFolder({
+      "proto/user/v1/user.proto": USER,
+      "shared/user/v1/id.proto": ID,
+      "shared/more/x.proto": ID,
+      "tests/own.proto": ID,
+    });
+    await mkdir(join(cwd, "proto/links"));
+    await symlink("../shared/user/v1/id.proto", join(cwd, "proto/id.proto"));
+    await symlink("../shared", join(cwd, "proto/shared"));
+    await symlink("../proto/shared/more", join(cwd, "proto/more"));
+    await symlink("user", join(cwd, "proto/alias"));
+    await symlink("..", join(cwd, "proto/project"));
+    await symlink(".", join(cwd, "proto/links/self"));
+    await symlink("../proto", join(cwd, "shared/back"));
+    await symlink("../../shared", join(cwd, "shared/user/loop"));
+    await symlink("nowhere", join(cwd, "proto/dangling"));
+    expect(await found({ cwd })).toEqual([
+      "+ id.proto",
+      "+ more/x.proto",
+      "+ shared/user/v1/id.proto",
+      "+ user/v1/user.proto",
+    ]);
   });
 
   it("takes a folder that is named as the place where import paths begin", async () => {

@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { CommandError } from "../../command-error.ts";
 import { fileError } from "../../file-error.ts";
 import { type BufModules, bufModules, type ProtoRoot, plainRoot } from "./buf-modules.ts";
+import { isWithin, protoFolders } from "./proto-folders.ts";
 import { readProtoHead } from "./proto-text.ts";
 
 /** A .proto file under the name that others import it by. */
@@ -137,17 +138,12 @@ export async function rootByPackage(file: string): Promise<string> {
 }
 
 async function protoFiles(path: string): Promise<string[]> {
-  const found: string[] = [];
-  const entries = await readdir(path, { withFileTypes: true }).catch((error) => {
-    throw fileError("read", path, error);
-  });
-  for (const entry of entries) {
-    if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
-    const child = join(path, entry.name);
-    if (entry.name.endsWith(".proto") && !entry.isDirectory()) found.push(child);
-    else if (entry.isDirectory()) found.push(...(await protoFiles(child)));
-  }
-  return found;
+  const folders = await protoFolders(path, (folder) =>
+    readdir(folder, { withFileTypes: true }).catch((error) => {
+      throw fileError("read", folder, error);
+    }),
+  );
+  return folders.flatMap(({ files }) => files.filter((file) => file.endsWith(".proto")));
 }
 
 async function withImports(targets: readonly RootedFile[], searched: readonly string[]): Promise<ProtoSource[]> {
@@ -185,10 +181,6 @@ function readText(file: string): Promise<string> {
 /** False for paths that would leave the folder they are searched in. */
 export function isPlainImportPath(importPath: string): boolean {
   return importPath.split("/").every((part) => part !== "" && part !== "." && part !== ".." && !part.includes("\\"));
-}
-
-function isWithin(root: string, path: string): boolean {
-  return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
 }
 
 function folder(cwd: string, path: string, option: string): string {

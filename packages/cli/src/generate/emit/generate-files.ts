@@ -87,7 +87,7 @@ function rpcFiles(input: CodeGeneratorRequest, request: GenerationRequest, runti
         const target = request.targets.get(file.proto.name);
         const withServices = target !== undefined && file.services.length > 0;
         if (!withServices && file.messages.length === 0) continue;
-        if (withServices) refuseNameClashes(file, target);
+        refuseNameClashes(file, target ?? { shown: file.proto.name, text: "" }, withServices);
         const path = rpcFilePath(file);
         const names = messageNames(schema.generateFile(path), runtime, request.messagesFrom);
         const moduleOf = (other: DescFile): string => modulePath(other, generated);

@@ -1,7 +1,8 @@
-import type { BigIntStats } from "node:fs";
+import type { BigIntStats, Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { BUF_CONFIG_FILES } from "../compile/buf-modules.ts";
+import { protoFolders } from "../compile/proto-folders.ts";
 import type { WatchedPlaces } from "./watched-places.ts";
 
 /** The files that matter as they are at a time. */
@@ -36,15 +37,18 @@ export function differ(before: Snapshot, after: Snapshot): boolean {
   return Array.from(after.stamps).some(([file, stamped]) => before.stamps.get(file) !== stamped);
 }
 
-async function walk(folder: string, stamps: Map<string, string>, folders: Set<string>): Promise<void> {
-  folders.add(folder);
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) {
-    if (entry.name.startsWith(".") || entry.name === "node_modules") continue;
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) await walk(path, stamps, folders);
-    else if (entry.name.endsWith(".proto") || BUF_CONFIG_FILES.includes(entry.name)) await stamp(path, stamps);
+async function walk(tree: string, stamps: Map<string, string>, folders: Set<string>): Promise<void> {
+  for (const { folder, files } of await protoFolders(tree, readOrNothing)) {
+    folders.add(folder);
+    for (const file of files) {
+      if (file.endsWith(".proto") || BUF_CONFIG_FILES.includes(basename(file))) await stamp(file, stamps);
+    }
   }
+}
+
+/** A folder may go while it is looked at. */
+function readOrNothing(folder: string): Promise<Dirent[]> {
+  return readdir(folder, { withFileTypes: true }).catch(() => []);
 }
 
 /** Inode for editors that write a new file and rename it; change time for those that restore the time of writing. */

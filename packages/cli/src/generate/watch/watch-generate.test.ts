@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
@@ -71,6 +71,15 @@ describe("bowline generate --watch", () => {
     await terminal.seen(DONE);
     await rm(at("proto/deep"), { recursive: true });
     await terminal.seen("gone gen/deep/er/b_pb.ts");
+  });
+
+  it("sees what is in a folder that is linked to", async () => {
+    const { terminal, at } = await watching({ "proto/a.proto": message("A"), "shared/b.proto": message("B") });
+    await symlink("../shared", at("proto/shared"));
+    await terminal.seen("new gen/shared/b_pb.ts");
+    await terminal.seen(DONE);
+    await writeFile(at("shared/b.proto"), message("C"));
+    await terminal.seen("changed gen/shared/b_pb.ts");
   });
 
   it("sees a folder that is removed and made again at once, as by a checkout", async () => {
