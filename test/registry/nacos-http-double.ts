@@ -26,6 +26,8 @@ export class NacosHttpDouble {
   readonly tokens: Set<string> = new Set();
   /** Requests so far, as `GET /v1/ns/instance/list`. */
   readonly counts: Record<string, number> = {};
+  /** True for requests that are answered with 503: `GET /v1/ns/instance/list`, and the parameters. */
+  refuses: (name: string, fields: Readonly<Fields>) => boolean = () => false;
   /** Life of a token in s. */
   tokenTtl = 18_000;
   #server: Server | null = null;
@@ -84,6 +86,7 @@ export class NacosHttpDouble {
     const path = url.pathname.replace(/^\/nacos/, "");
     const name = `${request.method} ${path}`;
     this.counts[name] = (this.counts[name] ?? 0) + 1;
+    if (this.refuses(name, fields)) return { status: 503, body: "server is busy" };
     if (path === (this.isV3 ? "/v3/auth/user/login" : "/v1/auth/users/login")) return this.#login(fields);
     if (path === (this.isV3 ? "/v3/admin/ns/service/list" : "/v1/ns/service/list")) return this.#services(fields);
     if (!path.startsWith(this.isV3 ? "/v3/client/ns/instance" : "/v1/ns/instance")) return { status: 404, body: {} };

@@ -11,12 +11,15 @@ const SERVICE = "user.rpc";
 const WAIT = { timeout: 30_000 };
 /** Beats, looks and renewals come 20 times as often as they would; what a request may take stays as it is. */
 const LONG_MS = 5000;
-const hurried: Clock = {
+const hurriedFrom = (longMs: number): Clock => ({
   now: () => systemClock.now(),
   fresh: () => systemClock.fresh(),
-  setTimeout: (callback, delayMs) => systemClock.setTimeout(callback, delayMs < LONG_MS ? delayMs : delayMs / 20),
+  setTimeout: (callback, delayMs) => systemClock.setTimeout(callback, delayMs < longMs ? delayMs : delayMs / 20),
   setInterval: (callback, periodMs) => systemClock.setInterval(callback, periodMs),
-};
+});
+const hurried = hurriedFrom(LONG_MS);
+/** The time for which what has lost its link stays on the old one passes as fast as well. */
+const withoutHandover = hurriedFrom(3000);
 const instance = (number: number): Instance => ({ ...instanceAt(`10.0.0.${number}:80`), id: `i-${number}` });
 
 describe.each([
@@ -39,9 +42,9 @@ describe.each([
     closing.push(() => http.stop());
     return http;
   };
-  const registry = (http: NacosHttpDouble, options: Partial<NacosOptions> = {}): Registry => {
+  const registry = (http: NacosHttpDouble, options: Partial<NacosOptions> = {}, clock: Clock = hurried): Registry => {
     const report = ({ message }: Error): void => void reports.push(message);
-    const context = { clock: hurried, random: seededRandom(4), environment: {}, report };
+    const context = { clock, random: seededRandom(4), environment: {}, report };
     const made = nacos({ hosts: http.host, network, requestTimeoutMs: 4900, ...options }).create(context);
     closing.push(() => made.close());
     return made;
@@ -90,6 +93,79 @@ describe.each([
     await http.until(() => store.hosts(SERVICE).length === 1);
     expect(store.hosts(SERVICE)).toMatchObject([{ ip: "10.0.0.1" }]);
     await expect.poll(() => registration.losses, WAIT).toBe(1);
+  });
+
+  const isBeat = (name: string, { heartBeat }: Readonly<Record<string, string>>): boolean =>
+    name.endsWith("/beat") || heartBeat === "true";
+  const isLook = (name: string): boolean => name.endsWith("/instance/list");
+  /** A registry whose link ends often enough. */
+  const restless = (http: NacosHttpDouble, options: Partial<NacosOptions> = {}): Registry =>
+    registry(http, { requestTimeoutMs: 60_000, connectTimeoutMs: 60_000, ...options }, withoutHandover);
+  /** What it has is looked at after each answer, until so many more beats have been taken. */
+  const beaten = async (http: NacosHttpDouble, times: number): Promise<number[]> => {
+    const listed: number[] = [];
+    let beats = 0;
+    const before = http.refuses;
+    http.refuses = (name, fields) => {
+      const isRefused = before(name, fields);
+      if (isBeat(name, fields) && !isRefused) beats++;
+      return isRefused;
+    };
+    await http.until(() => {
+      listed.push(store.hosts(SERVICE).length);
+      return beats >= times;
+    });
+    return listed;
+  };
+
+  it.each([
+    ["one beat", isBeat],
+    ["one look at another service", isLook],
+  ])("never takes out what it has registered because %s fails", async (_what, isRefused) => {
+    const http = await server();
+    const made = restless(http, { protocol: "http" });
+    const registration = await made.register(SERVICE, instance(1));
+    const other = new Recording(made, "other.rpc", ({ id }) => id);
+    closing.push(() => other.close());
+    await expect.poll(() => other.snapshots.length, WAIT).toBe(1);
+    let refusals = 0;
+    http.refuses = (name, fields) => isRefused(name, fields) && refusals++ === 0;
+    await http.until(() => refusals > 0);
+    expect(new Set(await beaten(http, 4))).toEqual(new Set([1]));
+    expect(registration.state).toBe("registered");
+    await registration.close();
+    expect(store.hosts(SERVICE)).toEqual([]);
+  });
+
+  it("takes out with its next link what was closed while it had none, and registers the rest anew", async () => {
+    const http = await server();
+    const made = restless(http, { protocol: "http" });
+    const closed = await made.register(SERVICE, instance(1));
+    const kept = await made.register(SERVICE, instance(2));
+    let looks = 0;
+    http.refuses = (name) => (isLook(name) ? ++looks > 0 : true);
+    await http.until(() => looks > 0);
+    await closed.close();
+    http.refuses = () => false;
+    await http.until(() => store.hosts(SERVICE).length === 1);
+    expect(store.hosts(SERVICE)).toMatchObject([{ ip: "10.0.0.2" }]);
+    await expect.poll(() => kept.state, WAIT).toBe("registered");
+    store.set(SERVICE, "http", []);
+    await http.until(() => store.hosts(SERVICE).length === 1);
+    expect(store.hosts(SERVICE)).toMatchObject([{ ip: "10.0.0.2" }]);
+  });
+
+  it("takes out what HTTP had behind gRPC too when that is there after a beat has failed", async () => {
+    const http = await server();
+    const made = restless(http);
+    await made.register(SERVICE, instance(1));
+    const grpc = new NacosDouble(network, http.host, store);
+    await grpc.start();
+    closing.splice(1, 0, () => grpc.stop());
+    let refusals = 0;
+    http.refuses = (name, fields) => isBeat(name, fields) && refusals++ === 0;
+    const owners = (): string[] => [...(store.services.get(SERVICE)?.keys() ?? [])];
+    await expect.poll(() => owners().length === 1 && owners()[0] !== "http", WAIT).toBe(true);
   });
 
   it("goes over to gRPC when that is there, and takes out behind it what HTTP had", async () => {

@@ -73,6 +73,16 @@ describe("merged registries", () => {
     await seen.untilIds("b:1", "c:1");
   });
 
+  it("leave no watch open when one of them refuses it", () => {
+    const [first, refusing] = [scriptedRegistry(), scriptedRegistry()];
+    refusing.watch = () => {
+      throw new TypeError('"a//b" can\'t be asked for');
+    };
+    const registry = merged(first, refusing).create(context);
+    expect(() => new WatchRecorder(registry, "a//b")).toThrow(/can't be asked for/);
+    expect(first.watches).toBe(0);
+  });
+
   it("hold a registration in all of them, change it in all, and take it out of all", async () => {
     const places = [memoryRegistry(), memoryRegistry()];
     const registry = merged(...places).create(context);
@@ -110,6 +120,8 @@ describe("merged registries", () => {
 interface ScriptedRegistry extends Registry {
   handler: Parameters<Registry["watch"]>[1] | undefined;
   isClosed: boolean;
+  /** That are open. */
+  watches: number;
 }
 
 function scriptedRegistry(): ScriptedRegistry {
@@ -117,10 +129,12 @@ function scriptedRegistry(): ScriptedRegistry {
     name: "scripted",
     handler: undefined,
     isClosed: false,
+    watches: 0,
     register: () => Promise.reject(new Error("read only")),
     watch(_service, handler) {
       this.handler = handler;
-      return { refresh: () => undefined, close: () => undefined };
+      this.watches++;
+      return { refresh: () => undefined, close: () => void this.watches-- };
     },
     async close() {
       this.isClosed = true;

@@ -60,12 +60,20 @@ class MergedRegistry implements Registry {
 
   watch(service: string, handler: WatchHandler): Watcher {
     const view = new MergedView(this.#parts.length, handler);
-    const watchers = this.#parts.map(({ registry }, index) =>
-      registry.watch(service, {
-        snapshot: (snapshot) => view.put(index, snapshot),
-        failed: (error) => view.failed(index, error),
-      }),
-    );
+    const watchers: Watcher[] = [];
+    try {
+      for (const [index, { registry }] of this.#parts.entries()) {
+        const handler = {
+          snapshot: (snapshot: Snapshot) => view.put(index, snapshot),
+          failed: (error: Error) => view.failed(index, error),
+        };
+        watchers.push(registry.watch(service, handler));
+      }
+    } catch (error) {
+      // Nobody else could end them.
+      for (const watcher of watchers) watcher.close();
+      throw error;
+    }
     return {
       get skipped() {
         return watchers.reduce((sum, { skipped = 0 }) => sum + skipped, 0);

@@ -1,3 +1,5 @@
+import { isSecretKey, placeOfSecrets } from "./target/target-secrets.ts";
+
 /** A service in a registry that its target names: `etcd://10.0.0.1:2379/user.rpc`. What the parts mean is the adapter's affair. */
 export interface RemoteTarget {
   readonly kind: "remote";
@@ -32,7 +34,7 @@ export function readRemoteTarget(text: string, scheme: string, fault: Fault): Re
     scheme,
     hosts: readHosts(text, start, slash, fault),
     path: decode(text, slash + 1, end, fault),
-    query: question < 0 ? {} : readQuery(text, question + 1, fault),
+    query: question < 0 ? {} : readQuery(text, question + 1, scheme, fault),
   };
 }
 
@@ -74,7 +76,7 @@ function readHosts(text: string, start: number, end: number, fault: Fault): stri
   return hosts;
 }
 
-function readQuery(text: string, start: number, fault: Fault): Record<string, string> {
+function readQuery(text: string, start: number, scheme: string, fault: Fault): Record<string, string> {
   const query: Record<string, string> = Object.create(null);
   let at = start;
   for (const pair of text.slice(start).split("&")) {
@@ -82,6 +84,7 @@ function readQuery(text: string, start: number, fault: Fault): Record<string, st
     const equals = pair.indexOf("=");
     if (equals <= 0) throw fault(at, end, "is no setting; write key=value");
     const key = decode(text, at, at + equals, fault);
+    if (isSecretKey(key)) throw fault(at, end, `holds a secret: ${placeOfSecrets(scheme)}`);
     if (key in query) throw fault(at, end, "stands there twice");
     query[key] = decode(text, at + equals + 1, end, fault);
     at = end + 1;
@@ -90,10 +93,17 @@ function readQuery(text: string, start: number, fault: Fault): Record<string, st
 }
 
 function decode(text: string, start: number, end: number, fault: Fault): string {
+  const decoded = decodedOrNull(text.slice(start, end));
+  if (decoded === null) throw fault(start, end, 'holds a "%" that begins no UTF-8 character; write "%" as %25');
+  if (/\p{Cc}/u.test(decoded)) throw fault(start, end, "holds a control character");
+  return decoded;
+}
+
+function decodedOrNull(text: string): string | null {
   try {
-    return decodeURIComponent(text.slice(start, end));
+    return decodeURIComponent(text);
   } catch {
-    throw fault(start, end, 'holds a "%" that begins no UTF-8 character; write "%" as %25');
+    return null;
   }
 }
 

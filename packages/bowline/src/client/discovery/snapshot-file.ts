@@ -26,9 +26,9 @@ export function encodeSnapshot(snapshot: SavedSnapshot): string {
 }
 
 /**
- * Reads the text of a file.
+ * Reads the text of a file. Entries that can't be instances are left out.
  *
- * @throws Error that says what is wrong: another version, cut off, altered, of another source, an instance that can't be one
+ * @throws Error that says what is wrong: another version, cut off, altered, of another source, no entry that can be an instance
  */
 export function decodeSnapshot(text: string, source: string): SavedSnapshot {
   const [format, sum, body, end] = text.split("\n", 4);
@@ -38,8 +38,23 @@ export function decodeSnapshot(text: string, source: string): SavedSnapshot {
   const snapshot = JSON.parse(body) as SavedSnapshot;
   if (snapshot.source !== source) throw new Error(`is of another target: ${snapshot.source}`);
   if (!Number.isFinite(snapshot.savedAtMs) || !Array.isArray(snapshot.instances)) throw new Error("lacks a part");
-  for (const instance of snapshot.instances) checkInstance(instance);
-  return snapshot;
+  return { ...snapshot, instances: usable(snapshot.instances) };
+}
+
+/** Registries tell of what others have written there: one odd entry must not cost the rest. */
+function usable(instances: readonly Instance[]): readonly Instance[] {
+  const faults: unknown[] = [];
+  const kept = instances.filter((instance) => {
+    try {
+      checkInstance(instance);
+      return true;
+    } catch (error) {
+      faults.push(error);
+      return false;
+    }
+  });
+  if (kept.length === 0 && faults.length > 0) throw faults[0];
+  return kept;
 }
 
 function sha256(text: string): string {

@@ -58,6 +58,20 @@ describe("a snapshot file", () => {
     expect(() => decodeSnapshot(forged, SOURCE)).toThrow(/weight/);
   });
 
+  it("loses an entry that no instance may be like, and no other", () => {
+    const odd = [
+      { ...some, id: "i".repeat(300) },
+      { ...some, id: "a\u0007b" },
+      { ...some, weight: Number.POSITIVE_INFINITY },
+    ];
+    const text = encodeSnapshot({ source: SOURCE, savedAtMs: 17, instances: [...odd, some, instanceAt("a:1")] });
+    expect(decodeSnapshot(text, SOURCE)).toEqual({
+      source: SOURCE,
+      savedAtMs: 17,
+      instances: [some, instanceAt("a:1")],
+    });
+  });
+
   it("has a name of its own for each source", () => {
     expect(snapshotFileName(SOURCE)).toMatch(/^[0-9a-f]{32}\.snapshot$/);
     expect(snapshotFileName(SOURCE)).not.toBe(snapshotFileName("etcd  ../user.rpc"));

@@ -51,7 +51,7 @@ function consulProduct(options: CheckedConsulOptions, context: RegistryContext):
     renewMs: (isTtl ? ttlSeconds / 3 : checkIntervalSeconds) * 1000,
     expiryMs: (isTtl ? ttlSeconds : checkIntervalSeconds * 2) * 1000,
     isFinal: isFinalFailure,
-    checkService,
+    checkService: checkConsulService,
     entry(service, instance) {
       const run = random().toString(36).slice(2);
       writeService(service, instance, options, run);
@@ -116,8 +116,12 @@ function placeOf({ hosts, datacenter, namespace, partition, tag }: CheckedConsul
   return parts.filter((part) => part !== undefined).join(" ");
 }
 
-/** A service's name stands in the path of a URL, where some parts have a meaning of their own whatever their encoding. */
-function checkService(service: string): void {
+/**
+ * A service's name stands in the path of a URL, where some parts have a meaning of their own whatever their encoding.
+ *
+ * @throws TypeError that names it
+ */
+export function checkConsulService(service: string): void {
   if (service.split("/").every((part) => part !== "" && part !== "." && part !== "..")) return;
   throw new TypeError(
     `${OWNER}: service: ${JSON.stringify(service)} can't be asked for: no part between slashes may be empty, "." or ".."`,

@@ -181,6 +181,12 @@ describe("the format of Consul entries", () => {
     });
   });
 
+  it("weighs as usual where what is written is more than any number", () => {
+    const Weights = JSON.parse('{"Passing":1e999}');
+    const entry = { Service: { ID: "x", Address: "10.0.0.1", Port: 80, Weights }, Checks: [] };
+    expect(read(entry)).toMatchObject({ instance: { weight: 1 } });
+  });
+
   it("takes gRPC's port where Spring has registered the one of HTTP", () => {
     const Service = { ID: "x", Address: "10.0.0.1", Port: 8080, Meta: { gRPC_port: "9090" } };
     expect(read({ Service, Checks: [] })).toMatchObject({ instance: { addresses: [{ address: "10.0.0.1:9090" }] } });

@@ -5,6 +5,7 @@ import {
   checkedAddress,
   grpcPortOf,
   type InstanceDetails,
+  isWeight,
   objectOf,
   readDetails,
   recordOf,
@@ -204,7 +205,7 @@ export function readEntry(entry: unknown, health: CheckedConsulOptions["health"]
   const base = {
     id: details?.id ?? id,
     addresses: [{ address: checked, network: "" }, ...taggedAddresses(objectOf(service).TaggedAddresses, checked)],
-    weight: typeof weight === "number" && weight >= 0 ? weight : 1,
+    weight: isWeight(weight) ? weight : 1,
     zone: metaRecord.zone ?? "",
     version: metaRecord.version ?? "",
     tags: { ...listedTags(tags), ...plainTags(metaRecord) },

@@ -32,17 +32,13 @@ describe("targets of Consul", () => {
   it.each<[RemoteTarget, RegExp]>([
     [target({ limit: "3" }), /"limit" is no setting of consul; known are tag, dc, ns/],
     [target({}, undefined, ""), /lacks the name of the service\. Correct: "consul:\/\/10/],
+    [target({}, undefined, "user.rpc/"), /"user\.rpc\/" can't be asked for: no part between slashes may be empty/],
     [target({ "allow-stale": "maybe" }), /has allow-stale that is not true or false/],
     [target({ "allow-stale": "true", "require-consistent": "1" }), /asks for stale and for consistent answers/],
     [target({ dc: "a b" }), /datacenter: "a b" is no name/],
     [target({}, ["10.0.0.1:99999"]), /hosts\[0\]: "10\.0\.0\.1:99999" is no host with a port/],
   ])("are refused with what is wrong: %#", (wrong, message) => {
     expect(() => fromTarget(wrong)).toThrow(message);
-  });
-
-  it("hold no token, and repeat none", () => {
-    expect(() => fromTarget(target({ token: "hunter2" }))).toThrow(/give it as an option or as CONSUL_HTTP_TOKEN/);
-    expect(() => fromTarget(target({ token: "hunter2" }))).not.toThrow(/hunter2/);
   });
 });
 

@@ -1,6 +1,7 @@
+import { checkServiceName } from "../instance/instance.ts";
 import { checkQuery, printRemoteTarget, type RemoteTarget } from "../remote-target.ts";
 import type { AdaptedTarget } from "../target/adapters.ts";
-import { consul } from "./consul.ts";
+import { checkConsulService, consul } from "./consul.ts";
 import type { ConsulOptions } from "./options.ts";
 
 const FORM = "consul://10.0.0.1:8500/user.rpc?tag=v2&dc=dc1";
@@ -16,11 +17,6 @@ const KNOWN = ["tag", "dc", "ns", "partition", "healthy", "filter", "tls", "allo
  */
 export function fromTarget(target: RemoteTarget): AdaptedTarget {
   const { hosts, path: service, query } = target;
-  if ("token" in query) {
-    throw new TypeError(
-      `target "consul://…": holds a token: targets are logged, give it as an option or as CONSUL_HTTP_TOKEN. Correct: "${FORM}"`,
-    );
-  }
   const fault = (problem: string): TypeError =>
     new TypeError(`target "${printRemoteTarget(target)}": ${problem}. Correct: "${FORM}"`);
   checkQuery(target, KNOWN);
@@ -46,6 +42,8 @@ export function fromTarget(target: RemoteTarget): AdaptedTarget {
     consistency: stale ? "stale" : consistent ? "consistent" : "default",
   };
   try {
+    checkServiceName(service);
+    checkConsulService(service);
     return { config: consul(options), service };
   } catch (error) {
     throw fault(error instanceof Error ? error.message : String(error));

@@ -4,9 +4,14 @@ import { answerJson, answerText } from "../../../test/http-peer.ts";
 import { WatchRecorder } from "../../../test/watch-recorder.ts";
 import { systemClock } from "../../rpc/clock.ts";
 import { systemRandom } from "../../rpc/random.ts";
+import { VirtualClock } from "../../testing/virtual-clock.ts";
 import type { Registry } from "../registry.ts";
+import { TurnTaking } from "../remote/turn-taking.ts";
+import type { HealthAnswer } from "./answers.ts";
+import type { ConsulClient, HealthQuery } from "./client.ts";
 import { consul } from "./consul.ts";
-import type { ConsulOptions } from "./options.ts";
+import { type ConsulOptions, completeConsulOptions } from "./options.ts";
+import { ConsulWatch } from "./watcher.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -124,6 +129,42 @@ describe("a watch of Consul", () => {
     await seen.untilIds("1");
     await until(() => agent.questions.length === 3);
     expect(new Set(agent.questions)).toEqual(new Set(["user 0"]));
+  });
+
+  it.each([
+    ["nothing new at once", "42"],
+    ["without an index", "0"],
+  ])("asks a server that answers %s ever more seldom, until it holds its answers", async (_name, first) => {
+    const clock = new VirtualClock();
+    const asked: number[] = [];
+    let [index, isHolding, answer] = [first, false, (): void => {}];
+    const health = async (_service: string, query: HealthQuery): Promise<HealthAnswer> => {
+      asked.push(clock.fresh());
+      const held = new Promise<void>((resolve) => (answer = resolve));
+      if (isHolding && query.index === index) await held;
+      return { index, knowsLeader: true, isFiltered: false, isStreamed: false, isAnonymous: false, entries: [] };
+    };
+    const outage = { wait: () => undefined, forget: () => undefined };
+    const watch = new ConsulWatch("user", {
+      client: { health, outage } as unknown as ConsulClient,
+      options: completeConsulOptions({}, {}),
+      clock,
+      random: () => 1,
+      turns: new TurnTaking(1),
+      watched: () => 1,
+      onIdle: () => undefined,
+    });
+    const watcher = watch.add({ snapshot: () => undefined, failed: () => undefined });
+    await clock.advance(60_000);
+    expect(asked.length).toBeLessThan(15);
+    [index, isHolding] = ["50", true];
+    await clock.advance(10_000);
+    const before = asked.length;
+    index = "51";
+    answer();
+    await clock.advance(100);
+    expect(asked).toHaveLength(before + 1);
+    watcher.close();
   });
 
   it("takes an answer that the token may not see for no empty service", async () => {

@@ -12,8 +12,9 @@ import type { ConsulClient } from "./client.ts";
 import { readEntry } from "./format.ts";
 import type { CheckedConsulOptions } from "./options.ts";
 
-/** Changes in a row are seen at this distance: each answer is the full set. */
+/** Changes in a row are seen at this distance: each answer is the full set. Twice as long each time where an answer comes too soon. */
 const MIN_INTERVAL_MS = 100;
+const MAX_INTERVAL_MS = 10_000;
 /** `refresh` asks at most this often. */
 const MIN_REFRESH_MS = 1000;
 /** Entries that are read before others get their turn: about 2 ms. */
@@ -50,6 +51,7 @@ export class ConsulWatch {
   /** An answer was older than one before: what comes next counts only if a majority confirms it. */
   #mustConfirm = false;
   #failures = 0;
+  #intervalMs = MIN_INTERVAL_MS;
   #timer: Timer | null = null;
   /** Ends the question that is asked now. */
   #asking: AbortController | null = null;
@@ -116,20 +118,22 @@ export class ConsulWatch {
     const turn = await this.#context.turns.take(asking.signal);
     if (turn === undefined) return;
     this.#lastAskedAt = this.#context.clock.fresh();
-    const answer = await this.#answer(asking.signal).catch((error: Error) => error);
+    const { turns, options, watched } = this.#context;
+    const waitMs = turns.waitMs(options.waitMs, watched());
+    const answer = await this.#answer(waitMs, asking.signal).catch((error: Error) => error);
     turn.end();
     // Another question has been put in its place.
     if (this.#isClosed || this.#asking !== asking || asking.signal.aborted) return;
     if (answer instanceof Error) this.#failed(answer);
-    else await this.#found(answer, asking);
+    else await this.#found(answer, waitMs, asking);
   }
 
-  async #answer(signal: AbortSignal): Promise<HealthAnswer> {
-    const { client, options, turns, watched } = this.#context;
+  async #answer(waitMs: number, signal: AbortSignal): Promise<HealthAnswer> {
+    const { client, options } = this.#context;
     const consistency = this.#mustConfirm ? "consistent" : options.consistency;
     const answer = await client.health(this.#service, {
       index: this.#index,
-      waitMs: turns.waitMs(options.waitMs, watched()),
+      waitMs,
       consistency,
       signal,
     });
@@ -138,7 +142,8 @@ export class ConsulWatch {
     return isSilent && !(await client.hasLeader(signal)) ? { ...answer, knowsLeader: false } : answer;
   }
 
-  async #found(answer: HealthAnswer, asking: AbortController): Promise<void> {
+  async #found(answer: HealthAnswer, waitMs: number, asking: AbortController): Promise<void> {
+    const heldMs = this.#context.clock.fresh() - this.#lastAskedAt;
     this.#context.client.outage.forget(this.#askAgain);
     if (BigInt(answer.index) < BigInt(this.#seenIndex) && !this.#mustConfirm) {
       // A server that lags, a leader that was elected before it had read its own log, or a cluster that was restored: the index alone
@@ -155,12 +160,15 @@ export class ConsulWatch {
     }
     this.#mustConfirm = false;
     this.#failures = 0;
+    const isTooSoon = heldMs < waitMs && BigInt(answer.index) <= BigInt(this.#index);
     this.#index = answer.index;
     this.#seenIndex = answer.index;
     await this.#tell(answer, asking, "live");
     if (asking.signal.aborted) return;
     const since = this.#context.clock.fresh() - this.#lastAskedAt;
-    this.#askIn(Math.max(0, MIN_INTERVAL_MS - since));
+    if (!isTooSoon) this.#intervalMs = MIN_INTERVAL_MS;
+    this.#askIn(Math.max(0, this.#intervalMs - since));
+    if (isTooSoon) this.#intervalMs = Math.min(MAX_INTERVAL_MS, 2 * this.#intervalMs);
   }
 
   /** Why an answer is not what the cluster knows. */

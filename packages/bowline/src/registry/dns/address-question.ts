@@ -1,8 +1,9 @@
-import { isIP, isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import { formatHostPort, type HostPort } from "../instance/address.ts";
 import { instanceAt } from "../instance/instance.ts";
 import type { Instance } from "../registry.ts";
 import type { ResolveHost } from "./dns-resolver.ts";
+import { idsOfFailedFamily } from "./failed-family.ts";
 import type { DnsAnswer, DnsQuestion } from "./question.ts";
 
 /** All addresses (A and AAAA) of a host, each an instance with the port. */
@@ -28,15 +29,9 @@ export class AddressQuestion implements DnsQuestion {
     const answer = this.isFixed ? { addresses: [host], ttlMs: undefined } : await this.#resolve(host);
     if (answer.addresses.length === 0) return { instances: new Map(), ttlMs: answer.ttlMs };
     const ids = answer.addresses.map((address) => formatHostPort({ host: address, port }));
-    for (const id of known.keys()) {
-      if (answer.failedFamily !== undefined && familyOf(id) === answer.failedFamily) ids.push(id);
-    }
     const instances = new Map<string, Instance>();
-    for (const id of ids.sort()) instances.set(id, known.get(id) ?? instanceAt(id));
+    for (const id of [...ids, ...idsOfFailedFamily(known.keys(), answer)].sort())
+      instances.set(id, known.get(id) ?? instanceAt(id));
     return { instances, ttlMs: answer.ttlMs };
   }
-}
-
-function familyOf(id: string): 4 | 6 {
-  return isIPv4(id.slice(0, id.lastIndexOf(":"))) ? 4 : 6;
 }

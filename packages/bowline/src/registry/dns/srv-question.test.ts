@@ -9,6 +9,8 @@ import type { SrvRecord } from "./dns-resolver.ts";
 class Zone {
   records: SrvRecord[] = [];
   hosts: Record<string, readonly string[] | Error> = {};
+  /** By host: the family whose question fails. */
+  readonly failedFamilies: Record<string, 4 | 6> = {};
   readonly clock: ManualClock = new ManualClock();
 
   watch(): WatchRecorder {
@@ -19,7 +21,7 @@ class Zone {
         resolve: async (host) => {
           const found = this.hosts[host] ?? Object.assign(new Error(`no ${host}`), { code: "ENOTFOUND" });
           if (found instanceof Error) throw found;
-          return { addresses: found, ttlMs: 5_000 };
+          return { addresses: found, ttlMs: 5_000, failedFamily: this.failedFamilies[host] };
         },
       },
       { clock: this.clock, random: seededRandom(1) },
@@ -76,6 +78,22 @@ describe("SRV records", () => {
     await zone.clock.advance(1_000);
     const after = await seen.until(({ instances }) => instances[1]?.weight === 5);
     expect(after.instances[0]).toBe(before.instances[0]);
+  });
+
+  it("keep the addresses of a family whose question fails at the moment, each those of its own target", async () => {
+    const zone = new Zone();
+    zone.records = [srv("a"), srv("b")];
+    zone.hosts = { a: ["10.0.0.1", "fd00::1"], b: ["10.0.0.2", "fd00::2"] };
+    const seen = zone.watch();
+    await seen.untilIds("10.0.0.1:80", "10.0.0.2:80", "[fd00::1]:80", "[fd00::2]:80");
+    zone.hosts = { a: ["10.0.0.3"], b: ["10.0.0.2"] };
+    zone.failedFamilies.a = 6;
+    seen.watcher.refresh();
+    await zone.clock.advance(1_000);
+    await seen.untilIds("10.0.0.2:80", "10.0.0.3:80", "[fd00::1]:80");
+    delete zone.failedFamilies.a;
+    await zone.clock.advance(6_000);
+    await seen.untilIds("10.0.0.2:80", "10.0.0.3:80");
   });
 
   it("that name nobody, or hosts that nobody knows, are a failure that keeps what was known", async () => {

@@ -1,7 +1,8 @@
 import { formatHostPort } from "../instance/address.ts";
 import { instanceAt } from "../instance/instance.ts";
 import type { Instance } from "../registry.ts";
-import type { ResolveHost, ResolveSrv, SrvRecord } from "./dns-resolver.ts";
+import type { HostAnswer, ResolveHost, ResolveSrv, SrvRecord } from "./dns-resolver.ts";
+import { idsOfFailedFamily } from "./failed-family.ts";
 import type { DnsAnswer, DnsQuestion } from "./question.ts";
 
 /** A target of one dot says that the service is decidedly not there (RFC 2782). */
@@ -13,7 +14,7 @@ const SMALL_WEIGHT = 1;
  * The SRV records of a name (RFC 2782): each address of each target of the lowest priority is an instance, weighted as its record says.
  *
  * Targets of a higher priority are for the time when there is no lower one. A target that does not resolve at the moment keeps the addresses
- * that it had.
+ * that it had, and one of which only A or AAAA can be asked keeps those of the other family.
  */
 export class SrvQuestion implements DnsQuestion {
   readonly subject: string;
@@ -42,7 +43,8 @@ export class SrvQuestion implements DnsQuestion {
       const record = chosen[index];
       const key = keyOf(record);
       if (answer.status === "fulfilled") ttlMs = shorter(ttlMs, answer.value.ttlMs);
-      const ids = answer.status === "fulfilled" ? idsAt(record, answer.value.addresses) : (this.#idsOf.get(key) ?? []);
+      const before = this.#idsOf.get(key) ?? [];
+      const ids = answer.status === "fulfilled" ? idsAt(record, answer.value, before) : before;
       idsOf.set(key, ids);
       const weight = isWeighted ? record.weight || SMALL_WEIGHT : 1;
       for (const id of ids) found.set(id, kept(known.get(id), id, weight));
@@ -60,8 +62,9 @@ function keyOf({ name, port }: SrvRecord): string {
   return `${name}:${port}`;
 }
 
-function idsAt({ port }: SrvRecord, addresses: readonly string[]): readonly string[] {
-  return addresses.map((host) => formatHostPort({ host, port }));
+function idsAt({ port }: SrvRecord, answer: HostAnswer, before: readonly string[]): readonly string[] {
+  const ids = answer.addresses.map((host) => formatHostPort({ host, port }));
+  return [...ids, ...idsOfFailedFamily(before, answer)];
 }
 
 function kept(known: Instance | undefined, id: string, weight: number): Instance {

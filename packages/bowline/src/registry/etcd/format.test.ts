@@ -139,7 +139,8 @@ describe("an instance in etcd", () => {
     ['{"id":"a"}', /no addresses/],
     ['{"id":"a","addresses":[null]}', /is no text/],
     ['{"id":"a","addresses":[{"address":"h"}]}', /no address/],
-    ['{"id":"a","addresses":[{"address":"h:1"}],"weight":-1}', /weight/],
+    ['{"id":"a","addresses":[{"address":"h:1"}],"weight":-1}', /weight "-1" is no finite number/],
+    ['{"id":"a","addresses":[{"address":"h:1"}],"weight":1e999}', /weight "Infinity" is no finite number/],
     ['{"id":"a","addresses":[{"address":"h:1"}],"tags":{"a":1}}', /tags/],
     ['{"id":"a","addresses":[{"address":"h:1"}],"zone":1}', /zone/],
   ];

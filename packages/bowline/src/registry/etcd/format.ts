@@ -113,7 +113,8 @@ export function readDetails(bytes: Uint8Array): ReadDetails | string {
   if (typeof id !== "string" || id === "" || id.length > MAX_NAME_LENGTH) return `id ${show(id)} is no name`;
   const read = addressesOf(addresses);
   if (typeof read === "string") return read;
-  if (typeof weight !== "number" || !(weight >= 0)) return `weight ${show(weight)} is no number from 0`;
+  if (typeof weight !== "number" || !Number.isFinite(weight) || weight < 0)
+    return `weight ${show(weight)} is no finite number from 0`;
   if (typeof zone !== "string" || typeof version !== "string") return "zone or version is no text";
   if (!isTexts(tags)) return "tags are no object of texts";
   return { id, addresses: read, weight, zone, version, tags, state: state === "draining" ? "draining" : "ready" };
@@ -189,6 +190,6 @@ function unreadable(bytes: Uint8Array, maxBytes: number): string {
 }
 
 function show(value: unknown): string {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
   return JSON.stringify(text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text);
 }

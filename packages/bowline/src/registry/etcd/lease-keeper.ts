@@ -30,13 +30,17 @@ interface Lease {
 interface Stream {
   readonly requests: RequestQueue<MessageInit<typeof LeaseKeepAliveRequestSchema>>;
   readonly abort: AbortController;
+  readonly openedAt: number;
   line: EtcdLine | null;
   token: string;
+  hasAnswered: boolean;
 }
 
 const BEATS_IN_TTL = 3;
 /** Pauses between two streams, which the beats bound anyway. */
 const RETRY = { baseMs: 100, maxMs: 3000 } as const;
+/** A stream that ends sooner counts as one that failed, though it has renewed the lease. */
+const SHORT_LIFE_MS = 1000;
 
 /**
  * Keeps one lease alive: a renewal each third of its life, on one stream.
@@ -56,6 +60,7 @@ export class LeaseKeeper {
   /** Armed while an answer is due. */
   #due: Timer | null = null;
   #sentAt = 0;
+  /** Streams in a row that have not worked for a while. */
   #failures = 0;
   #isClosed = false;
 
@@ -129,13 +134,21 @@ export class LeaseKeeper {
       this.#endStream();
       if (line !== null) this.#client.leave(line);
       this.#streamEnded(
+        stream,
         new EtcdError("unreachable", `no answer to the renewal of the lease from ${line?.host ?? "etcd"}`),
       );
     }, this.#options.requestTimeoutMs);
   }
 
   async #openStream(): Promise<void> {
-    const stream: Stream = { requests: new RequestQueue(), abort: new AbortController(), line: null, token: "" };
+    const stream: Stream = {
+      requests: new RequestQueue(),
+      abort: new AbortController(),
+      openedAt: this.#context.clock.fresh(),
+      line: null,
+      token: "",
+      hasAnswered: false,
+    };
     this.#stream = stream;
     try {
       const { line, answers, token } = await this.#client.openKeepAlive(stream.requests, stream.abort.signal);
@@ -145,6 +158,7 @@ export class LeaseKeeper {
       this.#send(stream, this.#lease);
       for await (const { ID, TTL } of answers) {
         if (this.#stream !== stream) return;
+        stream.hasAnswered = true;
         this.#answered(ID, TTL);
       }
       throw new EtcdError("unreachable", `${line.host} ended the stream of renewals`);
@@ -152,7 +166,7 @@ export class LeaseKeeper {
       if (this.#stream !== stream) return;
       this.#endStream();
       this.#client.streamEnded(stream, error);
-      this.#streamEnded(explainEtcdError(error, "renewing the lease", stream.line?.host ?? "etcd"));
+      this.#streamEnded(stream, explainEtcdError(error, "renewing the lease", stream.line?.host ?? "etcd"));
     }
   }
 
@@ -161,7 +175,6 @@ export class LeaseKeeper {
     if (lease === null || id !== lease.id) return;
     this.#due?.cancel();
     this.#due = null;
-    this.#failures = 0;
     if (ttlSeconds > 0n) {
       lease.renewedAt = this.#sentAt;
       return this.#owner.leaseRenewed();
@@ -170,10 +183,11 @@ export class LeaseKeeper {
     this.#owner.leaseLost();
   }
 
-  #streamEnded(error: EtcdError): void {
+  #streamEnded(stream: Stream, error: EtcdError): void {
     const lease = this.#lease;
     if (lease === null) return;
     const { clock, random } = this.#context;
+    if (stream.hasAnswered && clock.fresh() - stream.openedAt >= SHORT_LIFE_MS) this.#failures = 0;
     // The first try goes at once: one member may fail, the next one's turn has come.
     const waitMs = this.#failures === 0 ? 0 : retryBackoffMs(this.#failures, random, RETRY);
     this.#failures++;

@@ -188,10 +188,6 @@ describe("options and targets of Eureka", () => {
     });
     expect(fromTarget(target({ path: "/eureka/v2", secure: "true", tls: "true" })).service).toBe("user");
     expect(fromTarget(target({})).config.name).toBe("eureka");
-    expect(() => fromTarget(target({ password: "hunter2" }))).toThrow(
-      /give it as an option or as BOWLINE_EUREKA_PASSWORD/,
-    );
-    expect(() => fromTarget(target({ password: "hunter2" }))).not.toThrow(/hunter2/);
     expect(() => fromTarget(target({ zone: "a" }))).toThrow(
       /"zone" is no setting of eureka; known are path, user, secure, tls/,
     );

@@ -1,3 +1,4 @@
+import { checkServiceName } from "../instance/instance.ts";
 import { checkQuery, printRemoteTarget, type RemoteTarget } from "../remote-target.ts";
 import type { AdaptedTarget } from "../target/adapters.ts";
 import { eureka } from "./eureka.ts";
@@ -12,11 +13,6 @@ const FORM = "eureka://10.0.0.1:8761,10.0.0.2:8761/user.rpc?path=/eureka";
  */
 export function fromTarget(target: RemoteTarget): AdaptedTarget {
   const { hosts, path: service, query } = target;
-  if ("password" in query) {
-    throw new TypeError(
-      `target "eureka://…": holds a password: targets are logged, give it as an option or as BOWLINE_EUREKA_PASSWORD. Correct: "${FORM}"`,
-    );
-  }
   const fault = (problem: string): TypeError =>
     new TypeError(`target "${printRemoteTarget(target)}": ${problem}. Correct: "${FORM}"`);
   checkQuery(target, ["path", "user", "secure", "tls"]);
@@ -37,6 +33,7 @@ export function fromTarget(target: RemoteTarget): AdaptedTarget {
     ...(query.user === undefined ? {} : { user: query.user }),
   };
   try {
+    checkServiceName(service);
     return { config: eureka(options), service };
   } catch (error) {
     throw fault(error instanceof Error ? error.message : String(error));

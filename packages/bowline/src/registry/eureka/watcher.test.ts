@@ -3,9 +3,12 @@ import { type EurekaInstance, EurekaServer } from "../../../test/eureka-server.t
 import { answerJson, answerText } from "../../../test/http-peer.ts";
 import { WatchRecorder } from "../../../test/watch-recorder.ts";
 import { systemClock } from "../../rpc/clock.ts";
+import { VirtualClock } from "../../testing/virtual-clock.ts";
 import type { Registry } from "../registry.ts";
+import type { Applications, EurekaClient } from "./client.ts";
 import { eureka } from "./eureka.ts";
-import type { EurekaOptions } from "./options.ts";
+import { completeEurekaOptions, type EurekaOptions } from "./options.ts";
+import { EurekaDirectory } from "./watcher.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -114,6 +117,34 @@ describe("a watch of Eureka", () => {
       expect(seen.snapshots).toHaveLength(2);
       expect(seen.failures).toEqual([]);
     }
+  });
+
+  it("asks for deltas again some minutes after there were none", async () => {
+    const clock = new VirtualClock();
+    const asked: string[] = [];
+    let hasChanges = false;
+    const apps = { hash: "", apps: [] };
+    const all = async (): Promise<Applications> => {
+      asked.push("all");
+      return apps;
+    };
+    const changes = async (): Promise<Applications | undefined> => {
+      asked.push("delta");
+      return hasChanges ? apps : undefined;
+    };
+    const one = async (): Promise<readonly unknown[]> => [];
+    const client = { all, changes, one } as unknown as EurekaClient;
+    const options = completeEurekaOptions({ hosts: "e", refreshSeconds: 30 }, {});
+    const directory = new EurekaDirectory({ client, options, clock, random: () => 0 });
+    const watcher = directory.watch("user", { snapshot: () => undefined, failed: () => undefined });
+    await clock.advance(31_000);
+    hasChanges = true;
+    expect(asked).toEqual(["all", "delta", "all"]);
+    await clock.advance(299_000);
+    expect(asked.slice(3)).toEqual([...Array.from({ length: 9 }, () => "all"), "delta"]);
+    await clock.advance(300_000);
+    expect(asked.slice(13)).toEqual(Array.from({ length: 10 }, () => "delta"));
+    watcher.close();
   });
 
   it("takes an instance that went and came within one delta for one that stayed", async () => {

@@ -16,6 +16,8 @@ const MIN_REFRESH_MS = 1000;
 const REFRESH_JITTER = 0.2;
 /** A server forgets changes after three minutes: whoever was away for longer than this has missed some. */
 const MAX_GAP_MS = 120_000;
+/** Where no deltas are, they are asked for again after this: it may have been a proxy that said so, while the server started. */
+const NO_CHANGES_MS = 300_000;
 /** After so many refreshes some applications are read by themselves: a server's cache may hold an old delta for three minutes. */
 const REFRESHES_A_CHECK = 6;
 /** Of all that are watched, in turn. */
@@ -43,8 +45,8 @@ export class EurekaDirectory {
   #apps = new Map<string, Map<string, EurekaEntry>>();
   /** False: read whole next time. */
   #isCurrent = false;
-  /** The server gives deltas. */
-  #hasChanges = true;
+  /** Before this time no delta is asked for: the server gives none. */
+  #changesFrom = Number.NEGATIVE_INFINITY;
   #failures = 0;
   #failure: Error | undefined;
   #lastReadAt = Number.NEGATIVE_INFINITY;
@@ -122,10 +124,11 @@ export class EurekaDirectory {
   }
 
   async #read(signal: AbortSignal): Promise<void> {
-    const isGap = this.#context.clock.fresh() - this.#lastReadAt > MAX_GAP_MS;
-    if (this.#isCurrent && !isGap && this.#hasChanges) {
+    const now = this.#context.clock.fresh();
+    const isGap = now - this.#lastReadAt > MAX_GAP_MS;
+    if (this.#isCurrent && !isGap && now >= this.#changesFrom) {
       const changes = await this.#context.client.changes(signal);
-      if (changes === undefined) this.#hasChanges = false;
+      if (changes === undefined) this.#changesFrom = now + NO_CHANGES_MS;
       else if ((await this.#apply(changes, signal)) && !(await this.#hasMissed(signal))) return;
     }
     if (!signal.aborted) await this.#readAll(signal);

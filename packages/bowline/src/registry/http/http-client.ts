@@ -31,7 +31,7 @@ export interface HttpClientOptions {
   readonly requestTimeoutMs?: number;
   /** Of an answer. Default 64 MiB. */
   readonly maxBodyBytes?: number;
-  /** To one host; further requests wait for one of them. Default 64. */
+  /** To one host; further requests wait for one of them. Streams don't count. Default 64. */
   readonly maxConnections?: number;
   /** Sent with each request, such as a token; asked for each time, so that it may change. Never part of a message. */
   readonly headers?: () => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>;
@@ -109,7 +109,7 @@ export class HttpClient {
   /** Asks for an answer that goes on. Rejects with HttpError as `request`. */
   stream(request: HttpStreamRequest): Promise<HttpStream> {
     return this.#tryHosts(request, async (host) => {
-      const head = await this.#head(host, request, request.timeoutMs ?? this.#requestTimeoutMs);
+      const head = await this.#head(host, request, request.timeoutMs ?? this.#requestTimeoutMs, true);
       return this.#streamOf(host, request, head);
     });
   }
@@ -164,7 +164,7 @@ export class HttpClient {
   async #ask(host: HttpHost, request: HttpRequest): Promise<HttpAnswer> {
     const timeoutMs = request.timeoutMs ?? this.#requestTimeoutMs;
     const deadline = this.#options.clock.fresh() + timeoutMs;
-    const head = await this.#head(host, request, timeoutMs);
+    const head = await this.#head(host, request, timeoutMs, false);
     const left = Math.max(1, deadline - this.#options.clock.fresh());
     const timer = this.#options.clock.setTimeout(() => {
       head.abort(
@@ -182,7 +182,7 @@ export class HttpClient {
     }
   }
 
-  async #head(host: HttpHost, request: HttpRequest, headTimeoutMs: number): Promise<ExchangeHead> {
+  async #head(host: HttpHost, request: HttpRequest, headTimeoutMs: number, isStream: boolean): Promise<ExchangeHead> {
     const body = bodyOf(request);
     const { signal } = request;
     const head = await exchange(this.#connections, this.#options.clock, {
@@ -194,6 +194,7 @@ export class HttpClient {
       subject: this.#subject(request),
       connectTimeoutMs: Math.min(this.#options.connectTimeoutMs ?? HTTP_DEFAULTS.connectTimeoutMs, headTimeoutMs),
       headTimeoutMs,
+      isStream,
       signal: signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]),
     });
     this.#localAddress = withoutMapping(head.localAddress);

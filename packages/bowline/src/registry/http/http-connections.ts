@@ -14,8 +14,9 @@ interface Pool {
 }
 
 /**
- * The connections of one client: kept alive between requests, a bounded number a host; new certificates are used by new
- * connections, and the old connections end with their present request.
+ * The connections of one client: kept alive between requests, a bounded number a host, and as many besides as there are streams,
+ * which would hold up all others for as long as they go on. New certificates are used by new connections, and the old connections
+ * end with their present request.
  */
 export class HttpConnections {
   readonly #tls: HttpTls | undefined;
@@ -23,6 +24,7 @@ export class HttpConnections {
   readonly #onLost: (host: string) => void;
   /** By label of the host. */
   readonly #pools = new Map<string, Pool>();
+  readonly #streamPools = new Map<string, Pool>();
   /** Connections that were kept for a further request, and that this side has not ended. */
   #kept = new WeakSet<Socket>();
 
@@ -39,9 +41,17 @@ export class HttpConnections {
   }
 
   /** Begins a request; its events are the caller's affair. */
-  begin(host: HttpHost, method: string, path: string, headers: Readonly<Record<string, string>>): ClientRequest {
+  begin(
+    host: HttpHost,
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    isStream: boolean,
+  ): ClientRequest {
     const options: RequestOptions = {
-      agent: this.#agent(host),
+      agent: isStream
+        ? this.#agent(host, this.#streamPools, Number.POSITIVE_INFINITY)
+        : this.#agent(host, this.#pools, this.#maxConnections),
       method,
       path: `${host.basePath}${path}`,
       headers,
@@ -54,25 +64,22 @@ export class HttpConnections {
   /** Ends all connections, those in use too, and the looks at the certificate files. */
   close(): void {
     this.#kept = new WeakSet();
-    for (const { agent } of this.#pools.values()) agent.destroy();
-    this.#pools.clear();
+    for (const pools of [this.#pools, this.#streamPools]) {
+      for (const { agent } of pools.values()) agent.destroy();
+      pools.clear();
+    }
     this.#tls?.material.close();
   }
 
-  #agent(host: HttpHost): PlainAgent {
+  #agent(host: HttpHost, pools: Map<string, Pool>, maxSockets: number): PlainAgent {
     const generation = host.isTls ? (this.#tls?.material.generation ?? 0) : 0;
-    const known = this.#pools.get(host.label);
+    const known = pools.get(host.label);
     if (known?.generation === generation) return known.agent;
     if (known !== undefined) this.#retire(known.agent);
-    const options = {
-      keepAlive: true,
-      keepAliveMsecs: 15_000,
-      maxSockets: this.#maxConnections,
-      maxFreeSockets: MAX_IDLE,
-    };
+    const options = { keepAlive: true, keepAliveMsecs: 15_000, maxSockets, maxFreeSockets: MAX_IDLE };
     const agent = host.isTls ? new (httpsModule().Agent)(options) : new (httpModule().Agent)(options);
     agent.on("free", (socket) => this.#keep(socket, host.label));
-    this.#pools.set(host.label, { agent, generation });
+    pools.set(host.label, { agent, generation });
     return agent;
   }
 

@@ -19,6 +19,8 @@ export interface Exchange {
   readonly connectTimeoutMs: number;
   /** Until the answer's headers are there. */
   readonly headTimeoutMs: number;
+  /** The answer goes on: its connection is one for itself. */
+  readonly isStream: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -64,6 +66,7 @@ class Sending {
   #localAddress = "";
   /** Why this side ended it; Node only tells of a reset then. */
   #reason: HttpError | null = null;
+  #fail: (error: Error) => void = () => {};
   readonly #cancel = (): void => this.#abort(this.#error("cancelled", "given up"));
 
   constructor(connections: HttpConnections, clock: Clock, what: Exchange) {
@@ -73,24 +76,24 @@ class Sending {
   }
 
   head(isSecond: boolean = false): Promise<ExchangeHead> {
-    const { host, method, path, headers, body, headTimeoutMs, signal } = this.#what;
+    const { host, method, path, headers, body, headTimeoutMs, isStream, signal } = this.#what;
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(this.#error("cancelled", "given up"));
-      const fail = (error: Error): void => {
+      this.#fail = (error) => {
         this.#disarm();
         const isStale =
           !isSecond && this.#reason === null && this.#request?.reusedSocket === true && this.#message === null;
         reject(isStale ? new StaleConnection() : this.#explain(error));
       };
       try {
-        this.#request = this.#connections.begin(host, method, path, headers);
+        this.#request = this.#connections.begin(host, method, path, headers, isStream);
       } catch (error) {
-        return fail(error as Error);
+        return this.#fail(error as Error);
       }
       signal?.addEventListener("abort", this.#cancel, { once: true });
       this.#timer = this.#clock.setTimeout(() => this.#abort(this.#tooLate(headTimeoutMs)), headTimeoutMs);
       this.#request.once("socket", (socket) => this.#connecting(socket));
-      this.#request.on("error", fail);
+      this.#request.on("error", this.#fail);
       this.#request.once("response", (message) => resolve(this.#answered(message)));
       this.#request.end(body);
     });
@@ -134,6 +137,8 @@ class Sending {
     this.#reason ??= reason;
     this.#message?.destroy(reason);
     this.#request?.destroy(reason);
+    // Node tells nothing of a request that waits for a connection, until there is one.
+    if (this.#request?.socket === null) this.#fail(reason);
   }
 
   #disarm(): void {

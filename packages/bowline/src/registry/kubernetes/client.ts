@@ -18,6 +18,8 @@ export interface SliceList {
 
 /** Items of one answer of a list: 500 slices of 100 endpoints are some 15 MiB at most. */
 const PAGE_ITEMS = 500;
+/** Half a million slices: a server that names one page after another for longer is out of order. */
+const MAX_PAGES = 1000;
 /** The server ends a watch after 5 to 10 minutes, at another time for each client (as client-go asks it to). */
 const MIN_WATCH_SECONDS = 300;
 /** A watch with bookmarks hears something each minute; one that hears nothing for longer is dead. */
@@ -108,7 +110,7 @@ export class ClusterClient {
     const http = await this.#client();
     const path = pathOf(namespace);
     let rest: string | undefined;
-    for (;;) {
+    for (let page = 1; ; page++) {
       const query = { labelSelector: selector, limit: String(PAGE_ITEMS), continue: rest };
       const { value } = await this.#withToken(() => http.json({ method: "GET", path, query }));
       const { metadata, items } = value as { metadata?: ListMetadata; items?: unknown };
@@ -116,8 +118,11 @@ export class ClusterClient {
         throw new Error(`${OWNER}: the answer to GET ${path} is no list of EndpointSlices; check the server`);
       }
       for (const item of items) tell(item);
-      rest = metadata.continue || undefined;
-      if (rest === undefined) return metadata.resourceVersion;
+      const next = metadata.continue || undefined;
+      if (next === undefined) return metadata.resourceVersion;
+      if (next === rest) throw endless(path, "names the same next page twice");
+      if (page === MAX_PAGES) throw endless(path, `goes on after ${MAX_PAGES} pages`);
+      rest = next;
     }
   }
 
@@ -198,6 +203,10 @@ async function untilWhole<T>(list: () => Promise<T>): Promise<T> {
 /** True for "410 Gone": the version that was asked for is forgotten. */
 export function isGone(error: unknown): boolean {
   return (error as { status?: unknown }).status === 410;
+}
+
+function endless(path: string, why: string): Error {
+  return new Error(`${OWNER}: the list of GET ${path} ${why}; check the server`);
 }
 
 function pathOf(namespace: string): string {

@@ -30,20 +30,26 @@ export function cachedToken(
   clock: Clock,
   read: () => Promise<{ readonly token: string; readonly lifeMs: number }>,
 ): TokenSource {
-  let known: Promise<{ readonly token: string; readonly until: number }> | null = null;
-  const ask = async (): Promise<{ readonly token: string; readonly until: number }> => {
-    const { token, lifeMs } = await read();
-    return { token, until: clock.fresh() + lifeMs };
-  };
-  const forget = (): void => {
-    known = null;
+  let known: { readonly token: string; readonly until: number } | null = null;
+  let asking: Promise<string> | null = null;
+  const ask = async (): Promise<string> => {
+    try {
+      const { token, lifeMs } = await read();
+      known = { token, until: clock.fresh() + lifeMs };
+      return token;
+    } finally {
+      asking = null;
+    }
   };
   return {
     async get() {
-      const current = await known?.catch(() => null);
-      if (current === null || current === undefined || clock.fresh() >= current.until) known = ask();
-      return (await (known ?? ask())).token;
+      if (known !== null && clock.fresh() < known.until) return known.token;
+      asking ??= ask();
+      return asking;
     },
-    forget,
+    // What is being read now is newer than what was refused.
+    forget() {
+      known = null;
+    },
   };
 }

@@ -1,5 +1,6 @@
 import { retryBackoffMs } from "../../resilience/backoff.ts";
 import type { Timer } from "../../rpc/clock.ts";
+import { HttpError } from "../http/http-error.ts";
 import type { HttpStream } from "../http/http-request.ts";
 import { readLines } from "../http/lines.ts";
 import type { Watcher, WatchHandler } from "../registry.ts";
@@ -15,10 +16,18 @@ const MAX_LINE_BYTES = 4_194_304;
 /** `refresh` reads everything anew at most this often: the watch tells what changes by itself. */
 const MIN_REFRESH_MS = 10_000;
 const RETRY = { baseMs: 1_000, maxMs: 30_000 };
-/** A watch that ends sooner than this did not work, though nothing failed. */
+/** A watch works once it has told something or has lasted for this long. */
 const SHORT_WATCH_MS = 1_000;
+/** After so many failures in a row everything is read anew each time: a version that a server never reaches mends itself by nothing else. */
+const FAILURES_TO_LIST = 3;
 
-/** One service: list, watch from there, list again when the watch has lost its place ("Efficient detection of changes"). */
+/**
+ * One service: list, watch from there, list again when the watch has lost its place ("Efficient detection of changes").
+ *
+ * It is live from the first list on, and stale from a failure until there is news or a watch works: a server that takes watches and ends
+ * them at once does not make it live, nor the wait before the next try short. A handler that throws does not end it: its error is thrown
+ * where the process sees it as uncaught.
+ */
 export class SliceWatcher implements Watcher {
   readonly #service: string;
   readonly #read: (ownNamespace: string) => ServiceName;
@@ -31,7 +40,12 @@ export class SliceWatcher implements Watcher {
   #resourceVersion = "";
   #freshness: "live" | "stale" | "none" = "none";
   #revision = 0;
+  /** The instances are others than those that were told. */
+  #isChanged = false;
+  /** In a row, without a watch that works. */
   #failures = 0;
+  /** Its place was forgotten, and no watch has worked since. */
+  #wasGone = false;
   #lastFailure = "";
   readonly #toldFaults: Set<string> = new Set();
   #stream: HttpStream | null = null;
@@ -97,8 +111,8 @@ export class SliceWatcher implements Watcher {
     this.#listedAt = this.#context.clock.fresh();
     if (this.#revision === 0) this.#slices = new SliceSet(name.port);
     this.#resourceVersion = resourceVersion;
-    const isChanged = this.#slices.replace(slices);
-    this.#succeeded(isChanged);
+    this.#isChanged = this.#slices.replace(slices) || this.#isChanged;
+    this.#tell(this.#isChanged || this.#freshness !== "stale" ? "live" : "stale");
     if (strangers > 0) this.#complain(`${strangers} items of the list are no EndpointSlices; they are skipped`);
   }
 
@@ -107,74 +121,85 @@ export class SliceWatcher implements Watcher {
     const stream = await this.#client.watch(name, this.#resourceVersion);
     if (this.#isClosed) return stream.close();
     this.#stream = stream;
-    // The watch goes on where the last one ended: nothing was missed.
-    if (this.#freshness === "stale") this.#succeeded(false);
+    const works = this.#context.clock.setTimeout(() => this.#works(), SHORT_WATCH_MS);
+    let isSilent = true;
     try {
       for await (const lines of readLines(stream.chunks, MAX_LINE_BYTES)) {
         if (this.#isClosed || this.#resourceVersion === "") return;
-        this.#take(lines);
+        for (const line of lines) this.#take(line);
+        // What came together is told together.
+        this.#works();
+        isSilent = false;
       }
     } catch (error) {
       // `refresh` has ended it on purpose.
       if (this.#resourceVersion !== "") throw error;
     } finally {
+      works.cancel();
       this.#stream = null;
       stream.close();
     }
-    if (this.#context.clock.fresh() - begun < SHORT_WATCH_MS) await this.#wait(RETRY.baseMs);
+    if (this.#resourceVersion === "" || this.#context.clock.fresh() - begun >= SHORT_WATCH_MS) return;
+    if (isSilent) throw new Error(`${OWNER}: ${this.#service}: the watch was ended as soon as it had begun`);
+    await this.#wait(RETRY.baseMs);
   }
 
-  /** What came together is told together. */
-  #take(lines: readonly string[]): void {
-    let isChanged = false;
-    for (const line of lines) isChanged = this.#event(line) || isChanged;
-    if (isChanged && this.#freshness === "live") this.#deliver("live");
-    this.#tellFaults();
-  }
-
-  #event(line: string): boolean {
+  #take(line: string): void {
     const { type, object } = JSON.parse(line) as { type?: string; object?: EventObject };
     if (type === "ERROR") throw new WatchEnded(object?.code ?? 0, object?.message ?? "no reason given");
     const version = object?.metadata?.resourceVersion;
     if (typeof version === "string" && version !== "") this.#resourceVersion = version;
-    if (type === "BOOKMARK") return false;
+    if (type === "BOOKMARK") return;
     const slice = readSlice(object);
     if (slice === undefined) {
       this.#complain(`an event of the type ${JSON.stringify(type)} without an EndpointSlice is skipped`);
-      return false;
+      return;
     }
-    return type === "DELETED" ? this.#slices.delete(slice.name) : this.#slices.put(slice);
+    const isChanged = type === "DELETED" ? this.#slices.delete(slice.name) : this.#slices.put(slice);
+    this.#isChanged ||= isChanged;
+  }
+
+  /** The watch goes on where the last one ended: nothing was missed. */
+  #works(): void {
+    this.#failures = 0;
+    this.#wasGone = false;
+    this.#lastFailure = "";
+    this.#tell("live");
   }
 
   /** Goes on where it was, or from the start when its place is lost; not together with all others whom the same thing befell. */
   async #recover(error: unknown): Promise<void> {
+    // What came before the error counts.
+    if (this.#isChanged) this.#tell("live");
     if (isGone(error)) {
       this.#resourceVersion = "";
-      return this.#wait(this.#context.random() * RETRY.baseMs);
+      // A list mends that; where it does not, the server is out of order.
+      if (!this.#wasGone) {
+        this.#wasGone = true;
+        return this.#wait(this.#context.random() * RETRY.baseMs);
+      }
     }
     this.#failures++;
+    // A server that is back after an outage can do without the lists of all its clients.
+    const isAway = error instanceof HttpError && error.kind === "unreachable";
+    if (this.#failures >= FAILURES_TO_LIST && !isAway) this.#resourceVersion = "";
     const told = error instanceof Error ? error : new Error(String(error));
-    if (this.#freshness === "live") this.#deliver("stale");
-    if (told.message !== this.#lastFailure && !this.#isClosed) this.#handler.failed(told);
+    if (this.#freshness === "live") this.#tell("stale");
+    if (told.message !== this.#lastFailure) this.#call(() => this.#handler.failed(told));
     this.#lastFailure = told.message;
     await this.#wait(retryBackoffMs(this.#failures - 1, this.#context.random, RETRY));
   }
 
-  #succeeded(isChanged: boolean): void {
-    this.#failures = 0;
-    this.#lastFailure = "";
-    if (isChanged || this.#freshness !== "live") this.#deliver("live");
-    this.#tellFaults();
-  }
-
-  #deliver(freshness: "live" | "stale"): void {
-    const isRepeated = freshness === "stale";
-    this.#freshness = freshness;
-    if (!isRepeated) this.#revision++;
-    this.#handler.snapshot({ instances: this.#slices.instances, revision: this.#revision, freshness });
-  }
-
-  #tellFaults(): void {
+  /** Tells the set if it, or its freshness, is news. */
+  #tell(freshness: "live" | "stale"): void {
+    const isNew = this.#isChanged || this.#revision === 0;
+    if (isNew) this.#revision++;
+    if (isNew || freshness !== this.#freshness) {
+      this.#isChanged = false;
+      this.#freshness = freshness;
+      const snapshot = { instances: this.#slices.instances, revision: this.#revision, freshness };
+      this.#call(() => this.#handler.snapshot(snapshot));
+    }
     for (const fault of this.#slices.faults) this.#complain(fault);
   }
 
@@ -182,7 +207,18 @@ export class SliceWatcher implements Watcher {
   #complain(fault: string): void {
     if (this.#isClosed || this.#toldFaults.has(fault) || this.#toldFaults.size >= MAX_TOLD_FAULTS) return;
     this.#toldFaults.add(fault);
-    this.#handler.failed(new Error(`${OWNER}: ${this.#service}: ${fault}`));
+    const error = new Error(`${OWNER}: ${this.#service}: ${fault}`);
+    this.#call(() => this.#handler.failed(error));
+  }
+
+  #call(tell: () => void): void {
+    try {
+      if (!this.#isClosed) tell();
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   #wait(delayMs: number): Promise<void> {

@@ -74,6 +74,15 @@ describe("an instance in Nacos", () => {
     expect(elsewhere).toMatchObject({ instance: { id: "10.0.0.8:80#B" } });
   });
 
+  it("weighs as usual where what is written is more than any number", () => {
+    const entry = JSON.parse('{"ip":"10.0.0.8","port":80,"weight":1e999}');
+    expect(readInstance(entry)).toMatchObject({ instance: { weight: 1 } });
+    const bowline = '{"v":1,"id":"a","address":"10.0.0.8:80","weight":1e999}';
+    expect(readInstance({ ...entry, weight: 3, metadata: { bowline } })).toMatchObject({
+      instance: { id: "a", weight: 3 },
+    });
+  });
+
   it("does not take the details of an entry that was copied to another address", () => {
     const read = readInstance(returned(full, { ip: "10.0.0.9" }));
     const addresses = [{ address: "10.0.0.9:8080", network: "" }];

@@ -3,6 +3,7 @@ import type { Instance } from "../registry.ts";
 import {
   checkedAddress,
   grpcPortOf,
+  isWeight,
   objectOf,
   readDetails,
   recordOf,
@@ -91,7 +92,7 @@ export function readInstance(entry: unknown): ReadEntry {
   const base: Instance = {
     id: own === undefined ? foreignId(address, clusterName) : own.id,
     addresses: [{ address, network: "" }],
-    weight: typeof weight === "number" && weight >= 0 ? weight : 1,
+    weight: isWeight(weight) ? weight : 1,
     zone: record.zone ?? "",
     version: record.version ?? "",
     tags: plainTags(record),
@@ -130,6 +131,11 @@ export async function allPages(page: ServicePage): Promise<readonly string[]> {
 /** The value if it is a list, else an empty one. */
 export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
+}
+
+/** What Nacos tells the instances of a service apart by. */
+export function placeOf({ ip, port, clusterName }: NacosInstance): string {
+  return `${ip}#${port}#${clusterName}`;
 }
 
 /** What tells an entry from the others of its service, in what is written and in what is read. */

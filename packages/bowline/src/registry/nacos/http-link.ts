@@ -5,7 +5,7 @@ import type { HttpRequest } from "../http/http-request.ts";
 import { parseJsonInSlices } from "../http/json-slices.ts";
 import { objectOf, textOf } from "../remote/instance-details.ts";
 import type { LinkContext, NacosLink } from "./client.ts";
-import { allPages, infoOf, listOf, type NacosInstance, type ServiceInfo, writtenService } from "./format.ts";
+import { allPages, infoOf, listOf, type NacosInstance, placeOf, type ServiceInfo, writtenService } from "./format.ts";
 import { explainHttp, isStaleToken, NacosError, refusal } from "./nacos-error.ts";
 
 type Query = Readonly<Record<string, string>>;
@@ -37,6 +37,7 @@ export class HttpLink implements NacosLink {
   readonly #subscribed = new Set<string>();
   #beatTimer: Timer | null = null;
   #lookTimer: Timer | null = null;
+  #isEnded = false;
   #isClosed = false;
 
   private constructor(http: HttpClient, link: LinkContext, isV3: boolean) {
@@ -46,7 +47,12 @@ export class HttpLink implements NacosLink {
     this.#isV3 = isV3;
     const { promise, resolve } = Promise.withResolvers<NacosError>();
     this.ended = promise;
-    this.#end = resolve;
+    this.#end = (error) => {
+      this.#isEnded = true;
+      this.#beatTimer?.cancel();
+      this.#lookTimer?.cancel();
+      resolve(error);
+    };
     this.#beatIn();
     this.#lookIn();
   }
@@ -71,7 +77,7 @@ export class HttpLink implements NacosLink {
   async publish(service: string, instances: readonly NacosInstance[]): Promise<void> {
     const name = writtenService(service);
     const before = this.#published.get(service) ?? new Map<string, NacosInstance>();
-    const after = new Map(instances.map((instance) => [keyOf(instance), instance]));
+    const after = new Map(instances.map((instance) => [placeOf(instance), instance]));
     // Counted before it is known: what does not answer may have taken it.
     this.#published.set(service, new Map([...before, ...after]));
     const changed = [...after].filter(([key, instance]) => before.get(key) !== instance);
@@ -116,11 +122,24 @@ export class HttpLink implements NacosLink {
     });
   }
 
+  /** Of what `old` has registered this link has from now on what is wanted; the rest is taken out, and `old` is closed. */
+  takeOver(old: HttpLink, isWanted: (service: string, instance: NacosInstance) => boolean): void {
+    for (const [service, instances] of old.#published) {
+      const own = this.#published.get(service) ?? new Map<string, NacosInstance>();
+      for (const [key, instance] of instances) {
+        if (!isWanted(service, instance)) continue;
+        instances.delete(key);
+        // Not the same object: who publishes it here registers it again, for the server may have lost it.
+        own.set(key, { ...instance });
+      }
+      if (own.size > 0) this.#published.set(service, own);
+    }
+    old.close();
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#beatTimer?.cancel();
-    this.#lookTimer?.cancel();
     this.#end(new NacosError("unreachable", `${this.host}: closed`));
     for (const [service, instances] of this.#published) {
       for (const instance of instances.values()) {
@@ -136,13 +155,13 @@ export class HttpLink implements NacosLink {
   }
 
   async #register(name: string, instance: NacosInstance): Promise<void> {
-    await this.#ask("POST", this.#base, this.#fields(name, instance), `registering at ${keyOf(instance)}`, name);
+    await this.#ask("POST", this.#base, this.#fields(name, instance), `registering at ${placeOf(instance)}`, name);
   }
 
   async #deregister(name: string, instance: NacosInstance): Promise<void> {
     const { ip, port, clusterName } = instance;
     const query = { ...this.#scope(name), ip, port: String(port), clusterName, ephemeral: "true" };
-    await this.#ask("DELETE", this.#base, query, `deregistering ${keyOf(instance)}`, name);
+    await this.#ask("DELETE", this.#base, query, `deregistering ${placeOf(instance)}`, name);
   }
 
   #fields(name: string, instance: NacosInstance): Query {
@@ -175,7 +194,7 @@ export class HttpLink implements NacosLink {
     );
     try {
       await Promise.all(beats);
-      if (!this.#isClosed) this.#beatIn();
+      if (!this.#isEnded) this.#beatIn();
     } catch (error) {
       this.#end(explainHttp(error));
     }
@@ -194,7 +213,7 @@ export class HttpLink implements NacosLink {
       const query = { namespaceId, groupName, serviceName, ip, port: String(port), clusterName, ephemeral: "true" };
       code = await this.#code("PUT", `${this.#base}/beat`, query, name);
     }
-    if (typeof code !== "number" || !NOT_FOUND.has(code) || this.#isClosed) return;
+    if (typeof code !== "number" || !NOT_FOUND.has(code) || this.#isEnded) return;
     await this.#register(name, instance);
     this.#link.onPutBack(instance);
   }
@@ -206,10 +225,10 @@ export class HttpLink implements NacosLink {
   async #lookAll(): Promise<void> {
     const looks = [...this.#subscribed].map(async (service) => {
       const info = await this.query(service);
-      if (!this.#isClosed && this.#subscribed.has(service)) this.#link.onPush(this, service, info);
+      if (!this.#isEnded && this.#subscribed.has(service)) this.#link.onPush(this, service, info);
     });
     const failed = (await Promise.allSettled(looks)).filter((each) => each.status === "rejected");
-    if (this.#isClosed) return;
+    if (this.#isEnded) return;
     const isOut = failed.find(({ reason }) => reason instanceof NacosError && reason.fault === "unreachable");
     if (isOut !== undefined) this.#end(isOut.reason as NacosError);
     else this.#lookIn();
@@ -269,7 +288,3 @@ const V3_FAULTS: ReadonlyMap<number, number> = new Map([
   [21002, 400],
   [21004, 400],
 ]);
-
-function keyOf({ ip, port, clusterName }: NacosInstance): string {
-  return `${ip}#${port}#${clusterName}`;
-}

@@ -78,12 +78,11 @@ describe("a target with the scheme nacos", () => {
       ["nacos://10.0.0.1:8848/user.rpc?colour=red", /"colour" is no setting of nacos; known are group/],
       ["nacos://10.0.0.1:8848/user.rpc?group=a&GroupName=b", /group and GroupName/],
       ["nacos://10.0.0.1:8848/user.rpc?tls=maybe", /tls that is not true or false/],
+      ["nacos://10.0.0.1:8848/user.rpc?username=app", /holds username: give it as an option or as BOWLINE_NACOS_USER/],
+      ["nacos://10.0.0.1:8848/user.rpc?password=hunter2", /holds a secret: targets are logged.*BOWLINE_NACOS_PASSWORD/],
       ["nacos://10.0.0.1:99999/user.rpc", /hosts/],
       ["nacos://10.0.0.1:8848/user.rpc?namespace=a%20b", /namespace: "a b"/],
     ];
     for (const [text, message] of refused) expect(() => target(text)).toThrow(message);
-    const secret = "nacos://10.0.0.1:8848/user.rpc?password=hunter2";
-    expect(() => target(secret)).toThrow(/holds password: targets are logged/);
-    expect(() => target(secret)).not.toThrow(/hunter2/);
   });
 });

@@ -3,7 +3,7 @@ import type { Random } from "../../rpc/random.ts";
 import type { Instance } from "../registry.ts";
 import type { RemoteEntry } from "../remote/kept-registration.ts";
 import type { NacosLink } from "./client.ts";
-import { keyOfEntry, type NacosInstance, writeInstance } from "./format.ts";
+import { keyOfEntry, type NacosInstance, placeOf, writeInstance } from "./format.ts";
 import { NacosError } from "./nacos-error.ts";
 import type { CheckedNacosOptions } from "./options.ts";
 import type { NacosSession } from "./session.ts";
@@ -59,6 +59,8 @@ export class NacosPublication {
       putBack: (instance) => {
         for (const [owner, each] of this.#entries) if (each === instance) owner.putBack();
       },
+      wants: (name, instance) =>
+        name === service && [...this.#entries.values()].some((each) => placeOf(each) === placeOf(instance)),
     });
   }
 

@@ -20,6 +20,8 @@ export interface LinkObserver {
   pushed(service: string, info: ServiceInfo): void;
   /** A published instance was lost, and put back. */
   putBack?(instance: NacosInstance): void;
+  /** Whether it is to be registered, on whichever link. */
+  wants?(service: string, instance: NacosInstance): boolean;
 }
 
 /** A link that lived so long was a good one: the next try is a first one. */
@@ -44,7 +46,7 @@ export class NacosSession {
   readonly #observers = new Set<LinkObserver>();
   #hostIndex: number;
   #link: NacosLink | null = null;
-  /** Links that are to be closed. */
+  /** Links that are to be closed; those over HTTP not before there is another, for nothing ends with them by itself. */
   readonly #leaving = new Set<NacosLink>();
   #connecting: Promise<NacosLink> | null = null;
   #failure: NacosError | null = null;
@@ -173,6 +175,7 @@ export class NacosSession {
     if (this.#isClosed) return link.close();
     this.#link = link;
     this.#failure = null;
+    this.#inherit(link);
     const since = this.#context.clock.fresh();
     void link.ended.then((error) => this.#ended(link, error, since));
     if (link instanceof HttpLink && this.#options.protocol === "auto") this.#upgradeIn(link);
@@ -232,9 +235,26 @@ export class NacosSession {
     }
   }
 
+  /** What was registered by HTTP goes on with the next link over HTTP, or is taken out behind one that is not. */
+  #inherit(link: NacosLink): void {
+    const isWanted = (service: string, instance: NacosInstance): boolean =>
+      [...this.#observers].some((observer) => observer.wants?.(service, instance) === true);
+    for (const old of this.#leaving) {
+      if (!(old instanceof HttpLink)) continue;
+      if (!(link instanceof HttpLink)) this.#leave(old);
+      else {
+        this.#leaving.delete(old);
+        link.takeOver(old, isWanted);
+      }
+    }
+  }
+
   #leave(link: NacosLink): void {
     this.#leaving.add(link);
+    // What it has registered waits for the next link.
+    if (link instanceof HttpLink && this.#link === null) return;
     this.#context.clock.setTimeout(() => {
+      if (link instanceof HttpLink && this.#link === null) return;
       this.#leaving.delete(link);
       link.close();
     }, HANDOVER_MS);

@@ -1,12 +1,13 @@
+import { checkServiceName } from "../instance/instance.ts";
 import { checkQuery, printRemoteTarget, type RemoteTarget } from "../remote-target.ts";
 import type { AdaptedTarget } from "../target/adapters.ts";
+import { writtenService } from "./format.ts";
 import { nacos } from "./nacos.ts";
 import type { NacosOptions } from "./options.ts";
 
 const FORM = "nacos://10.0.0.1:8848/user.rpc?group=DEFAULT_GROUP&namespace=public";
 /** Ours, and behind them zero-contrib's for the same. */
 const KNOWN = ["group", "namespace", "cluster", "protocol", "tls", "GroupName", "namespaceid", "Clusters"];
-const SECRET = ["password", "secretKey", "accessToken", "username", "accessKey"];
 
 /**
  * Reads `nacos://host:8848,host2:8848/user.rpc?group=…&namespace=…&cluster=…` (`cluster`: those whose instances are seen, split at commas;
@@ -16,14 +17,9 @@ const SECRET = ["password", "secretKey", "accessToken", "username", "accessKey"]
  */
 export function fromTarget(target: RemoteTarget): AdaptedTarget {
   const { hosts, path: service, query } = target;
-  const secret = SECRET.find((key) => key in query);
-  if (secret !== undefined) {
-    throw new TypeError(
-      `target "nacos://…": holds ${secret}: targets are logged, give it as an option or by the environment. Correct: "${FORM}"`,
-    );
-  }
   const fault = (problem: string): TypeError =>
     new TypeError(`target "${printRemoteTarget(target)}": ${problem}. Correct: "${FORM}"`);
+  if ("username" in query) throw fault("holds username: give it as an option or as BOWLINE_NACOS_USER");
   checkQuery(target, KNOWN);
   if (service === "") throw fault("lacks the name of the service");
   const one = (name: string, other: string): string | undefined => {
@@ -39,6 +35,8 @@ export function fromTarget(target: RemoteTarget): AdaptedTarget {
     throw fault("has tls that is not true or false");
   }
   try {
+    checkServiceName(service);
+    writtenService(service);
     const options: NacosOptions = {
       ...(hosts.length === 0 ? {} : { hosts }),
       ...(group === undefined ? {} : { group }),

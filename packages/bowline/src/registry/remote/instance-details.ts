@@ -70,7 +70,7 @@ export function readDetails(text: string): InstanceDetails | string {
     address: addresses[0].address,
     fields: {
       addresses,
-      ...(typeof weight === "number" && weight >= 0 ? { weight } : {}),
+      ...(isWeight(weight) ? { weight } : {}),
       ...(typeof zone === "string" ? { zone } : {}),
       ...(typeof version === "string" ? { version } : {}),
       ...(state === "draining" ? { state } : {}),
@@ -96,6 +96,11 @@ export function checkedAddress(address: unknown): string | undefined {
 export function grpcPortOf(metadata: Readonly<Record<string, string>>): number | undefined {
   const text = metadata.bowline === undefined ? (metadata.gRPC_port ?? metadata["gRPC.port"]) : undefined;
   return text !== undefined && /^[0-9]{1,5}$/.test(text) ? Number(text) : undefined;
+}
+
+/** True for what may be a weight: JSON has numbers such as 1e999 that are read as infinite. */
+export function isWeight(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0;
 }
 
 /** The value as an object to look into, whatever it is. */

@@ -25,6 +25,9 @@ describe("the local address towards a host", () => {
   it("is that of the first to which there is a way", async () => {
     expect(await localAddressTowards(["nothing.invalid:2379", "no port", "127.0.0.1:2379"])).toBe("127.0.0.1");
     expect(await localAddressTowards(["nothing.invalid:2379"])).toBeNull();
+    // Nobody may connect to the broadcast address: it stands for any to which there is no route.
+    expect(await localAddressTowards(["255.255.255.255:2379", "127.0.0.1:2379"])).toBe("127.0.0.1");
+    expect(await localAddressTowards(["255.255.255.255:2379"])).toBeNull();
     expect(await localAddressTowards([])).toBeNull();
   });
 });

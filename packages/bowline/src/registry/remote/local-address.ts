@@ -2,6 +2,9 @@ import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { type HostPort, isFault, readHostPort } from "../instance/address.ts";
 
+/** What a socket has that the system has given no address. */
+const UNSPECIFIED: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
 /**
  * The address from which this machine would connect to the first of the hosts (`host:port`) that it has a way to: what a registry says as
  * `reachedFrom` that does not hold its sockets itself. Null if there is a way to none.
@@ -20,7 +23,8 @@ export async function localAddressTowards(hosts: readonly string[]): Promise<str
 async function towards({ host, port }: HostPort): Promise<string | null> {
   try {
     const { address, family } = await lookup(host);
-    return await sourceAddress(address, family === 6 ? "udp6" : "udp4", port);
+    const source = await sourceAddress(address, family === 6 ? "udp6" : "udp4", port);
+    return UNSPECIFIED.has(source) ? null : source;
   } catch {
     return null;
   }
@@ -34,7 +38,9 @@ function sourceAddress(address: string, type: "udp4" | "udp6", port: number): Pr
       reject(error);
     };
     socket.once("error", fail);
-    socket.connect(port, address, () => {
+    // Where there is no route the error comes here, though the types have none.
+    socket.connect(port, address, (error?: Error) => {
+      if (error !== undefined) return fail(error);
       resolve(socket.address().address);
       socket.close();
     });

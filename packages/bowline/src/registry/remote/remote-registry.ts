@@ -96,8 +96,14 @@ export class RemoteRegistry implements Registry {
   async #close(): Promise<void> {
     for (const watcher of this.#watchers) watcher.close();
     const registrations = [...this.#registrations.values()];
-    await Promise.all(registrations.map((registration) => registration.close()));
-    await Promise.all(registrations.map((registration) => registration.abandon(REMOVE_GRACE_MS)));
+    // Between two tries to take something out there are timers only.
+    const hold = this.#context.clock.hold?.();
+    try {
+      await Promise.all(registrations.map((registration) => registration.close()));
+      await Promise.all(registrations.map((registration) => registration.abandon(REMOVE_GRACE_MS)));
+    } finally {
+      hold?.cancel();
+    }
     this.#product.release();
   }
 

@@ -33,6 +33,39 @@ it("a target that its adapter refuses is told to whoever watches it", async () =
   await registry.close();
 });
 
+it.each([
+  [
+    "a slash at the end",
+    "consul://127.0.0.1:8500/user.rpc/",
+    /"user\.rpc\/" can't be asked for: .*Correct: "consul:\/\//,
+  ],
+  ["a slash at the beginning", "consul://127.0.0.1:8500//user.rpc", /no part between slashes may be empty/],
+  [
+    "more than Nacos has room for",
+    `nacos://127.0.0.1:8848/${"%C3%BC".repeat(255)}`,
+    /takes 1530 characters in Nacos.*Correct: "nacos:\/\//,
+  ],
+  [
+    "too many characters",
+    `eureka://127.0.0.1:8761/${"x".repeat(300)}`,
+    /300 characters are not allowed; use 1 to 255.*Correct: "eureka:\/\//,
+  ],
+])("a name of a service with %s is told to whoever watches it", async (_name, text, why) => {
+  const registry = new LazyRegistry(parseTarget(text) as RemoteTarget, context);
+  await new WatchRecorder(registry, "user").untilFailure(why);
+  await registry.close();
+});
+
+it("a watch that the registry refuses is told so", async () => {
+  const registry = new LazyRegistry(parseTarget("consul://127.0.0.1:1/user") as RemoteTarget, context);
+  await expect(registry.services()).rejects.toThrow(/127\.0\.0\.1:1/);
+  await registry.close();
+  const late = new WatchRecorder(registry, "user");
+  await late.untilFailure(/consul registry: closed/);
+  late.watcher.refresh();
+  late.close();
+});
+
 it("a watch that is closed while its adapter is loaded is never begun", async () => {
   const registry = new LazyRegistry(parseTarget("k8s://shop/user?dc=a") as RemoteTarget, context);
   const seen = new WatchRecorder(registry, "user");

@@ -3,7 +3,7 @@ import type { RegistryContext } from "../registry-config.ts";
 import { printRemoteTarget, type RemoteTarget } from "../remote-target.ts";
 import { type AdaptedTarget, loadAdapter } from "./adapters.ts";
 
-/** The registry that a target names: its adapter is loaded at the first watch. What goes wrong with that is told to the watcher. */
+/** The registry that a target names: its adapter is loaded at the first watch. What is wrong with it, or the watch, is told to the watcher. */
 export class LazyRegistry implements Registry {
   readonly name: string;
   readonly #target: RemoteTarget;
@@ -26,10 +26,9 @@ export class LazyRegistry implements Registry {
   watch(_service: string, handler: WatchHandler): Watcher {
     const watcher = new LazyWatcher();
     this.#opening ??= this.#open();
-    this.#opening.then(
-      ({ registry, service }) => watcher.open(() => registry.watch(service, handler)),
-      (error: unknown) => watcher.open(() => failedWatch(handler, error)),
-    );
+    this.#opening
+      .then(({ registry, service }) => watcher.open(() => registry.watch(service, handler)))
+      .catch((error: unknown) => watcher.open(() => failedWatch(handler, error)));
     return watcher;
   }
 

@@ -56,7 +56,7 @@ describe("the services of a place", () => {
     ["user.internal:8080", /has no list of services/],
     ["user.rpc", /a bare service name needs a registry/],
     ["etdc://a:1", /did you mean etcd/],
-    ["etcd://a:1?password=x", /holds a password/],
+    ["etcd://a:1?password=x", /holds a secret/],
     ["consul://a:1?x=y", /"x" is no setting of consul/],
   ])("are refused for %s", async (place, message) => {
     await expect(listServices(place)).rejects.toThrow(message);

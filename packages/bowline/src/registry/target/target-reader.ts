@@ -2,6 +2,7 @@ import { type AddressFault, formatHostPort, type HostPort, isFault, readHostPort
 import { MAX_NAME_LENGTH } from "../instance/instance.ts";
 import type { Target } from "./target.ts";
 import { exampleOf, isBuiltIn } from "./target-scheme.ts";
+import { withoutSecrets } from "./target-secrets.ts";
 
 /** A bare service name: letters and digits of any script, `_ . -`, and `/` between parts. */
 const BARE_NAME = /^[\p{L}\p{N}_][\p{L}\p{N}_.-]*(?:\/[\p{L}\p{N}_.-]+)*$/u;
@@ -201,10 +202,10 @@ export class TargetReader {
 
   /** The error about the characters from `start` to `end`; `place` is what to point at, if it is not the start. */
   fault(start: number, end: number, problem: string, scheme: string, place: number = start): TypeError {
-    const part = this.#text.slice(start, end);
+    const part = withoutSecrets(this.#text, start, end);
     const subject = part === "" ? "the empty text" : quote(part);
     return new TypeError(
-      `target ${quote(this.#text)}: ${subject} (character ${place + 1}) ${problem}. Correct: "${exampleOf(scheme)}"`,
+      `target ${quote(withoutSecrets(this.#text))}: ${subject} (character ${place + 1}) ${problem}. Correct: "${exampleOf(scheme)}"`,
     );
   }
 }

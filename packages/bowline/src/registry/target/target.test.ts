@@ -136,6 +136,7 @@ describe("a target", () => {
     ["etcd://root:secret@h:2379/a", /\(character 8\) is where a name or password stands/],
     ["etcd://h:2379/a?key", /"key" \(character 17\) is no setting; write key=value/],
     ["etcd://h:2379/a?k=1&k=2", /"k=2" \(character 21\) stands there twice/],
+    ["consul://h:8500/a%0Ab", /"a%0Ab" \(character 17\) holds a control character/],
     ["etcd://h:2379/a%2", /"a%2" \(character 15\) holds a "%"/],
     [
       "zookeeper://a:1",
@@ -151,6 +152,39 @@ describe("a target", () => {
     expect(error).toMatch(/^target "/);
     const example = /Correct: "(.*)"$/.exec(error)?.[1] ?? "";
     expect(printTarget(parseTarget(example))).toBe(example);
+  });
+
+  it.each([
+    "nacos://nacos:s3cret@10.0.0.1:8848/user.rpc",
+    "consul://10.0.0.1:8500,user:s3cret@10.0.0.2:8500/user.rpc",
+    "etcd://root:s3cret@10.0.0.1:2379/user.rpc",
+    "etcd://root:p#s3cret@10.0.0.1:2379/user.rpc",
+    "etcd://root:p?s3cret@10.0.0.1:2379/user.rpc",
+    "dns://user:s3cret@h/x:80",
+    "srv://user:s3cret@h/x",
+    "static:///u:s3cret@h:80",
+    "u:s3cret@h:80",
+    "https://user:s3cret@user.internal",
+    "consul://10.0.0.1:8500/user.rpc?token=s3cret",
+    "consul://10.0.0.1:8500/user.rpc?dc=a&%74oken=s3cret&x",
+    "etcd://10.0.0.1:2379/user.rpc?pass=s3cret",
+    "etcd://10.0.0.1:2379/user.rpc?tls=true&password=s3cret",
+    "nacos://10.0.0.1:8848/user.rpc?secretKey=s3cret",
+    "nacos://10.0.0.1:8848/user.rpc?access_key=s3cret",
+    "k8s://shop/user?id-token=s3cret",
+    "dns:///user.internal:80?token=s3cret",
+    "local:///user.rpc#access-token=s3cret",
+  ])("%s is refused, and its secret is not repeated", (text) => {
+    expect(messageOf(text)).toMatch(/^target ".*\*\*\*/);
+    expect(messageOf(text)).not.toContain("s3cret");
+  });
+
+  it("a secret is refused with the place where it belongs", () => {
+    expect(messageOf("etcd://h:2379/a?user=u&password=x")).toMatch(
+      /"password=\*\*\*" \(character 24\) holds a secret: targets are logged, give it as an option or as BOWLINE_ETCD_PASSWORD/,
+    );
+    expect(messageOf("consul://h:8500/a?token=x")).toMatch(/give it as an option or as CONSUL_HTTP_TOKEN/);
+    expect(messageOf("k8s://shop/a?token=x")).toMatch(/give it as an option or by the environment/);
   });
 
   it.each(["xds"])("with the scheme %s says that it is not built in", (scheme) => {
