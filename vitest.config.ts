@@ -15,8 +15,8 @@ const config: ViteUserConfig = defineConfig({
     isolate: false,
     // Vitest's own choice leaves a core to itself, which on two cores is one file at a time. Many of them wait.
     maxWorkers: "100%",
-    testTimeout: 10_000,
-    hookTimeout: 20_000,
+    testTimeout: 40_000,
+    hookTimeout: 40_000,
   },
 });
 

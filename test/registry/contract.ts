@@ -61,7 +61,7 @@ export function fixedRegistryContract(name: string, { create, service, addresses
       return made;
     };
     const told = (seen: Recording): Promise<void> =>
-      expect.poll(() => seen.keys).toEqual([...addresses].sort()) as unknown as Promise<void>;
+      expect.poll(() => seen.keys, { timeout: 30_000 }).toEqual([...addresses].sort()) as unknown as Promise<void>;
     const watch = (of: Registry): Recording => new Recording(of, service, ({ id }) => id);
     afterEach(async () => {
       for (const each of open.splice(0)) await each.close();

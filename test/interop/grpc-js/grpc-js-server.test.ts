@@ -178,7 +178,9 @@ describe("Bowline as client of a grpc-js server", () => {
   });
 
   it("makes a thousand calls at once", async () => {
-    const answers = await Promise.all(Array.from({ length: 1000 }, (_, i) => client.unary({ payload: bytes(i) })));
+    const answers = await Promise.all(
+      Array.from({ length: 1000 }, (_, i) => client.unary({ payload: bytes(i) }, { timeoutMs: 30_000 })),
+    );
     expect(answers.map(({ payload }) => payload.length)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
   });
 });

@@ -28,9 +28,9 @@ export function gate<T = void>(): Gate<T> {
   return { opened: promise, open: resolve };
 }
 
-/** Resolves once the condition holds, looked at after each turn of the event loop; fails after 5 s. */
+/** Resolves once the condition holds, looked at after each turn of the event loop; fails after 30 s. */
 export async function eventually(condition: () => boolean): Promise<void> {
-  const giveUpAt = performance.now() + 5000;
+  const giveUpAt = performance.now() + 30_000;
   while (!condition()) {
     if (performance.now() > giveUpAt) throw new Error(`this never came true: ${condition}`);
     await new Promise((resolve) => setImmediate(resolve));

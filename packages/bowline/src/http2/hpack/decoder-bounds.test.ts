@@ -190,11 +190,15 @@ describe("bombs of 16 KiB", () => {
       fill(seed);
       decoder.decode(block, 0, block.length);
     }
-    const before = heapBytes();
-    for (let seed = 500; seed < 5000; seed++) {
-      fill(seed);
-      decoder.decode(block, 0, block.length);
-    }
-    expect(heapBytes() - before).toBeLessThan(100_000);
+    // What else runs in this process may grow meanwhile, but not each time.
+    const growths = [500, 5000, 9500].map((from) => {
+      const before = heapBytes();
+      for (let seed = from; seed < from + 4500; seed++) {
+        fill(seed);
+        decoder.decode(block, 0, block.length);
+      }
+      return heapBytes() - before;
+    });
+    expect(Math.min(...growths)).toBeLessThan(100_000);
   });
 });

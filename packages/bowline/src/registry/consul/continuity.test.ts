@@ -46,7 +46,7 @@ describe("what the servers have lost while the agent runs on", () => {
   }
 
   function until(condition: () => boolean): Promise<boolean> {
-    return vi.waitUntil(condition, { timeout: 9000, interval: 2 });
+    return vi.waitUntil(condition, { timeout: 30_000, interval: 2 });
   }
 
   it.each<[string, (agent: ConsulAgent) => void]>([

@@ -38,7 +38,7 @@ function open(hosts: readonly ConsulAgent[], options: ConsulOptions = {}): Regis
 
 /** Waits for a condition that a request brings about. */
 function until(condition: () => boolean): Promise<boolean> {
-  return vi.waitUntil(condition, { timeout: 9000, interval: 2 });
+  return vi.waitUntil(condition, { timeout: 30_000, interval: 2 });
 }
 
 /** What was asked, but for the questions whether the servers still have what the agent was told. */

@@ -39,7 +39,7 @@ const entry = (id: string): { ID: string; Name: string; Address: string; Port: n
 
 /** Waits for a condition that a request brings about. */
 function until(condition: () => boolean): Promise<boolean> {
-  return vi.waitUntil(condition, { timeout: 9000, interval: 2 });
+  return vi.waitUntil(condition, { timeout: 30_000, interval: 2 });
 }
 
 describe("a watch of Consul without a leader", () => {

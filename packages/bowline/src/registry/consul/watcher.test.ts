@@ -44,7 +44,7 @@ const entry = (id: string, service: string = "user"): { ID: string; Name: string
 
 /** Waits for a condition that a request brings about. */
 function until(condition: () => boolean): Promise<boolean> {
-  return vi.waitUntil(condition, { timeout: 9000, interval: 2 });
+  return vi.waitUntil(condition, { timeout: 30_000, interval: 2 });
 }
 
 describe("a watch of Consul", () => {

@@ -34,7 +34,7 @@ function open(servers: readonly EurekaServer[], options: Partial<EurekaOptions> 
 
 /** Waits for a condition that a request brings about. */
 function until(condition: () => boolean): Promise<boolean> {
-  return vi.waitUntil(condition, { timeout: 9000, interval: 2 });
+  return vi.waitUntil(condition, { timeout: 30_000, interval: 2 });
 }
 
 const user = { ...instanceAt("10.0.0.7:8080"), id: "user-1" };

@@ -40,7 +40,7 @@ const java = (id: string, app: string = "USER", status: string = "UP"): EurekaIn
 
 /** Waits for a condition that a request brings about. */
 function until(condition: () => boolean): Promise<boolean> {
-  return vi.waitUntil(condition, { timeout: 9000, interval: 2 });
+  return vi.waitUntil(condition, { timeout: 30_000, interval: 2 });
 }
 
 describe("a watch of Eureka", () => {
