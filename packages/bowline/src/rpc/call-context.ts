@@ -26,7 +26,7 @@ export class CallContext implements SpanIds {
   spanA = 0;
   spanB = 0;
   traceFlags = 0;
-  /** W3C `tracestate`, handed on unread. */
+  /** W3C `tracestate`, handed on without a look at its members. */
   tracestate: string | undefined = undefined;
   /** The caller has tried before: retrying what we do for it would multiply attempts along the chain. */
   isRetry = false;

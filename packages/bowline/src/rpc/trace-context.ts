@@ -69,7 +69,7 @@ export class TraceContext implements SpanIds {
   declare spanA: number;
   declare spanB: number;
   declare traceFlags: number;
-  /** The value of `tracestate` as it came, handed on unread. */
+  /** The value of `tracestate` as it came, without a look at its members. */
   declare tracestate: string | undefined;
 
   constructor(a: number, b: number, c: number, d: number, spanA: number, spanB: number, flags: number) {
