@@ -197,6 +197,19 @@ describe("what comes behind a message that is being inflated", () => {
   });
 });
 
+describe("a reader that was left", () => {
+  it("gives no window for what still comes, whoever asks it for more", async () => {
+    const on = stream();
+    on.abandoned = () => {
+      on.heldBytes = Number.POSITIVE_INFINITY;
+    };
+    const reader = backlogOf(framed(Buffer.from("x")), 3, on);
+    await reader.return();
+    await expect(reader.next()).rejects.toThrow("left before its end");
+    expect(on.heldBytes).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
 describe("reading what has come already", () => {
   const small = framedCompressed(gzipSync("x".repeat(1000)));
   const bomb = framedCompressed(gzipSync(Buffer.alloc(250_000)));

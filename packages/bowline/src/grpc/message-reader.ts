@@ -283,6 +283,8 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
 
   /** Octets of whole messages that wait to be read are held back; those of a message still coming must not be. */
   #hold(): void {
+    // Who has left reads no more, and what has ended needs no window.
+    if (this.#isEnded) return;
     const available = this.#writeAt - this.#readAt;
     let held = 0;
     if (available >= PREFIX_BYTES) {

@@ -50,8 +50,9 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   #dataStream: S | null = null;
   #dataStreamId = 0;
   #dataEnds = false;
-  /** A header block that waits for its CONTINUATION. */
-  #block: Buffer | null = null;
+  /** A header block that waits for its CONTINUATION: joined once, when it is whole. */
+  #parts: Buffer[] | null = null;
+  #partsBytes = 0;
   #blockFlags = 0;
   #blockDependsOn = -1;
   #continuations = 0;
@@ -91,7 +92,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   /** The connection has ended. */
   close(): void {
     this.#blockTimer?.cancel();
-    this.#block = null;
+    this.#parts = null;
     this.#dataStream = null;
   }
 
@@ -146,7 +147,8 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   headersFrame(streamId: number, flags: number, chunk: Buffer, start: number, end: number, dependsOn: number): boolean {
     if ((flags & Flag.END_HEADERS) !== 0) return this.#headerBlock(streamId, flags, chunk, start, end, dependsOn);
     if (end - start > this.#mostOpenBlockBytes) return this.#connection.exceeded("maxHeaderBlockBytes");
-    this.#block = Buffer.from(chunk.subarray(start, end));
+    this.#parts = [copyOf(chunk, start, end)];
+    this.#partsBytes = end - start;
     this.#blockFlags = flags;
     this.#blockDependsOn = dependsOn;
     this.#continuations = 0;
@@ -156,14 +158,17 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
 
   continuationFrame(streamId: number, flags: number, chunk: Buffer, start: number, end: number): boolean {
     const isWhole = (flags & Flag.END_HEADERS) !== 0;
-    const block = Buffer.concat([this.#block ?? Buffer.alloc(0), chunk.subarray(start, end)]);
     if (++this.#continuations > this.#limits.maxContinuationFrames)
       return this.#connection.exceeded("maxContinuationFrames");
-    if (!isWhole && block.length > this.#mostOpenBlockBytes) return this.#connection.exceeded("maxHeaderBlockBytes");
-    this.#block = block;
+    this.#partsBytes += end - start;
+    if (!isWhole && this.#partsBytes > this.#mostOpenBlockBytes)
+      return this.#connection.exceeded("maxHeaderBlockBytes");
+    const parts = this.#parts ?? [];
+    parts.push(copyOf(chunk, start, end));
     if (!isWhole) return true;
-    this.#block = null;
+    this.#parts = null;
     this.#blockTimer?.cancel();
+    const block = Buffer.concat(parts, this.#partsBytes);
     return this.#headerBlock(streamId, this.#blockFlags, block, 0, block.length, this.#blockDependsOn);
   }
 
@@ -333,7 +338,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   }
 
   #blockExpired(): void {
-    if (this.#block !== null) this.#connection.exceeded("handshakeTimeoutMs");
+    if (this.#parts !== null) this.#connection.exceeded("handshakeTimeoutMs");
   }
 
   /** Our RST for something that the peer did wrong on a stream; the layer above hears of it. */
@@ -367,4 +372,11 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
       ? streamId > this.lastPeerId
       : streamId >= this.#connection.nextId;
   }
+}
+
+/** In memory of its own: in Node's pool each small part of a block that does not end could hold a slab. */
+function copyOf(chunk: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(end - start);
+  chunk.copy(copy, 0, start, end);
+  return copy;
 }
