@@ -19,3 +19,17 @@ export function nextTurn(): Promise<void> {
 export function inNextTurn(callback: () => void): void {
   setImmediate(callback);
 }
+
+/**
+ * Calls what must not end the work that it is called in the midst of: an error of a listener is its own affair, and is thrown where the
+ * process sees it as uncaught.
+ */
+export function callApart(listener: () => void): void {
+  try {
+    listener();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}

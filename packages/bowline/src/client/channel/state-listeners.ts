@@ -1,3 +1,5 @@
+import { callApart } from "../../rpc/turn.ts";
+
 /** Who is told of each new state of something, until they no longer want to be. */
 export class StateListeners<State> {
   readonly #listeners: Set<(state: State) => void> = new Set();
@@ -9,21 +11,10 @@ export class StateListeners<State> {
   }
 
   tell(state: State): void {
-    for (const listener of [...this.#listeners]) tell(listener, state);
+    for (const listener of [...this.#listeners]) callApart(() => listener(state));
   }
 
   clear(): void {
     this.#listeners.clear();
-  }
-}
-
-/** What a listener throws is its own affair: it must not leave anybody between two states. */
-function tell<State>(listener: (state: State) => void, state: State): void {
-  try {
-    listener(state);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }

@@ -1,5 +1,6 @@
 import type { KeyValue } from "../../gen/etcd/etcdserverpb_pb.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
+import { callApart } from "../../rpc/turn.ts";
 import type { Instance, Watcher, WatchHandler } from "../registry.ts";
 import type { EtcdError } from "./etcd-error.ts";
 import { rangeEnd, readDetails, readValue, serviceKeys } from "./format.ts";
@@ -188,13 +189,7 @@ export class EtcdWatcher implements Watcher, RangeHandler {
 
   /** What a handler throws is its own affair: it must not end the stream that serves others, too. */
   #call(tell: () => void): void {
-    try {
-      if (!this.#isClosed) tell();
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    if (!this.#isClosed) callApart(tell);
   }
 }
 

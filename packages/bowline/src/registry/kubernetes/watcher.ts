@@ -1,5 +1,6 @@
 import { retryBackoffMs } from "../../resilience/backoff.ts";
 import type { Timer } from "../../rpc/clock.ts";
+import { callApart } from "../../rpc/turn.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { HttpStream } from "../http/http-request.ts";
 import { readLines } from "../http/lines.ts";
@@ -212,13 +213,7 @@ export class SliceWatcher implements Watcher {
   }
 
   #call(tell: () => void): void {
-    try {
-      if (!this.#isClosed) tell();
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    if (!this.#isClosed) callApart(tell);
   }
 
   #wait(delayMs: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { callApart } from "../../rpc/turn.ts";
 import type { Instance, Snapshot, WatchHandler } from "../registry.ts";
 
 /** Faults of entries that one message names; the others are counted. */
@@ -138,14 +139,7 @@ export class ServiceFeed {
 }
 
 function tellOne(listener: Listener, tell: (handler: WatchHandler) => void): void {
-  if (listener.isClosed) return;
-  try {
-    tell(listener.handler);
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
+  if (!listener.isClosed) callApart(() => tell(listener.handler));
 }
 
 /** `made`, or the known object that says the same. */
