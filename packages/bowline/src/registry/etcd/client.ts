@@ -23,7 +23,6 @@ import {
   type WatchClient,
 } from "../../gen/etcd/etcdserverpb_rpc.ts";
 import { socketNetwork } from "../../net/network.ts";
-import { silentLogger } from "../../observe/logger.ts";
 import type { Clock } from "../../rpc/clock.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import type { RegistryContext } from "../registry-config.ts";
@@ -59,12 +58,11 @@ export class EtcdLine {
     this.host = host;
     this.#onClose = onClose;
     const target = `static:///${host.replaceAll("%", "%25")}`;
-    // Four clients of one target share a connection; the logger makes it this line's own.
-    const own = { ...options, logger: { ...silentLogger } };
-    this.kv = createClient(KV, target, own);
-    this.watch = createClient(Watch, target, own);
-    this.lease = createClient(Lease, target, own);
-    this.auth = createClient(Auth, target, own);
+    // Four clients of one target and the same options share a connection.
+    this.kv = createClient(KV, target, options);
+    this.watch = createClient(Watch, target, options);
+    this.lease = createClient(Lease, target, options);
+    this.auth = createClient(Auth, target, options);
   }
 
   /** A call or stream begins on it. */
@@ -109,7 +107,8 @@ export interface EtcdStream<T> {
 export class EtcdClient {
   readonly #options: CheckedEtcdOptions;
   readonly #credentials: { readonly user: string; readonly password: string } | undefined;
-  readonly #clientOptions: ClientOptions;
+  /** Anew for each line, so that it shares its connection with no other. */
+  readonly #clientOptions: () => ClientOptions;
   #hostIndex: number;
   /** Where new calls and streams begin. */
   #line: EtcdLine | null = null;
@@ -128,11 +127,11 @@ export class EtcdClient {
     this.#credentials = etcdCredentials(options, context.environment);
     // Not all processes of a fleet shall lean on the first member.
     this.#hostIndex = Math.floor(context.random() * options.hosts.length);
-    this.#clientOptions = {
+    this.#clientOptions = () => ({
       ...memberClientOptions(options, context, socketNetwork),
       maxReceiveBytes: MAX_RECEIVE_BYTES,
       keepalive: { timeMs: KEEPALIVE_MS, timeoutMs: options.requestTimeoutMs },
-    };
+    });
     // Files that can't be read are a mistake of the options, not of the network.
     this.#open();
   }
@@ -245,7 +244,7 @@ export class EtcdClient {
     if (this.#isClosed) throw new EtcdError("unreachable", "closed; make another one");
     if (this.#line === null) {
       const host = this.#options.hosts[this.#hostIndex];
-      this.#line = new EtcdLine(host, this.#clientOptions, (line) => this.#lines.delete(line));
+      this.#line = new EtcdLine(host, this.#clientOptions(), (line) => this.#lines.delete(line));
       this.#lines.add(this.#line);
     }
     return this.#line;

@@ -3,7 +3,6 @@ import { type Client, createClient } from "../../client/create-client.ts";
 import type { Payload } from "../../gen/nacos/nacos_pb.ts";
 import { BiRequestStream, type BiRequestStreamClient, Request, type RequestClient } from "../../gen/nacos/nacos_rpc.ts";
 import { socketNetwork } from "../../net/network.ts";
-import { silentLogger } from "../../observe/logger.ts";
 import type { Clock, Timer } from "../../rpc/clock.ts";
 import type { HttpHost } from "../http/http-host.ts";
 import { parseJsonInSlices } from "../http/json-slices.ts";
@@ -91,11 +90,10 @@ export class GrpcLink implements NacosLink {
       this.#isEnded = true;
       resolve(error);
     };
-    // Both clients share one connection, which is what Nacos knows a client by; the logger makes it this link's own.
+    // Both clients share one connection, which is what Nacos knows a client by; the options make it this link's own.
     const own = {
       ...memberClientOptions(options, context, socketNetwork),
       maxReceiveBytes: MAX_RECEIVE_BYTES,
-      logger: { ...silentLogger },
     };
     const target = `static:///${this.host.replaceAll("%", "%25")}`;
     this.#requests = createClient(Request, target, own);

@@ -1,6 +1,7 @@
 import type { ClientOptions } from "../../client/client-options.ts";
 import type { Network } from "../../net/network.ts";
 import type { TlsSettings } from "../../net/tls-files.ts";
+import { type Logger, silentLogger } from "../../observe/logger.ts";
 import type { RegistryContext } from "../registry-config.ts";
 
 /** What a product's own gRPC is reached with; options of adapters have these. */
@@ -13,10 +14,13 @@ export interface MemberOptions {
   readonly connectTimeoutMs: number;
 }
 
-/** Options of our own client for one member of a product. Failures are answered by another member, not by another try at this one. */
+/**
+ * Options of our own clients for one member of a product, which share a connection. Failures are answered by another member, not by
+ * another try at this one.
+ */
 export function memberClientOptions(
   { tls, network, connectTimeoutMs }: MemberOptions,
-  { clock, random }: RegistryContext,
+  { clock, random, report = ignore }: RegistryContext,
   sockets: Network,
 ): ClientOptions {
   const { serverName, dangerouslySkipVerification, ...files } = typeof tls === "object" ? tls : {};
@@ -29,8 +33,19 @@ export function memberClientOptions(
     ...(dialled === undefined ? {} : { network: dialled }),
     retry: false,
     connectTimeoutMs,
+    logger: memberLogger(report),
   };
 }
+
+/**
+ * A logger for the clients of one member alone, so that they share their connection with no others. What happens to calls and connections
+ * the adapter tells itself; the errors that a client logs besides are of TLS files that have changed and can't be used.
+ */
+function memberLogger(report: (error: Error) => void): Logger {
+  return { ...silentLogger, error: (_fields, message) => report(new Error(message)) };
+}
+
+function ignore(): void {}
 
 /** A network whose certificates nobody looks at. */
 function believing(network: Network): Network {
