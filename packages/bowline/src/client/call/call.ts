@@ -17,7 +17,7 @@ import { Interception } from "./interception.ts";
 import { abortError, parentError, resultOf } from "./outcome.ts";
 import { contextOf } from "./own-context.ts";
 import { type RequestSink, sendRequests } from "./request-sending.ts";
-import { keptRequest, RequestSource } from "./request-source.ts";
+import { isStreamed, keptRequest, leaveUnread, RequestSource } from "./request-source.ts";
 
 /** How often a call may start anew because it is certain that no handler saw it. */
 const MAX_TRANSPARENT_RETRIES = 5;
@@ -335,7 +335,13 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
     if (this.#retryTimer !== null) this.#wake();
     if (this.#onAbort !== null) this.options?.signal?.removeEventListener("abort", this.#onAbort);
     if (this.childIndex >= 0) this.parent?.disown(this);
-    if (this.#source !== null) this.#inContext?.(() => this.#source?.leave());
+    if (this.#inContext !== null) this.#leaveRequests(this.#inContext);
+  }
+
+  #leaveRequests(inContext: InContext): void {
+    const source = this.#source;
+    if (source !== null) inContext(() => source.leave());
+    else if (isStreamed(this.method)) inContext(() => leaveUnread(this.request));
   }
 
   #wake(): void {

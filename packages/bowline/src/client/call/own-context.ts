@@ -1,13 +1,14 @@
 import { contextHere, type InContext } from "../../rpc/call-context.ts";
 import type { Method } from "../../rpc/method.ts";
 import type { CallOptions } from "../call-options.ts";
+import { isStreamed } from "./request-source.ts";
 
 /**
  * The context in which a call that begins here calls the user back, to get requests or to tell something: when it does, it may be within
  * another call, of whose answer or connection it has waited for. Null for most, which have nothing to call.
  */
-export function contextOf({ kind }: Method, options: CallOptions | undefined): InContext | null {
-  if (kind === "client-stream" || kind === "bidi-stream") return contextHere();
+export function contextOf(method: Method, options: CallOptions | undefined): InContext | null {
+  if (isStreamed(method)) return contextHere();
   if (options === undefined) return null;
   const { onHeader, onTrailer, compressIf } = options;
   return onHeader !== undefined || onTrailer !== undefined || compressIf !== undefined ? contextHere() : null;

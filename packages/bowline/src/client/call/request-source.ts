@@ -16,9 +16,14 @@ const MAX_KEPT_BYTES = 65_536;
  *
  * @throws RpcError when it can't be encoded
  */
-export function keptRequest({ input, kind }: Method, request: unknown): unknown {
-  if (kind === "client-stream" || kind === "bidi-stream" || request instanceof EncodedMessage) return request;
-  return new EncodedMessage(input, request);
+export function keptRequest(method: Method, request: unknown): unknown {
+  if (isStreamed(method) || request instanceof EncodedMessage) return request;
+  return new EncodedMessage(method.input, request);
+}
+
+/** True for methods whose requests are streamed. */
+export function isStreamed({ kind }: Method): boolean {
+  return kind === "client-stream" || kind === "bidi-stream";
 }
 
 /** True for what a call that streams its requests can take them from. */
@@ -130,6 +135,20 @@ export class RequestSource {
   #forget(): void {
     this.#taken.length = 0;
     this.#at = 0;
+  }
+}
+
+/**
+ * Lets requests go that nobody has begun to read, for the call failed before or was answered without them. A generator that has not run
+ * has nothing to clean up, while a stream keeps its file or socket open until it is told.
+ */
+export function leaveUnread(requests: unknown): void {
+  if (typeof requests !== "object" || requests === null) return;
+  try {
+    if (requests instanceof ReadableStream) void requests.cancel().catch(() => {});
+    else if ("destroy" in requests && typeof requests.destroy === "function") requests.destroy();
+  } catch {
+    // As when the iterable is left: the call has its status already.
   }
 }
 

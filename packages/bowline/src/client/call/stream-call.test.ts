@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { answer, ChannelScene } from "../../../test/client/channel-scene.ts";
 import { collect } from "../../../test/client/note-service.ts";
@@ -317,5 +318,44 @@ describe("a stream of requests", () => {
     end(peer);
     await chat;
     expect(heard).toEqual(["re: one", "re: two"]);
+  });
+});
+
+describe("requests that nobody has begun to read", () => {
+  const neverRead = (): Readable => new Readable({ objectMode: true, read: () => {} });
+
+  it("are closed when the call fails before it is sent", async () => {
+    const scene = new ChannelScene();
+    const requests = neverRead();
+    const aborted = AbortSignal.abort();
+    expect(await failure(collect(scene.stream("chat", requests, { signal: aborted })))).toMatchObject({
+      code: Code.CANCELLED,
+    });
+    expect(requests.destroyed).toBe(true);
+  });
+
+  it("are closed when an interceptor answers by itself", async () => {
+    const scene = new ChannelScene({ interceptors: [async () => "from the cache"] });
+    const requests = neverRead();
+    expect(await scene.call("join", requests)).toBe("from the cache");
+    expect(requests.destroyed).toBe(true);
+  });
+
+  it("are closed as streams of the web are", async () => {
+    const scene = new ChannelScene();
+    const reasons: unknown[] = [];
+    const cancel = (reason: unknown): void => void reasons.push(reason);
+    await failure(scene.call("join", new ReadableStream({ cancel }), { signal: AbortSignal.abort() }));
+    expect(reasons).toEqual([undefined]);
+  });
+
+  it("do not change how the call ends by what they throw", async () => {
+    const scene = new ChannelScene();
+    const destroy = (): never => {
+      throw new Error("can't be closed");
+    };
+    const requests = Object.assign(["a"], { destroy });
+    const error = await failure(scene.call("join", requests, { signal: AbortSignal.abort() }));
+    expect(error.code).toBe(Code.CANCELLED);
   });
 });
