@@ -1,9 +1,9 @@
 import { boundedCodec } from "../codec/codec.ts";
 import { parseTarget } from "../registry/target/target.ts";
 import { systemClock } from "../rpc/clock.ts";
+import { isMessages } from "../rpc/iteration/user-iterator.ts";
 import { checkService, type Method, type Service } from "../rpc/method.ts";
 import { systemRandom } from "../rpc/random.ts";
-import { isRequests } from "./call/request-source.ts";
 import { StreamCall } from "./call/stream-call.ts";
 import { UnaryCall } from "./call/unary-call.ts";
 import type { CallOptions } from "./call-options.ts";
@@ -120,7 +120,7 @@ function caller(channel: Channel, target: CallMethod, pipeline: ClientPipeline, 
 
 /** @throws TypeError when a method that streams its requests is given something else */
 function checkRequests(method: Method, requests: unknown): void {
-  if (isRequests(requests)) return;
+  if (isMessages(requests)) return;
   const given = requests === null ? "null" : typeof requests;
   throw new TypeError(
     `${method.path} takes an (async) iterable of messages, such as an array or a generator, not ${given}`,

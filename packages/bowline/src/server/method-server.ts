@@ -8,6 +8,7 @@ import { MethodStats } from "../observe/method-stats.ts";
 import { CallScope } from "../rpc/call-context.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
+import { isMessages, iteratorOf, leaveQuietly, type MessageIterator } from "../rpc/iteration/user-iterator.ts";
 import type { Method } from "../rpc/method.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { nextTurn } from "../rpc/turn.ts";
@@ -189,16 +190,16 @@ export class MethodServer implements ServerRoute {
   async #pump(call: ServerCall, request: unknown): Promise<void> {
     const { stream } = call;
     let left = MAX_BURST;
-    let iterator: AsyncIterator<unknown> | null = null;
+    let iterator: MessageIterator | null = null;
     call.isRunning = true;
     try {
-      iterator = iterate(await this.#handler(request, call), this.method);
+      const answers = iterate(await this.#handler(request, call), this.method);
       // The call may have ended while the handler was waited for: nobody would leave its generator later.
-      if (call.isOver) return void leaveQuietly(iterator);
-      const leave = (): void => void leaveQuietly(iterator);
-      call.onEnd = leave;
+      if (call.isOver) return void leaveQuietly(answers);
+      iterator = answers;
+      call.onEnd = () => void leaveQuietly(answers);
       for (;;) {
-        const { value, done } = await iterator.next();
+        const { value, done } = await answers.next();
         if (call.isOver) return;
         if (done === true) break;
         if (stream.headerMetadata !== null && !stream.hasBegun) refuseExcess(stream);
@@ -216,7 +217,7 @@ export class MethodServer implements ServerRoute {
       this.#finish(call, null);
     } catch (error) {
       call.onEnd = null;
-      void leaveQuietly(iterator);
+      if (iterator !== null) void leaveQuietly(iterator);
       this.#threw(call, error);
     } finally {
       call.handlerEnded();
@@ -304,57 +305,10 @@ function given(message: unknown, method: Method, { interceptors }: ServerPipelin
   throw new RpcError(Code.INTERNAL, text, { reason: "codec" });
 }
 
-function iterate(answers: unknown, method: Method): AsyncIterator<unknown> {
-  if (typeof answers === "object" && answers !== null) {
-    if (isNodeStream(answers)) return streamIterator(answers);
-    if (Symbol.asyncIterator in answers) return (answers as AsyncIterable<unknown>)[Symbol.asyncIterator]();
-    if (Symbol.iterator in answers) return asyncIterator((answers as Iterable<unknown>)[Symbol.iterator]());
-  }
+function iterate(answers: unknown, method: Method): MessageIterator {
+  if (isMessages(answers)) return iteratorOf(answers);
   const text = `the handler of ${method.path} must give an (async) iterable of messages, such as an async generator`;
   throw new RpcError(Code.INTERNAL, text, { reason: "codec" });
-}
-
-/** What the streams of Node have, and those that are made like them. */
-interface NodeStream extends AsyncIterable<unknown> {
-  on(event: "error", listener: () => void): unknown;
-  destroy(): unknown;
-}
-
-function isNodeStream(answers: object): answers is NodeStream {
-  return Symbol.asyncIterator in answers && "pipe" in answers && "on" in answers && "destroy" in answers;
-}
-
-/**
- * A stream holds its file or socket from the beginning, but its iterator closes it only if it was read from, and not while it waits for
- * more. Who leaves it closes it.
- */
-function streamIterator(stream: NodeStream): AsyncIterator<unknown> {
-  const iterator = stream[Symbol.asyncIterator]();
-  return {
-    next: () => iterator.next(),
-    return: async () => {
-      // Nobody else may listen, and a file that could not be opened would end the process.
-      stream.on("error", () => {});
-      stream.destroy();
-      return iterator.return?.() ?? { value: undefined, done: true };
-    },
-  };
-}
-
-function asyncIterator(iterator: Iterator<unknown>): AsyncIterator<unknown> {
-  return {
-    next: async () => iterator.next(),
-    return: async () => iterator.return?.() ?? { value: undefined, done: true },
-  };
-}
-
-/** Lets a handler's generator run its `finally`; the call has its status already. */
-async function leaveQuietly(iterator: AsyncIterator<unknown> | null): Promise<void> {
-  try {
-    await iterator?.return?.();
-  } catch {
-    // Nobody is left to tell.
-  }
 }
 
 /** The handler with interceptors around it, first = outermost. */

@@ -6,6 +6,7 @@ import { ErrorCode } from "../../http2/frames.ts";
 import { type CallContext, type ChildCall, callStorage, type InContext } from "../../rpc/call-context.ts";
 import type { Timer } from "../../rpc/clock.ts";
 import { Code } from "../../rpc/code.ts";
+import { leaveUnread } from "../../rpc/iteration/user-iterator.ts";
 import { Metadata } from "../../rpc/metadata.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
 import type { CallOptions } from "../call-options.ts";
@@ -17,7 +18,7 @@ import { Interception } from "./interception.ts";
 import { abortError, parentError, resultOf } from "./outcome.ts";
 import { contextOf } from "./own-context.ts";
 import { type RequestSink, sendRequests } from "./request-sending.ts";
-import { isStreamed, keptRequest, leaveUnread, RequestSource } from "./request-source.ts";
+import { isStreamed, keptRequest, RequestSource } from "./request-source.ts";
 
 /** How often a call may start anew because it is certain that no handler saw it. */
 const MAX_TRANSPARENT_RETRIES = 5;

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { NoteService } from "../../../test/client/note-service.ts";
 import { bytesCodec } from "../../codec/codec.ts";
 import { EncodedMessage } from "../../grpc/message-encoding.ts";
-import { isRequests, RequestSource } from "./request-source.ts";
+import { isMessages } from "../../rpc/iteration/user-iterator.ts";
+import { RequestSource } from "./request-source.ts";
 
 const { join } = NoteService.methods;
 
@@ -26,10 +27,10 @@ describe("requests", () => {
       yield "b";
     };
     for (const requests of [["a", "b"], new Set(["a", "b"]), generator()]) {
-      expect(isRequests(requests)).toBe(true);
+      expect(isMessages(requests)).toBe(true);
       expect(await rest(new RequestSource(requests, join))).toEqual(["a", "b"]);
     }
-    for (const other of [null, undefined, 7, "ab", {}]) expect(isRequests(other)).toBe(false);
+    for (const other of [null, undefined, 7, "ab", {}]) expect(isMessages(other)).toBe(false);
   });
 
   it("are given again after a rewind, until the server has answered", async () => {

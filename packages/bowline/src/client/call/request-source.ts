@@ -1,10 +1,8 @@
 import { EncodedMessage } from "../../grpc/message-encoding.ts";
 import { Code } from "../../rpc/code.ts";
+import { isMessages, iteratorOf, leaveQuietly, type MessageIterator } from "../../rpc/iteration/user-iterator.ts";
 import type { Method } from "../../rpc/method.ts";
 import { RpcError } from "../../rpc/rpc-error.ts";
-
-/** Messages of a call that streams them. */
-export type Requests = AsyncIterable<unknown> | Iterable<unknown>;
 
 /** What is kept for another attempt, at most. */
 const MAX_KEPT_MESSAGES = 64;
@@ -26,11 +24,6 @@ export function isStreamed({ kind }: Method): boolean {
   return kind === "client-stream" || kind === "bidi-stream";
 }
 
-/** True for what a call that streams its requests can take them from. */
-export function isRequests(value: unknown): value is Requests {
-  return typeof value === "object" && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value);
-}
-
 /**
  * The messages that a user streams, across the attempts of a call.
  *
@@ -38,7 +31,7 @@ export function isRequests(value: unknown): value is Requests {
  * and 64 KiB of them at most; beyond that the call has one attempt.
  */
 export class RequestSource {
-  readonly #iterator: AsyncIterator<unknown> | Iterator<unknown>;
+  readonly #iterator: MessageIterator;
   readonly #method: Method;
   /** Messages that were taken: `[0, #at)` are sent, the rest is to be sent. */
   readonly #taken: unknown[] = [];
@@ -64,11 +57,11 @@ export class RequestSource {
   /** @throws RpcError INTERNAL if `requests` can't be iterated */
   constructor(requests: unknown, method: Method) {
     this.#method = method;
-    if (!isRequests(requests)) {
+    if (!isMessages(requests)) {
       const text = `the requests of ${method.path} must be an (async) iterable of messages`;
       throw new RpcError(Code.INTERNAL, text, { reason: "codec" });
     }
-    this.#iterator = Symbol.asyncIterator in requests ? requests[Symbol.asyncIterator]() : requests[Symbol.iterator]();
+    this.#iterator = iteratorOf(requests);
   }
 
   /** True while every message that was taken is still there. */
@@ -138,28 +131,6 @@ export class RequestSource {
   }
 }
 
-/**
- * Lets requests go that nobody has begun to read, for the call failed before or was answered without them. A generator that has not run
- * has nothing to clean up, while a stream keeps its file or socket open until it is told.
- */
-export function leaveUnread(requests: unknown): void {
-  if (typeof requests !== "object" || requests === null) return;
-  try {
-    if (requests instanceof ReadableStream) void requests.cancel().catch(() => {});
-    else if ("destroy" in requests && typeof requests.destroy === "function") requests.destroy();
-  } catch {
-    // As when the iterable is left: the call has its status already.
-  }
-}
-
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as Partial<Promise<T>>).then === "function";
-}
-
-async function leaveQuietly(iterator: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
-  try {
-    await iterator.return?.();
-  } catch {
-    // The call has its status already; an error while leaving has nobody to go to.
-  }
 }

@@ -351,11 +351,32 @@ describe("requests that nobody has begun to read", () => {
 
   it("do not change how the call ends by what they throw", async () => {
     const scene = new ChannelScene();
-    const destroy = (): never => {
-      throw new Error("can't be closed");
+    const requests = {
+      [Symbol.asyncIterator](): never {
+        throw new Error("can't be read");
+      },
     };
-    const requests = Object.assign(["a"], { destroy });
     const error = await failure(scene.call("join", requests, { signal: AbortSignal.abort() }));
     expect(error.code).toBe(Code.CANCELLED);
+  });
+});
+
+describe("a stream of Node that gives requests", () => {
+  it("is closed while more is waited for, and may fail then", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    let destroyed = 0;
+    const destroy = (_: unknown, done: (error: Error) => void): void => {
+      destroyed++;
+      done(new Error("could not be closed"));
+    };
+    const requests = new Readable({ objectMode: true, read: () => {}, destroy });
+    const controller = new AbortController();
+    const joined = scene.call("join", requests, { signal: controller.signal });
+    await peer.expect("HEADERS");
+    controller.abort();
+    expect(await failure(joined)).toMatchObject({ code: Code.CANCELLED });
+    await settle();
+    expect(destroyed).toBe(1);
   });
 });
