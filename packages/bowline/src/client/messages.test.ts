@@ -159,7 +159,7 @@ describe("compression", () => {
       /^the server answers in the unknown grpc-encoding "lzma"; known/,
     );
     expect((await failure(client.say("x"))).text).toBe(
-      "a message is marked compressed, but the answer names no grpc-encoding",
+      "a message is marked compressed, but the headers before it name no grpc-encoding",
     );
   });
 });

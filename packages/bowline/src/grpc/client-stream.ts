@@ -238,7 +238,9 @@ export abstract class ClientStream extends GrpcStream implements MessageSink, Sp
   }
 
   #trailersOnly(fields: HeaderFields): void {
-    if (fields.grpcStatus === undefined && (fields.status !== 200 || fields.subtype === null)) {
+    // A failure that a proxy makes of gRPC's trailers and a page of its own is still told as it is; that all is well is not believed.
+    const isFailure = fields.grpcStatus !== undefined && fields.grpcStatus !== "0";
+    if (!isFailure && (fields.status !== 200 || fields.subtype === null)) {
       return this.#over(httpStatusError(fields.status, fields.contentType), fields.metadata);
     }
     this.#ends(fields);

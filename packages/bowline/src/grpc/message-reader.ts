@@ -249,9 +249,7 @@ export class MessageReader<T> implements AsyncIterableIterator<T> {
 
   #inflate(start: number, end: number): void {
     const compression = this.#compression;
-    if (compression === null) {
-      return this.#unreadable(unnamedEncoding("call"));
-    }
+    if (compression === null) return this.#unreadable(unnamedEncoding());
     // A copy: the backlog moves while the inflation runs.
     const bytes = Buffer.from(this.#backlog.subarray(start, end));
     const inflation = (async () => compression.decompress(bytes, this.#maxMessageBytes, true))();

@@ -24,8 +24,8 @@ import {
   writePrefix,
 } from "./wire/message-framing.ts";
 import type { ReceivedFields } from "./wire/metadata-headers.ts";
-import { fieldsBound, metadataBound, writeFields, writeMetadata } from "./wire/method-headers.ts";
-import { statusFields } from "./wire/status.ts";
+import { fieldsBound, metadataBound, metadataListBytes, writeFields, writeMetadata } from "./wire/method-headers.ts";
+import { statusFields, statusRoom } from "./wire/status.ts";
 
 /** A message that arrived before the end of the request, or nothing. */
 const NO_MESSAGE: unique symbol = Symbol("no message");
@@ -90,6 +90,8 @@ export class ServerStream extends GrpcStream implements MessageSink {
   #isInflating = false;
   #contentLength = -1;
   #receivedBytes = 0;
+  /** The call's own time is over. */
+  #isDue = false;
   /** The status is written or waits behind data. */
   #isFinished = false;
   #status: RpcError | null = null;
@@ -106,6 +108,14 @@ export class ServerStream extends GrpcStream implements MessageSink {
     return this.#isFinished;
   }
 
+  /**
+   * Who waits no longer than it said gives up in good faith, and when a service hangs, all its calls do at once. Half the time counts: it ran
+   * at the caller before the request came here. Nothing is won by it, for a call with half the time ends by itself.
+   */
+  override get mayBeReset(): boolean {
+    return this.timeoutMs >= 0 && this.transport.clock.now() - this.startedAt >= this.timeoutMs / 2;
+  }
+
   /** True when the request message that was read last came compressed. */
   get wasCompressed(): boolean {
     return this.reader === null ? this.#wasCompressed : this.reader.wasCompressed;
@@ -117,6 +127,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
   }
 
   override onDue(): void {
+    this.#isDue = true;
     this.route?.due(this);
   }
 
@@ -304,9 +315,9 @@ export class ServerStream extends GrpcStream implements MessageSink {
     this.#status = error;
     if (this.queue === null) return this.#sendStatus();
     if (error === null) return;
-    if (error.origin === "local" && error.reason === "deadline") return this.#dropQueue();
+    if (this.#isDue) return this.#dropQueue();
     // A status that can't be written must fail here, and not in whoever makes room for it later.
-    statusFields(error);
+    this.#statusFields(error);
   }
 
   /** Ends a call that no method sees. */
@@ -350,7 +361,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
     // In one block with the status, a client would take metadata for the header as belonging to the trailer.
     if (this.headerMetadata !== null && this.headerMetadata.size > 0) this.sendHeaders();
     const error = this.#status;
-    const status = error === null ? OK_FIELDS : statusFields(error);
+    const status = error === null ? OK_FIELDS : this.#statusFields(error);
     const trailers = error?.metadataIfAny ?? null;
     const isTrailersOnly = !this.hasBegun;
     let bound = fieldsBound(status) + metadataBound(this.trailerMetadata) + metadataBound(trailers);
@@ -365,6 +376,11 @@ export class ServerStream extends GrpcStream implements MessageSink {
     if (trailers !== null) to = writeMetadata(encoder, block, to, trailers);
     connection.writer.headers(this.id, block.subarray(0, to), true, connection.peer.maxFrameBytes);
     this.#ended();
+  }
+
+  #statusFields(error: RpcError): [string, string][] {
+    const metadataBytes = metadataListBytes(this.trailerMetadata) + metadataListBytes(error.metadataIfAny ?? null);
+    return statusFields(error, statusRoom(this.connection.peer.maxHeaderListBytes, metadataBytes));
   }
 
   /** Our side has ended. What the peer still sends nobody needs: NO_ERROR asks it to stop (RFC 9113 §8.1). */
@@ -404,7 +420,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
 
   #inflate(bytes: Buffer): void {
     const compression = this.requestCompression;
-    if (compression === null) return this.unreadable(unnamedEncoding("call"));
+    if (compression === null) return this.unreadable(unnamedEncoding());
     this.#isInflating = true;
     (async () => compression.decompress(bytes, this.transport.maxReceiveBytes, true))().then(
       (inflated) => {

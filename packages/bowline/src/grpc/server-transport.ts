@@ -121,6 +121,10 @@ export class ServerTransport {
     this.#keeper = new ConnectionKeeper(this.connection, options.clock, options.keepalive, lifetime);
   }
 
+  get clock(): Clock {
+    return this.#options.clock;
+  }
+
   start(): void {
     this.connection.start();
     this.#keeper.start();

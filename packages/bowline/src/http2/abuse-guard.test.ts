@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { VirtualClock } from "../testing/virtual-clock.ts";
 import { AbuseGuard } from "./abuse-guard.ts";
-import { http2Limits } from "./limits.ts";
+import { type Http2Limits, http2Limits } from "./limits.ts";
 
-function scene(): { clock: VirtualClock; guard: AbuseGuard } {
+function scene(): { clock: VirtualClock; guard: AbuseGuard; limits: Http2Limits } {
   const clock = new VirtualClock(5000);
   const limits = http2Limits({ resetBurst: 10, resetRate: 5, glitchBurst: 20, glitchRate: 10, maxEmptyDataFrames: 3 });
-  return { clock, guard: new AbuseGuard(clock, limits) };
+  return { clock, limits, guard: new AbuseGuard(clock, limits) };
 }
 
 /** How often `count` can be called before it names a bound. */
@@ -23,6 +23,19 @@ describe("the guard against abuse", () => {
     expect(guard.reset()).toBe("resetBurst");
     expect(allowance(() => guard.glitch())).toBe(20);
     expect(guard.glitch()).toBe("glitchBurst");
+  });
+
+  it("takes no offence at a reset of each stream that this side has closed by then", () => {
+    const { guard } = scene();
+    for (let i = 0; i < 25; i++) guard.streamClosed();
+    expect(allowance(() => guard.lateReset())).toBe(25 + 10);
+    expect(guard.lateReset()).toBe("resetBurst");
+  });
+
+  it("remembers as many of those as may be open at once", () => {
+    const { guard, limits } = scene();
+    for (let i = 0; i < 5000; i++) guard.streamClosed();
+    expect(allowance(() => guard.lateReset())).toBe(limits.maxConcurrentStreams + 10);
   });
 
   it("refills with time, up to the burst", async () => {

@@ -36,6 +36,8 @@ export class AbuseGuard {
   emptyDataInRow = 0;
   readonly #clock: Clock;
   readonly #limits: Http2Limits;
+  /** Streams that this side has closed, and of which the peer may not have heard when it resets them: one reset each. */
+  #crossings = 0;
   #resets: Bucket | null = null;
   #glitches: Bucket | null = null;
 
@@ -49,6 +51,18 @@ export class AbuseGuard {
     const now = this.#clock.now();
     this.#resets ??= new Bucket(this.#limits.resetBurst, this.#limits.resetRate, now);
     return this.#resets.take(now) ? null : "resetBurst";
+  }
+
+  /** This side has closed a stream. */
+  streamClosed(): void {
+    if (this.#crossings < this.#limits.maxConcurrentStreams) this.#crossings++;
+  }
+
+  /** The peer reset a stream that is closed: no fault where this side did so while the reset was on its way. */
+  lateReset(): string | null {
+    if (this.#crossings === 0) return this.reset();
+    this.#crossings--;
+    return null;
   }
 
   /** Rows 11, 12, 18: a frame without use. */

@@ -119,6 +119,8 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   #resets: Set<number> | null = null;
   /** The highest stream that was dropped from them. */
   #forgottenReset = 0;
+  /** What the peer's GOAWAY holds against us: when it closes the link, that is why. */
+  #peersReason: Http2Error | null = null;
   #pings: Map<number, () => void> | null = null;
   #lastPing = 0;
   #handshakeTimer: Timer | null;
@@ -187,7 +189,9 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   /** END_STREAM was written on the stream. */
   localEnded(stream: S): void {
     stream.closedSides |= LOCAL;
-    if (stream.closedSides === (LOCAL | REMOTE)) this.release(stream);
+    if (stream.closedSides !== (LOCAL | REMOTE)) return;
+    this.#guard.streamClosed();
+    this.release(stream);
   }
 
   /** A header block of any size. */
@@ -216,6 +220,7 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   resetStream(stream: S, code: number): void {
     if (stream.id === 0) return;
     this.sendReset(stream.id, code);
+    this.#guard.streamClosed();
     this.release(stream);
   }
 
@@ -294,14 +299,13 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     // The peer sends nothing more: no call can end properly any more.
     if (this.isClosed || this.#isForeign()) return;
     this.writer.flush();
-    this.#finish(
-      this.streams.size === 0 ? undefined : new Http2Error(ErrorCode.NO_ERROR, "the peer closed the connection", true),
-    );
+    const closed = new Http2Error(ErrorCode.NO_ERROR, "the peer closed the connection", true);
+    this.#finish(this.streams.size === 0 ? undefined : (this.#peersReason ?? closed));
     this.link.end();
   }
 
   linkClosed(error: Error | undefined): void {
-    if (!this.isClosed && !this.#isForeign()) this.#finish(error);
+    if (!this.isClosed && !this.#isForeign()) this.#finish(error && (this.#peersReason ?? error));
   }
 
   /** The link ended before there was one whole frame: what came may still tell what the server is, such as a TLS alert. */
@@ -361,6 +365,10 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     // 2^31-1 announces a shutdown: no new streams, but all open ones will be answered.
     this.peerLastStreamId = Math.min(last, MAX_INT31 - 1);
     const debug = chunk.toString("utf8", debugStart, Math.min(debugEnd, debugStart + MAX_DEBUG_BYTES));
+    if (code !== ErrorCode.NO_ERROR) {
+      const why = debug === "" ? "" : `: ${JSON.stringify(debug)}`;
+      this.#peersReason = new Http2Error(code, `the peer ended the connection${why}`, true);
+    }
     // First: the connection ends with its last stream, and must be known to be leaving by then.
     this.#owner.goaway(lastStreamId, code, debug);
     if (!this.isServer) {

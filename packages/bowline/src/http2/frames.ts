@@ -79,7 +79,7 @@ export class Http2Error extends Error {
   readonly limit: string | undefined;
 
   constructor(code: number, text: string, byPeer: boolean, limit?: string) {
-    super(`${text} (${errorCodeName(code)})`);
+    super(code === ErrorCode.NO_ERROR ? text : `${text} (${errorCodeName(code)})`);
     this.code = code;
     this.byPeer = byPeer;
     this.limit = limit;

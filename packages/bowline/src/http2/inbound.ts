@@ -186,11 +186,11 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
   resetFrame(streamId: number, code: number): boolean {
     if (this.#isIdle(streamId)) return this.#connection.fail(ErrorCode.PROTOCOL_ERROR, "RST_STREAM on an idle stream");
     const stream = this.#streams.find(streamId);
-    if (stream !== null) {
-      this.#connection.release(stream);
-      this.#owner.reset(stream, code, true);
-    }
-    return !this.#isServer || this.#connection.allow(this.#guard.reset());
+    if (stream === null) return !this.#isServer || this.#connection.allow(this.#guard.lateReset());
+    const isFree = !this.#isServer || stream.mayBeReset;
+    this.#connection.release(stream);
+    this.#owner.reset(stream, code, true);
+    return isFree || this.#connection.allow(this.#guard.reset());
   }
 
   windowUpdateFrame(streamId: number, increment: number): boolean {

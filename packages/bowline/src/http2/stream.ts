@@ -49,6 +49,11 @@ export class Http2Stream extends TimerNode {
     return this.id !== 0;
   }
 
+  /** True when the peer has a reason to reset the stream that does not count as abuse; asked for on streams that it has opened. */
+  get mayBeReset(): boolean {
+    return false;
+  }
+
   /**
    * True when all that this side will ever say is in `queue`: from then on the peer has to take it within `stallTimeoutMs`. Before,
    * a reader that takes its time only holds the writer up.

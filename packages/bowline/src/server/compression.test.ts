@@ -328,7 +328,7 @@ describe("a request", () => {
     const { peer } = await peerOf({});
     const { trailers } = await exchange(peer, "Say", [zipped("x")], [["grpc-encoding", "identity"]]);
     expect(trailers).toMatchObject({ "grpc-status": String(Code.INTERNAL) });
-    expect(trailers["grpc-message"]).toMatch(/names no grpc-encoding/);
+    expect(trailers["grpc-message"]).toMatch(/name no grpc-encoding/);
   });
 
   it("of a stream may be as large as the limit though it can't be compressed", async () => {

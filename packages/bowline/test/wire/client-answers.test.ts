@@ -127,7 +127,26 @@ describe("an answer that is not gRPC", () => {
   });
 });
 
+describe("an answer that is not gRPC but says that all is well", () => {
+  it("is not believed", async () => {
+    const head: HeaderList = [[":status", "503"], ["content-type", "text/html"], ...OK];
+    const seen = await serverStream((id) => peer.headers(id, head, { end: true }));
+    expect(seen).toEqual([error(Code.UNAVAILABLE, /HTTP status 503/)]);
+  });
+});
+
 describe("the status of an answer", () => {
+  it("keeps its text when that ends with white space, as grpc-go sends it", async () => {
+    const trailers: HeaderList = [
+      ["grpc-status", "5"],
+      ["grpc-message", "not found: "],
+      ["info", " value "],
+    ];
+    const expected = { code: Code.NOT_FOUND, text: "not found: " };
+    expect(await unary((id) => peer.headers(id, grpcResponseFields(trailers), { end: true }))).toMatchObject(expected);
+    expect(await unary((id) => peer.headers(id, HEAD).headers(id, trailers, { end: true }))).toMatchObject(expected);
+  });
+
   it("may come without anything before it", async () => {
     expect(await unary((id) => answerStatus(peer, id, 5, [["grpc-message", "no %E2%82%AC"]]))).toEqual(
       error(Code.NOT_FOUND, /^no €$/),

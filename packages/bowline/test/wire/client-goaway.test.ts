@@ -95,6 +95,31 @@ describe("a server's GOAWAY with 100 calls in flight", () => {
     }
     expect(requestsOn(second)).toHaveLength(40);
   });
+
+  it.each([
+    ["the peer's end", (peer: RawPeer) => peer.end()],
+    ["a reset of the link", (peer: RawPeer) => peer.destroy()],
+  ])("and %s behind it: the calls say what the server held against us", async (_what, close) => {
+    await using raw = await RawServer.listen();
+    const peer = await raw.connect();
+    const [call] = await inFlight(raw, peer, 1);
+    peer.goaway(1, ErrorCode.ENHANCE_YOUR_CALM, "resetBurst");
+    await peer.roundTrip();
+    close(peer);
+    const text =
+      'the connection was lost before the call ended: the peer ended the connection: "resetBurst" (ENHANCE_YOUR_CALM)';
+    expect(await call).toMatchObject({ code: Code.UNAVAILABLE, text: expect.stringContaining(text) });
+  });
+});
+
+describe("a connection that ends", () => {
+  it("without a word names no code of HTTP/2", async () => {
+    await using raw = await RawServer.listen();
+    const peer = await raw.connect();
+    const [call] = await inFlight(raw, peer, 1);
+    peer.end();
+    expect(((await call) as RpcError).text).toMatch(/before the call ended: the peer closed the connection(?! \()/);
+  });
 });
 
 describe("a call that the server has not processed", () => {

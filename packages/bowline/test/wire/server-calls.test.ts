@@ -49,6 +49,17 @@ function hasCode(code: number, text: string): Record<string, unknown> {
   return { "grpc-status": String(code), "grpc-message": expect.stringContaining(text) };
 }
 
+describe("a request's fields", () => {
+  it("may have white space at the ends of their values, as clients send it that strip nothing", async () => {
+    const fields: HeaderList = [
+      ["tenant", "north "],
+      ["grpc-timeout", " 1S"],
+      ["empty", " \t"],
+    ];
+    expect(await call(UNARY, [grpcMessage(Buffer.from("a"))], fields)).toMatchObject({ "grpc-status": "0" });
+  });
+});
+
 describe("a request's messages", () => {
   it("may be cut at any place into frames", async () => {
     const message = grpcMessage(Buffer.from("some message"));

@@ -20,9 +20,9 @@ export function protocolError(text: string): RpcError {
   return new RpcError(Code.INTERNAL, text, { reason: "protocol" });
 }
 
-/** The error of a compressed message in a call or an answer that names no `grpc-encoding` (INTERNAL, compression.md). */
-export function unnamedEncoding(where: "call" | "answer"): RpcError {
-  return protocolError(`a message is marked compressed, but the ${where} names no grpc-encoding`);
+/** The error of a compressed message behind headers that name no `grpc-encoding` (INTERNAL, compression.md). */
+export function unnamedEncoding(): RpcError {
+  return protocolError("a message is marked compressed, but the headers before it name no grpc-encoding");
 }
 
 /** The error of what `MessageAssembler.push` could not take. */

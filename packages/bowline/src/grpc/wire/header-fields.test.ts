@@ -38,8 +38,22 @@ describe("the fields of a block", () => {
   });
 
   it("with a name or value that HTTP/2 forbids are malformed, indexed or not", () => {
-    for (const bad of [entry("A", "1"), entry("a b", "1"), entry("a", "1\n"), entry("a", " 1")]) {
+    for (const bad of [
+      entry("A", "1"),
+      entry("a b", "1"),
+      entry("a", "1\n"),
+      entry("a", " 1\0"),
+      entry(":path", "/a "),
+    ]) {
       expect(readFields([bad]).seen & Seen.MALFORMED).not.toBe(0);
     }
+  });
+
+  it("lose white space at the ends of their values, but for the text of a status", () => {
+    const fields = readFields([entry("a", " 1"), entry("b", "2 \t"), entry("c", "\t"), entry("grpc-status", "5 ")]);
+    expect(fields.seen & Seen.MALFORMED).toBe(0);
+    expect(fields.metadata).toEqual(["a", "1", "b", "2", "c", ""]);
+    expect(fields.grpcStatus).toBe("5");
+    expect(readFields([entry("grpc-message", " not found: ")]).grpcMessage).toBe(" not found: ");
   });
 });

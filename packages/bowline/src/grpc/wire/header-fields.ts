@@ -80,8 +80,10 @@ const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 const FEW_ITEMS = 17;
 /** Of a list: V8 keeps joined text as a tree, for which a sender pays one octet a branch. W3C lets 32 members be enough. */
 const MAX_LIST_FIELDS = 8;
-/** NUL, CR and LF can't be in values (RFC 9113 §8.2.1). */
+/** NUL, CR and LF can't be in values, nor white space at their ends (RFC 9113 §8.2.1). */
 const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/;
+const BAD_OCTET = /[\0\r\n]/;
+const WHITE_ENDS = /^[ \t]+|[ \t]+$/g;
 
 /**
  * The fields of one header block, sorted: what gRPC reads into fields of its own, the rest as metadata.
@@ -163,10 +165,24 @@ export class HeaderFields {
    * name and value, if there is one.
    */
   add(token: number, name: string, value: string, indexed: IndexedField | null = null): void {
-    if (BAD_VALUE.test(value)) this.seen |= Seen.MALFORMED;
+    if (BAD_VALUE.test(value)) return this.#bad(token, name, value);
     if (name.charCodeAt(0) === 0x3a) this.#pseudo(token, value);
     else if (token !== 0) this.#regular(token, value);
     else this.#unknown(name, value, indexed);
+  }
+
+  /**
+   * grpc-go ends a grpc-message as its user wrote it, and gRPC's own document lets metadata lose white space at their ends: that costs no
+   * call, though RFC 9113 calls it malformed.
+   */
+  #bad(token: number, name: string, value: string): void {
+    const isPseudo = name.charCodeAt(0) === 0x3a;
+    if (isPseudo || BAD_OCTET.test(value)) this.seen |= Seen.MALFORMED;
+    const stripped = value.replace(WHITE_ENDS, "");
+    if (isPseudo) this.#pseudo(token, stripped);
+    else if (token === Token.GRPC_MESSAGE) this.#regular(token, value);
+    else if (token !== 0) this.#regular(token, stripped);
+    else this.#unknown(name, stripped, null);
   }
 
   /** Takes field `i` of a block; what varies in each call is read from its octets. */

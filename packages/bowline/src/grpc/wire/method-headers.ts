@@ -1,4 +1,5 @@
 import { FieldMode, fieldBound, type HpackEncoder } from "../../http2/hpack/encoder.ts";
+import { FIELD_OVERHEAD_BYTES } from "../../http2/hpack/header-block.ts";
 import { type BlockWriter, PreparedBlock, VaryingName } from "../../http2/hpack/prepared-block.ts";
 import type { Metadata } from "../../rpc/metadata.ts";
 import { type SpanIds, TRACEPARENT_BYTES, writeSpan } from "../../rpc/trace-context.ts";
@@ -77,6 +78,17 @@ export class RequestHeaders {
     }
     return to;
   }
+}
+
+/** What metadata count for in a header list (RFC 9113 §6.5.2). */
+export function metadataListBytes(metadata: Metadata | null): number {
+  if (metadata === null) return 0;
+  let bytes = 0;
+  for (const [name, value] of metadata) {
+    bytes += name.length + FIELD_OVERHEAD_BYTES;
+    bytes += typeof value === "string" ? value.length : Math.ceil((value.length * 4) / 3);
+  }
+  return bytes;
 }
 
 /** Most octets that `writeMetadata` needs. */

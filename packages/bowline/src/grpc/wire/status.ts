@@ -1,4 +1,5 @@
-import { ErrorCode, errorCodeName } from "../../http2/frames.ts";
+import { ErrorCode, errorCodeName, MAX_INT31 } from "../../http2/frames.ts";
+import { FIELD_OVERHEAD_BYTES } from "../../http2/hpack/header-block.ts";
 import { Code, toCode } from "../../rpc/code.ts";
 import type { Metadata } from "../../rpc/metadata.ts";
 import { type ErrorDetail, RpcError } from "../../rpc/rpc-error.ts";
@@ -8,11 +9,11 @@ import { decodeBase64, decodeMessage, encodeBase64, encodeMessage } from "./meta
  * The end of a call: trailers to RpcError and back (gRPC PROTOCOL-HTTP2.md, "Trailers"), and RST_STREAM to RpcError.
  */
 
-/** Bytes that the fields of a status may take together unless a call says otherwise: what peers accept by default. */
+/** Bytes that the fields of a status may take together where the peer has not said what it accepts. */
 export const DEFAULT_STATUS_BYTES = 8192;
 
-/** What RFC 9113 §6.5.2 adds to each field's name and value. */
-const FIELD_OVERHEAD_BYTES = 32;
+/** Fields of our own beside metadata and status, as RFC 9113 §6.5.2 counts them: `:status`, `content-type`, encodings. */
+const OWN_FIELDS_BYTES = 512;
 const DETAILS = "grpc-status-details-bin";
 const STATUS = /^(?:0|[1-9][0-9]*)$/;
 /** Characters of a peer's bad value that an error shows. */
@@ -54,6 +55,26 @@ export function statusError(
 }
 
 /**
+ * Bytes for metadata and status in a header block to a peer that accepts lists of `maxListBytes` (its SETTINGS_MAX_HEADER_LIST_SIZE,
+ * 2^31 - 1 if it has not said).
+ */
+export function listRoom(maxListBytes: number): number {
+  return Math.max(0, maxListBytes - OWN_FIELDS_BYTES);
+}
+
+/** Bytes for the fields of a status that goes to such a peer together with `metadataBytes` of metadata. */
+export function statusRoom(maxListBytes: number, metadataBytes: number): number {
+  return maxListBytes === MAX_INT31 ? DEFAULT_STATUS_BYTES : Math.max(0, listRoom(maxListBytes) - metadataBytes);
+}
+
+/** Bytes that code and text of `error` take, cut to `maxBytes`. */
+export function statusTextBytes(error: RpcError | null, maxBytes: number): number {
+  let bytes = 0;
+  for (const [name, value] of textFields(error, maxBytes)) bytes += fieldBytes(name, value);
+  return bytes;
+}
+
+/**
  * The fields that tell a peer of `error` (null: OK): `grpc-status`, `grpc-message`, `grpc-status-details-bin`.
  *
  * They take at most `maxBytes` by the count of RFC 9113 §6.5.2. If they would take more, the details are left out, all
@@ -61,17 +82,21 @@ export function statusError(
  * details.
  */
 export function statusFields(error: RpcError | null, maxBytes: number = DEFAULT_STATUS_BYTES): [string, string][] {
+  const fields = textFields(error, maxBytes);
+  if (error === null || error.code === Code.OK || error.details.length === 0) return fields;
+  const details = encodeBase64(encodeStatus({ code: error.code, message: error.text, details: error.details }));
+  const bytes = statusTextBytes(error, maxBytes) + fieldBytes(DETAILS, details);
+  if (bytes <= maxBytes) fields.push([DETAILS, details]);
+  return fields;
+}
+
+/** Code and text. */
+function textFields(error: RpcError | null, maxBytes: number): [string, string][] {
   if (error === null || error.code === Code.OK) return [["grpc-status", "0"]];
   const fields: [string, string][] = [["grpc-status", String(error.code)]];
-  let left = maxBytes - fieldBytes("grpc-status", fields[0][1]);
-  if (error.text !== "") {
-    const message = cutMessage(error.text, left - fieldBytes("grpc-message", ""));
-    fields.push(["grpc-message", message]);
-    left -= fieldBytes("grpc-message", message);
-  }
-  if (error.details.length === 0) return fields;
-  const details = encodeBase64(encodeStatus({ code: error.code, message: error.text, details: error.details }));
-  if (fieldBytes(DETAILS, details) <= left) fields.push([DETAILS, details]);
+  if (error.text === "") return fields;
+  const left = maxBytes - fieldBytes("grpc-status", fields[0][1]) - fieldBytes("grpc-message", "");
+  fields.push(["grpc-message", cutMessage(error.text, Math.max(0, left))]);
   return fields;
 }
 
