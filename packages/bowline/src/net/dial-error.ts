@@ -1,3 +1,5 @@
+import type { PeerCertificate } from "node:tls";
+
 /**
  * Why no connection came about.
  *
@@ -205,11 +207,13 @@ function explainTls(error: Error, progress: DialProgress): Explanation | undefin
 
 function explainName(error: Error, serverName: string): string {
   const certificate: unknown = "cert" in error ? error.cert : undefined;
-  const names =
-    typeof certificate === "object" && certificate !== null && "subjectaltname" in certificate
-      ? String(certificate.subjectaltname)
-      : "no name";
-  return `its certificate is for ${names}, not for "${serverName}"; set authority to a name that it carries, or issue a certificate with this one`;
+  const { subjectaltname, subject } = (certificate ?? {}) as Partial<PeerCertificate>;
+  if (subjectaltname) {
+    return `its certificate is for ${subjectaltname}, not for "${serverName}"; set authority to a name that it carries, or issue a certificate with this one`;
+  }
+  const commonNames = [subject?.CN ?? []].flat();
+  const common = commonNames.length === 0 ? "" : ` (its common name is ${commonNames.join(", ")})`;
+  return `its certificate carries no subject alternative name${common}, so that it is not for "${serverName}"; issue one that carries it as such`;
 }
 
 function reasonOf(error: Error): string {

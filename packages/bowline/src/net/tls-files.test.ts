@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { certPair, certPath } from "../../test/certs.ts";
 import { ManualClock } from "../../test/manual-clock.ts";
+import { VirtualClock } from "../testing/virtual-clock.ts";
 import { openTlsFiles, type TlsEnvironment, type TlsMaterial, type TlsSettings } from "./tls-files.ts";
 
 const SERVER_SERIAL = "1001";
@@ -224,6 +225,10 @@ describe("openTlsFiles", () => {
     expect(() => open({ clientCertificates: "none" }, { option: "client.tls" }, "client")).toThrow(
       /^client\.tls\.clientCertificates is an option of servers/,
     );
+  });
+
+  it.each([1e14, -1e14])("judges dates by the machine's time, also with a clock that is at %d ms", (startMs) => {
+    expect(open(certPair("server"), { clock: new VirtualClock(startMs) }).generation).toBe(1);
   });
 
   it("refuses a certificate from the future", () => {

@@ -47,7 +47,7 @@ export interface TlsEnvironment {
   readonly pollMs?: number;
   /** False: look only every `pollMs`, do not ask the file system for news. Default true. */
   readonly isWatching?: boolean;
-  /** The wall clock, in ms since 1970, for dates in certificates. Default: the process's start and the clock's advance since. */
+  /** The wall clock, in ms since 1970, for dates in certificates. Default: this machine's, as of OpenSSL, whatever time `clock` has. */
   readonly wallTimeMs?: () => number;
   /** New files are in use from now on. */
   readonly onReload?: (certificate: CertificateInfo | undefined) => void;
@@ -163,7 +163,7 @@ class TlsFiles implements TlsMaterial {
 
   /** `pems` in the order of `#sources`. */
   #build(pems: readonly NamedPem[]): TlsContext {
-    const { clock, wallTimeMs } = this.#environment;
+    const { wallTimeMs = machineTimeMs } = this.#environment;
     const rest = [...pems];
     const parts = {
       certificate: this.#certificate && rest.shift(),
@@ -172,7 +172,7 @@ class TlsFiles implements TlsMaterial {
       authorities: rest,
       minVersion: this.#settings.minVersion ?? "TLSv1.2",
     };
-    return createTlsContext(parts, wallTimeMs?.() ?? performance.timeOrigin + clock.fresh());
+    return createTlsContext(parts, wallTimeMs());
   }
 
   /**
@@ -248,6 +248,11 @@ class TlsFiles implements TlsMaterial {
       );
     }
   }
+}
+
+function machineTimeMs(): number {
+  // biome-ignore lint/nursery/noJsRestrictedProperties: dates in certificates are wall time, which a Clock does not have
+  return Date.now();
 }
 
 const SPECS: OptionSpecs = {

@@ -7,6 +7,7 @@ import { silentLogger } from "../observe/logger.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { type InMemory, type InMemoryOptions, inMemory } from "./in-memory.ts";
+import { memoryRegistry } from "./memory-registry.ts";
 import { memoryNetwork } from "./network/memory-network.ts";
 import { grpcMessage, grpcRequestFields } from "./raw-frames.ts";
 import { settle, VirtualClock } from "./virtual-clock.ts";
@@ -62,6 +63,18 @@ describe("a service and its client in memory", () => {
     expect([await client.say("x"), await client.say("x")]).toEqual(["1", "2"]);
   });
 
+  it("take an object of a class that has more than handlers, as a server does", async () => {
+    class Notes {
+      readonly seen: string[] = [];
+      say(text: string): string {
+        return `${this.seen.push(text)}`;
+      }
+    }
+    const notes = new Notes();
+    const { client } = await pairOf(notes);
+    expect([await client.say("x"), await client.say("y"), notes.seen]).toEqual(["1", "2", ["x", "y"]]);
+  });
+
   it("refuse a handler that belongs to no method", async () => {
     const handlers = { says: () => "x" } as Partial<NoteHandlers>;
     await expect(inMemory(NoteService, handlers)).rejects.toThrow(/there is no method "says"; did you mean say\?/);
@@ -72,6 +85,39 @@ describe("a service and its client in memory", () => {
     const client = { timeoutMS: 5 } as InMemoryOptions["client"];
     await expect(inMemory(NoteService, {}, { network, client })).rejects.toThrow(/did you mean timeoutMs/);
     await pairOf({}, { network });
+  });
+
+  it("refuse an unknown option, and faults that no network would have", async () => {
+    const refused = async (options: object): Promise<string> => {
+      const error: unknown = await inMemory(NoteService, {}, options).catch((reason: unknown) => reason);
+      return String(error);
+    };
+    expect(await refused({ clok: new VirtualClock() })).toBe(
+      "TypeError: inMemory options.clok is not an option; did you mean clock?",
+    );
+    expect(await refused({ faults: { delay: 5 } })).toBe(
+      "TypeError: faults.delay is not an option; did you mean delayMs?",
+    );
+    expect(await refused({ network: memoryNetwork(), faults: {} })).toMatch(/^TypeError: .*give them to memoryNetwork/);
+  });
+
+  it("take addresses without a host, and ports by chance for several of one registry", async () => {
+    const [network, registry] = [memoryNetwork(), memoryRegistry()];
+    const options = { network, server: { name: "notes", registry } };
+    const anywhere = await pairOf(echoNotes, { ...options, address: ":1" });
+    expect([anywhere.address, await anywhere.client.say("x")]).toEqual(["[::]:1", "x"]);
+    const addresses = ["notes:0", "notes:0", ":0"];
+    const pairs = await Promise.all(addresses.map((address) => pairOf(echoNotes, { ...options, address })));
+    for (const { client } of pairs) expect(await client.say("x")).toBe("x");
+    const ids = registry.instances("notes").map(({ id }) => id);
+    expect(ids).toEqual([anywhere, ...pairs].map(({ address }) => address));
+    expect(new Set(ids).size).toBe(4);
+  });
+
+  it("go by the address of the server's own options, in the registry too", async () => {
+    const registry = memoryRegistry();
+    const { address } = await pairOf({}, { address: "a:1", server: { listen: "b:1", name: "notes", registry } });
+    expect([address, registry.instances("notes").map(({ id }) => id)]).toEqual(["b:1", ["b:1"]]);
   });
 
   it("take what server and client are made with", async () => {
@@ -141,6 +187,14 @@ describe("a service and its client in memory", () => {
     // A wheel of timers that is empty stops with its next tick.
     await clock.advance(5);
     expect(clock.pending).toBe(0);
+  });
+
+  it("close without time while their registry is out of reach", async () => {
+    const registry = memoryRegistry();
+    const { close, server } = await inVirtualTime(echoNotes, { server: { name: "notes", registry } });
+    registry.fail();
+    await close();
+    expect([server.state, registry.instances("notes")]).toEqual(["closed", []]);
   });
 
   it("keep a process alive while a call waits in real time, and no longer than until close", async () => {

@@ -4,6 +4,7 @@ import { jsonLogger, type Logger } from "../observe/logger.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import type { Service } from "../rpc/method.ts";
+import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import { type Random, seededRandom } from "../rpc/random.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { createServer } from "../server/create-server.ts";
@@ -17,7 +18,7 @@ export interface InMemoryOptions {
   readonly clock?: Clock;
   /** Of network, server and client. Default: `seededRandom(1)`, so that each run is the same. */
   readonly random?: Random;
-  /** Of the connections, see `memoryNetwork`. Default: none. */
+  /** Of the connections, see `memoryNetwork`; not with `network`, which has its own. Default: none. */
   readonly faults?: MemoryNetworkOptions["faults"];
   /** Joins a network that is there, beside other services. Default: one of its own. */
   readonly network?: MemoryNetwork;
@@ -28,6 +29,16 @@ export interface InMemoryOptions {
   /** What the client is made with; its defaults are those of `createClient`. */
   readonly client?: ClientOptions;
 }
+
+const SPECS: OptionSpecs = {
+  clock: { kind: "object", methods: ["now", "fresh", "setTimeout", "setInterval"], example: "a VirtualClock" },
+  random: { kind: "function" },
+  faults: { kind: "any" },
+  network: { kind: "object", methods: ["listen", "dial", "freeAddress", "links"], example: "a memoryNetwork()" },
+  address: { kind: "string" },
+  server: { kind: "object" },
+  client: { kind: "object" },
+};
 
 /** A line that the server logged. */
 export interface LogLine {
@@ -63,11 +74,13 @@ export async function inMemory<Methods, Handlers extends object>(
   handlers: Partial<Handlers>,
   options: InMemoryOptions = {},
 ): Promise<InMemory<Methods>> {
+  checkInMemoryOptions(options);
   const { clock, random = seededRandom(1), faults } = options;
   const network = options.network ?? memoryNetwork({ clock, random, faults });
   const log: LogLine[] = [];
   const logger = recorder(log);
-  const server = createServer(serverOptions({ network, clock, random, logger }, options));
+  const listen = network.freeAddress(options.server?.listen ?? options.address ?? "server:1");
+  const server = createServer({ network, clock, random, logger, ...quiet(listen), ...options.server, listen });
   server.add(service, filled(service, handlers) as Handlers);
   await server.start();
   const { address } = server;
@@ -86,13 +99,17 @@ export async function inMemory<Methods, Handlers extends object>(
   return { client, server, network, address, log, close, [Symbol.asyncDispose]: close };
 }
 
-function serverOptions(
-  common: ServerOptions,
-  { address: listen = "server:1", server }: InMemoryOptions,
-): ServerOptions {
-  // Servers of one seed would draw the same id.
-  const quiet = { handleSignals: false, drainAcceptMs: 0, drainTimeoutMs: 0, instanceId: listen };
-  return { ...common, listen, ...quiet, ...server };
+function checkInMemoryOptions(options: InMemoryOptions): void {
+  checkOptions("inMemory options", options, SPECS);
+  if (options.network === undefined || options.faults === undefined) return;
+  throw new TypeError(
+    "inMemory options.faults are those of a network of its own: with options.network give them to memoryNetwork(), or call network.setFaults",
+  );
+}
+
+/** The id is the address: servers of one seed would draw the same. */
+function quiet(listen: string): ServerOptions {
+  return { handleSignals: false, drainAcceptMs: 0, drainTimeoutMs: 0, instanceId: listen };
 }
 
 async function closeAll<Methods>(client: Client<Methods>, server: Server, network: MemoryNetwork): Promise<void> {
@@ -105,16 +122,18 @@ async function closeAll<Methods>(client: Client<Methods>, server: Server, networ
   }
 }
 
-/** The handlers, with one that refuses for each method that has none. */
+/** The handlers, with one that refuses for each method that has none. What else an object of a class has is its own affair. */
 function filled<Handlers extends object>(
   service: Service<unknown, Handlers>,
   handlers: Partial<Handlers>,
 ): Record<string, unknown> {
   const given = handlers as Readonly<Record<string, unknown>>;
-  const all: Record<string, unknown> = { ...handlers };
+  const prototype: unknown = Object.getPrototypeOf(handlers);
+  const isPlain = prototype === Object.prototype || prototype === null;
+  const all: Record<string, unknown> = isPlain ? { ...handlers } : {};
   for (const { localName, path } of Object.values(service.methods)) {
     const handler = given[localName];
-    if (typeof handler === "function") all[localName] = handler.bind(handlers);
+    all[localName] = typeof handler === "function" ? handler.bind(handlers) : handler;
     if (handler !== undefined) continue;
     all[localName] = () => {
       throw new RpcError(Code.UNIMPLEMENTED, `this test gave no handler for ${path}`, { reason: "unimplemented" });

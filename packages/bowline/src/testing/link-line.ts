@@ -1,4 +1,5 @@
 import type { Clock } from "../rpc/clock.ts";
+import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import { type Random, systemRandom } from "../rpc/random.ts";
 
 /** What a network does to bytes that travel one way. All of it may change while bytes are under way. */
@@ -9,9 +10,12 @@ export interface LineFaults {
   readonly jitterMs?: number;
   /** What the line carries a second. Default Infinity. */
   readonly bytesPerSecond?: number;
-  /** Most bytes of one delivery, at least 1; a function gives the size of each anew. Default 65,536. */
+  /**
+   * Most bytes of one delivery, at least 1; parts of a byte don't count. A function gives the size of each anew; one that throws or gives
+   * no such number breaks the link with that error. Default 65,536.
+   */
   readonly chunkBytes?: number | (() => number);
-  /** The link is reset when this many more bytes have arrived, counted from now. Default Infinity: never. */
+  /** The link is reset when this many more bytes have arrived, counted from now; parts of a byte don't count. Default Infinity: never. */
   readonly resetAfterBytes?: number;
 }
 
@@ -28,7 +32,7 @@ export interface LineControl {
   /**
    * Changes the faults that are given and leaves the others. Times count for what is written from now on.
    *
-   * Throws a RangeError for what is out of range, a TypeError for times without a clock.
+   * Throws a RangeError for what is out of range, a TypeError for an unknown name and for times without a clock.
    */
   set(faults: LineFaults): void;
   /** Holds up all that is on the line, its end too, as a network that loses everything without a word. */
@@ -67,6 +71,8 @@ export class LinkLine implements LineControl {
   #lastDueAt = 0;
   #endDueAt: number | null = null;
   #isFrozen = false;
+  /** Who holds it up beside `freeze`. */
+  readonly #holders: Set<object> = new Set();
   #isCut = false;
 
   /** `wake` is called when what was held up may go on. */
@@ -90,7 +96,7 @@ export class LinkLine implements LineControl {
 
   /** Nothing gets through. */
   get isStopped(): boolean {
-    return this.#isFrozen || this.#isCut;
+    return this.#isFrozen || this.#holders.size > 0 || this.#isCut;
   }
 
   get delayMs(): number {
@@ -102,11 +108,12 @@ export class LinkLine implements LineControl {
   }
 
   set(faults: LineFaults): void {
+    checkOptions("faults", faults, LINE_FAULTS);
     checkLineFaults(faults, this.#clock !== undefined);
     const { resetAfterBytes, ...rest } = faults;
     const given = Object.entries(rest).filter(([, value]) => value !== undefined);
     this.#faults = { ...this.#faults, ...Object.fromEntries(given) };
-    if (resetAfterBytes !== undefined) this.#resetAt = this.#arrivedBytes + resetAfterBytes;
+    if (resetAfterBytes !== undefined) this.#resetAt = this.#arrivedBytes + Math.floor(resetAfterBytes);
     this.#wake();
   }
 
@@ -116,6 +123,16 @@ export class LinkLine implements LineControl {
 
   thaw(): void {
     this.#isFrozen = false;
+    this.#wake();
+  }
+
+  /** As `freeze`, until everybody who does it has called `release`. */
+  hold(by: object): void {
+    this.#holders.add(by);
+  }
+
+  release(by: object): void {
+    this.#holders.delete(by);
     this.#wake();
   }
 
@@ -165,11 +182,9 @@ export class LinkLine implements LineControl {
     return this.#arrivedBytes >= this.#resetAt;
   }
 
-  /** As many bytes as have arrived and one delivery may hold, in a buffer of their own. */
+  /** As many bytes as have arrived and one delivery may hold, in a buffer of their own. Throws what is wrong with `chunkBytes`. */
   take(): Buffer {
-    const { chunkBytes } = this.#faults;
-    const size = Math.max(1, typeof chunkBytes === "number" ? chunkBytes : Math.floor(chunkBytes()));
-    const most = Math.min(size, this.#resetAt - this.#arrivedBytes);
+    const most = Math.min(this.#chunkSize(), this.#resetAt - this.#arrivedBytes);
     const parts: Buffer[] = [];
     let length = 0;
     while (length < most && this.#parcels.length > 0) {
@@ -186,6 +201,14 @@ export class LinkLine implements LineControl {
     return Buffer.concat(parts);
   }
 
+  #chunkSize(): number {
+    const { chunkBytes } = this.#faults;
+    if (typeof chunkBytes === "number") return Math.floor(chunkBytes);
+    const size = chunkBytes();
+    checkAtLeast("what the function chunkBytes gives", size, 1);
+    return Math.floor(size);
+  }
+
   #now(): number {
     return this.#clock?.fresh() ?? 0;
   }
@@ -198,6 +221,15 @@ export class LinkLine implements LineControl {
     return this.#lastDueAt;
   }
 }
+
+/** The names of {@link LineFaults}; {@link checkLineFaults} knows what they may be. */
+export const LINE_FAULTS: OptionSpecs = {
+  delayMs: { kind: "any" },
+  jitterMs: { kind: "any" },
+  bytesPerSecond: { kind: "any" },
+  chunkBytes: { kind: "any" },
+  resetAfterBytes: { kind: "any" },
+};
 
 /** @throws RangeError for a fault out of range, TypeError for one that needs a clock where there is none */
 export function checkLineFaults(faults: LineFaults, hasClock: boolean): void {
@@ -218,6 +250,9 @@ export function checkLineFaults(faults: LineFaults, hasClock: boolean): void {
   }
 }
 
-function checkAtLeast(name: string, value: number, least: number): void {
-  if (!(value >= least)) throw new RangeError(`${name} must be ${least} or more, not ${value}`);
+/** @throws RangeError naming what is less, or no number */
+export function checkAtLeast(name: string, value: unknown, least: number): void {
+  if (typeof value === "number" && value >= least) return;
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  throw new RangeError(`${name} must be ${least} or more, not ${text}`);
 }

@@ -40,6 +40,33 @@ describe("memoryLinkPair", () => {
     expect(atFar.chunks.map(String)).toEqual(["abc", "def", "gh"]);
   });
 
+  it("counts whole bytes only, whatever fraction of one it is given", async () => {
+    const { near, atFar } = started({ chunkBytes: 2.7, resetAfterBytes: 5.5 });
+    near.write(Buffer.from("abcdefgh"));
+    await atFar.untilEvent("closed");
+    expect(atFar.chunks.map(String)).toEqual(["ab", "cd", "e"]);
+  });
+
+  it.each<[string, () => number, RegExp]>([
+    ["gives NaN", () => Number.NaN, /^what the function chunkBytes gives must be 1 or more, not NaN$/],
+    ["gives nothing", () => undefined as unknown as number, /chunkBytes gives must be 1 or more, not undefined$/],
+    ["gives 0", () => 0, /chunkBytes gives must be 1 or more, not 0$/],
+    [
+      "throws",
+      () => {
+        throw new Error("no more sizes");
+      },
+      /^no more sizes$/,
+    ],
+  ])("breaks with a word on why when the function of sizes %s", async (_, chunkBytes, message) => {
+    const { near, atNear, atFar } = started({ chunkBytes });
+    near.write(Buffer.from("never arrives"));
+    await Promise.all([atNear.untilEvent("closed"), atFar.untilEvent("closed")]);
+    expect(atFar.events).toEqual(["closed"]);
+    expect(atNear.error?.message).toMatch(message);
+    expect(atFar.error).toBe(atNear.error);
+  });
+
   it("delivers after the delay of its clock, in order and not before", async () => {
     const clock = new VirtualClock();
     const { near, atFar } = started({ clock, delayMs: 25 });
@@ -133,6 +160,22 @@ describe("memoryLinkPair", () => {
     expect(atFar.text).toBe("held up");
   });
 
+  it("is held up until everybody has let go who did it, frozen or not", async () => {
+    const { near, atFar } = started();
+    const [one, other] = [{}, {}];
+    near.hold(one);
+    near.hold(other);
+    near.freeze();
+    near.write(Buffer.from("held up"));
+    for (const letGo of [() => near.release(one), () => near.release(one), () => near.thaw()]) {
+      letGo();
+      await settle();
+      expect(atFar.events).toEqual([]);
+    }
+    near.release(other);
+    await atFar.untilText("held up");
+  });
+
   it("resets both ends, frozen or not, and loses what was on its way", async () => {
     const { near, atNear, atFar } = started();
     near.freeze();
@@ -190,5 +233,13 @@ describe("memoryLinkPair", () => {
     expect(() => memoryLinkPair({ delayMs: -1 })).toThrow(RangeError);
     expect(() => memoryLinkPair({ chunkBytes: 0 })).toThrow(RangeError);
     expect(() => memoryLinkPair({ highWaterBytes: Number.NaN })).toThrow(RangeError);
+    expect(() => memoryLinkPair({ chunkBytes: "7" as unknown as number })).toThrow(
+      'chunkBytes must be 1 or more, not "7"',
+    );
+    const misspelt = { delay: 1 } as MemoryLinkOptions;
+    expect(() => memoryLinkPair(misspelt)).toThrow(
+      new TypeError("memoryLinkPair options.delay is not an option; did you mean delayMs?"),
+    );
+    expect(() => memoryLinkPair()[0].line.set(misspelt)).toThrow(/^faults\.delay is not an option/);
   });
 });

@@ -1,8 +1,9 @@
 import type { Link, LinkHandler, LinkPeer } from "../http2/link.ts";
 import type { Clock, Timer } from "../rpc/clock.ts";
+import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
 import { inNextTurn } from "../rpc/turn.ts";
-import { type LineControl, type LineFaults, LinkLine } from "./link-line.ts";
+import { checkAtLeast, LINE_FAULTS, type LineControl, type LineFaults, LinkLine } from "./link-line.ts";
 
 /** What lent bytes are overwritten with. */
 const POISON = 0xdb;
@@ -36,14 +37,27 @@ export interface MemoryLinkOptions extends LineFaults {
   readonly peers?: readonly [LinkPeer, LinkPeer];
 }
 
+const SPECS: OptionSpecs = {
+  ...LINE_FAULTS,
+  highWaterBytes: { kind: "any" },
+  clock: { kind: "any" },
+  random: { kind: "any" },
+  schedule: { kind: "any" },
+  isSlowToTake: { kind: "any" },
+  poison: { kind: "any" },
+  lingerMs: { kind: "any" },
+  peers: { kind: "any" },
+};
+
 /**
  * Two ends joined in memory: what one writes the other is told, in order, in a later turn.
  *
- * Written bytes are copied at once. Throws a RangeError for an option out of range, a TypeError for times without `clock`.
+ * Written bytes are copied at once. Throws a RangeError for an option out of range, a TypeError for an unknown one and for times without
+ * `clock`.
  */
 export function memoryLinkPair(options: MemoryLinkOptions = {}): [MemoryLink, MemoryLink] {
-  const { highWaterBytes = 65_536 } = options;
-  if (!(highWaterBytes >= 0)) throw new RangeError(`highWaterBytes must be 0 or more, not ${highWaterBytes}`);
+  checkOptions("memoryLinkPair options", options, SPECS);
+  checkAtLeast("highWaterBytes", options.highWaterBytes ?? 0, 0);
   const [firstPeer, secondPeer] = options.peers ?? [
     { remoteAddress: "127.0.0.1:50002", localAddress: "127.0.0.1:50001" },
     { remoteAddress: "127.0.0.1:50001", localAddress: "127.0.0.1:50002" },
@@ -200,6 +214,16 @@ export class MemoryLink implements Link {
     this.#line.thaw();
   }
 
+  /** As {@link freeze}, for those who must not undo what others hold up: until each has called {@link release}. */
+  hold(by: object): void {
+    this.#line.hold(by);
+  }
+
+  /** Ends {@link hold} by the same. */
+  release(by: object): void {
+    this.#line.release(by);
+  }
+
   /** Breaks the link: both ends hear `linkClosed` with `error` (default ECONNRESET), bytes on their way are lost. */
   reset(error: Error = connectionReset()): void {
     this.#close(error);
@@ -268,11 +292,22 @@ export class MemoryLink implements Link {
       this.#closeIfBothEnded();
       return;
     }
-    const piece = this.#line.take();
+    const piece = this.#taken();
+    if (piece === null) return;
     if (!other.#isPaused) other.#handler?.linkData(piece);
     if (this.#isPoisoning) piece.fill(POISON);
     if (this.#line.isSpent) this.reset();
     else this.#settle();
+  }
+
+  /** Null when that broke the link. */
+  #taken(): Buffer | null {
+    try {
+      return this.#line.take();
+    } catch (error) {
+      this.reset(error instanceof Error ? error : new Error(String(error), { cause: error }));
+      return null;
+    }
   }
 
   /** After a delivery: chunks that are taken now are given back, and whoever was refused may write again. */

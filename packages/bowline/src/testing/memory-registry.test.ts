@@ -36,6 +36,20 @@ describe("a memory registry", () => {
     expect(() => place.set("users", ["no port"])).toThrow(/port/);
   });
 
+  it("out of reach takes no update, and makes what was asked for when it recovers, unless that was closed", async () => {
+    const place = memoryRegistry();
+    const registry = place.create();
+    const stays = await registry.register("users", instanceAt("a:1"));
+    const goes = await registry.register("users", instanceAt("b:1"));
+    place.fail(new Error("no quorum"));
+    for (const each of [stays, goes]) await expect(each.update({ weight: 9 })).rejects.toThrow(new Error("no quorum"));
+    await goes.close();
+    expect(place.instances("users")).toMatchObject([{ id: "a:1", weight: 1 }]);
+    place.recover();
+    await settle();
+    expect(place.instances("users")).toMatchObject([{ id: "a:1", weight: 9 }]);
+  });
+
   it("out of reach tells so once, shows no changes and keeps registrations pending, until it recovers", async () => {
     const place = memoryRegistry();
     const registry = place.create();

@@ -30,7 +30,7 @@ export interface MemoryRegistry extends RegistryConfig {
   set(service: string, addresses: readonly string[]): void;
   /**
    * Nobody can reach it until `recover`: who watches hears `error` and that what it knows is stale, and changes are not seen. A
-   * registration is `pending`, and made then; an update waits.
+   * registration is `pending`, and made then; an update rejects with `error`, and is made then.
    */
   fail(error?: Error): void;
   /**
@@ -257,7 +257,12 @@ class MemoryRegistration implements Registration {
     const next: Instance = { ...this.#instance, ...Object.fromEntries(given) };
     checkChange(next);
     this.#instance = next;
-    await this.#reachable();
+    const { outage } = this.#place;
+    if (outage !== null) {
+      if (this.#state === "registered") void this.#putLater();
+      // As products that are out of reach do: who waits for the end of an outage may wait for ever.
+      throw outage.error;
+    }
     if (this.#state === "registered") this.#put();
   }
 

@@ -14,7 +14,7 @@ import {
   rawHeaders,
 } from "./raw-frames.ts";
 import { RawPeer, type RawPeerOptions } from "./raw-peer.ts";
-import { VirtualClock } from "./virtual-clock.ts";
+import { settle, VirtualClock } from "./virtual-clock.ts";
 
 interface Pair {
   readonly client: RawPeer;
@@ -142,12 +142,52 @@ describe("RawPeer", () => {
 
   it("acknowledges by itself when asked to, and knows when the other has seen everything", async () => {
     const { client, server } = pair({}, { acknowledges: true });
+    server.settings();
     await client.preface().settings().roundTrip();
     expect(server.received.map((frame) => frame.type)).toEqual(["SETTINGS", "PING"]);
     expect(client.received.map((frame) => [frame.type, frame.isAck])).toEqual([
+      ["SETTINGS", false],
       ["SETTINGS", true],
       ["PING", true],
     ]);
+  });
+
+  it("acknowledges nothing before its own first frame, however late its script comes to that", async () => {
+    const { client, server } = pair({ acknowledges: true }, { acknowledges: true });
+    server.settings().ping();
+    await settle();
+    client.preface();
+    await settle();
+    expect(server.received).toEqual([]);
+    client.settings();
+    await server.expect("PING", ({ isAck }) => isAck);
+    expect(server.received.map((frame) => [frame.type, frame.isAck])).toEqual([
+      ["SETTINGS", false],
+      ["SETTINGS", true],
+      ["PING", true],
+    ]);
+  });
+
+  it.each(["client", "server"] as const)("of a %s shakes hands late too", async (late) => {
+    const both = pair({ acknowledges: true }, { acknowledges: true });
+    const [first, second] = late === "client" ? [both.server, both.client] : [both.client, both.server];
+    const shaken = first.handshake();
+    await settle();
+    expect(first.received).toEqual([]);
+    await Promise.all([shaken, second.handshake()]);
+    expect(first.received.map(({ isAck }) => isAck)).toEqual([false, true]);
+  });
+
+  it("fails the expectation whose condition throws, of what has come and what comes, and loses no frame by it", async () => {
+    const { client, server } = pair();
+    const isWrong = (): boolean => {
+      throw new Error("no such field");
+    };
+    const ahead = server.expect("PING", isWrong);
+    client.preface().ping();
+    await expect(ahead).rejects.toThrow("expected PING: no such field; received so far: PING(0)");
+    await expect(server.expect("PING", isWrong)).rejects.toThrow("expected PING: no such field");
+    expect((await server.expect("PING")).isAck).toBe(false);
   });
 
   it("says what began in place of the preface", async () => {
@@ -171,6 +211,11 @@ describe("RawPeer", () => {
       .send(rawFrame("PING", 0, 0, Buffer.alloc(3), 8), Buffer.alloc(5, 1), rawData(0, Buffer.of(9), { end: true }));
     expect((await server.expect("PING")).payload).toEqual(Buffer.of(0, 0, 0, 1, 1, 1, 1, 1));
     expect((await server.expect("DATA")).isEnd).toBe(true);
+  });
+
+  it("refuses an option that it does not know", () => {
+    const misspelt = { acknowledge: true } as Partial<RawPeerOptions>;
+    expect(() => pair(misspelt)).toThrow("RawPeer options.acknowledge is not an option; did you mean acknowledges?");
   });
 
   it("makes a gRPC call to a server of another make, over a socket", async () => {

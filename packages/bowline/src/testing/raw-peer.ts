@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Link } from "../http2/link.ts";
 import { type Clock, systemClock } from "../rpc/clock.ts";
+import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { type RawFrame, RawFrameParser } from "./raw-frame-parser.ts";
 import {
@@ -24,7 +25,7 @@ import type { HeaderList } from "./raw-hpack.ts";
 export interface RawPeerOptions {
   /** A `server` takes the first 24 bytes that arrive for the preface, and breaks when they are something else. */
   readonly role: "client" | "server";
-  /** Acknowledges SETTINGS and PING by itself. Default false. */
+  /** Acknowledges SETTINGS and PING by itself, once it has sent its own first frame. Default false. */
   readonly acknowledges?: boolean;
   /** Ends its side when the other ends its own. Default true. */
   readonly endsWithOther?: boolean;
@@ -32,6 +33,19 @@ export interface RawPeerOptions {
   readonly timeoutMs?: number;
   /** Default: real time, also in a test in virtual time; `expect` keeps the process alive meanwhile. */
   readonly clock?: Clock;
+}
+
+const SPECS: OptionSpecs = {
+  role: { kind: "one-of", values: ["client", "server"] },
+  acknowledges: { kind: "boolean" },
+  endsWithOther: { kind: "boolean" },
+  timeoutMs: { kind: "number", min: 0, max: Number.POSITIVE_INFINITY, unit: "ms" },
+  clock: { kind: "object", methods: ["setTimeout"], example: "a VirtualClock" },
+};
+
+/** @throws TypeError or RangeError naming the option, its value and what is allowed */
+export function checkRawPeerOptions(options: Partial<RawPeerOptions>): void {
+  checkOptions("RawPeer options", options, SPECS);
 }
 
 interface Waiting {
@@ -70,10 +84,14 @@ export class RawPeer {
   /** Why no more frames will come. */
   #over: Error | undefined;
   #pings = 0;
+  #sentBytes = 0;
+  /** Acknowledgements that would come before this side's first frame. */
+  #heldBack: Buffer[] = [];
   readonly #keepAlive: KeepAlive = new KeepAlive();
 
-  /** Starts reading from `transport`, which it owns from here on. */
+  /** Starts reading from `transport`, which it owns from here on. Throws a TypeError or a RangeError for an option that can't be. */
   constructor(transport: Link | Socket, options: RawPeerOptions) {
+    checkRawPeerOptions(options);
     this.#options = options;
     this.#prefaceLeft = options.role === "server" ? PREFACE.length : 0;
     this.closed = new Promise((resolve) => {
@@ -88,7 +106,10 @@ export class RawPeer {
 
   /** Sends bytes as they are, several pieces in one write. */
   send(...pieces: readonly Uint8Array[]): this {
-    this.#write(Buffer.concat(pieces));
+    const bytes = Buffer.concat(pieces);
+    this.#sentBytes += bytes.length;
+    this.#write(bytes);
+    if (this.#hasBegun && this.#heldBack.length > 0) this.send(...this.#heldBack.splice(0));
     return this;
   }
 
@@ -161,10 +182,15 @@ export class RawPeer {
    * The next frame of a type that no other `expect` was given, optionally with more conditions: from those that arrived
    * already, else the next to come. Other frames stay for later calls.
    *
-   * Rejects, with a list of what did arrive, when the link closes or ends first or after `timeoutMs`.
+   * Rejects, with a list of what did arrive, when the link closes or ends first, when `matches` throws, or after `timeoutMs`.
    */
   expect(type: RawFrameName, matches: (frame: RawFrame) => boolean = () => true): Promise<RawFrame> {
-    const index = this.#untaken.findIndex((frame) => frame.type === type && matches(frame));
+    let index: number;
+    try {
+      index = this.#untaken.findIndex((frame) => frame.type === type && matches(frame));
+    } catch (error) {
+      return Promise.reject(this.#disappointed(type, asError(error)));
+    }
     if (index >= 0) return Promise.resolve(this.#untaken.splice(index, 1)[0]);
     if (this.#over !== undefined) return Promise.reject(this.#disappointed(type, this.#over));
     const promise = this.#next(type, matches);
@@ -299,14 +325,38 @@ export class RawPeer {
     }
     this.received.push(frame);
     if (this.#options.acknowledges && !frame.isAck) {
-      if (frame.type === "SETTINGS") this.settingsAck();
-      else if (frame.type === "PING") this.ping(frame.payload, true);
+      if (frame.type === "SETTINGS") this.#acknowledge(rawFrame("SETTINGS", RawFlag.ACK, 0));
+      else if (frame.type === "PING") this.#acknowledge(rawPing(frame.payload, true));
     }
     for (const waiting of this.#waiting) {
-      if (waiting.type !== frame.type || !waiting.matches(frame)) continue;
+      if (waiting.type !== frame.type || !this.#isWanted(waiting, frame)) continue;
       waiting.resolve(frame);
       return;
     }
     this.#untaken.push(frame);
   }
+
+  /** The other end may speak first, and what either sends first is its SETTINGS (RFC 9113 §3.4), whenever the script comes to that. */
+  #acknowledge(frame: Buffer): void {
+    if (this.#hasBegun) this.send(frame);
+    else this.#heldBack.push(frame);
+  }
+
+  get #hasBegun(): boolean {
+    return this.#sentBytes > (this.#options.role === "client" ? PREFACE.length : 0);
+  }
+
+  /** A condition that throws is the mistake of who gave it, and costs no one else the frame. */
+  #isWanted(waiting: Waiting, frame: RawFrame): boolean {
+    try {
+      return waiting.matches(frame);
+    } catch (error) {
+      waiting.reject(asError(error));
+      return false;
+    }
+  }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 }

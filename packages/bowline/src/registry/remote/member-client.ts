@@ -1,7 +1,7 @@
 import type { ClientOptions } from "../../client/client-options.ts";
 import type { Network } from "../../net/network.ts";
 import type { TlsSettings } from "../../net/tls-files.ts";
-import { type Logger, silentLogger } from "../../observe/logger.ts";
+import type { Logger } from "../../observe/logger.ts";
 import type { RegistryContext } from "../registry-config.ts";
 
 /** What a product's own gRPC is reached with; options of adapters have these. */
@@ -42,7 +42,7 @@ export function memberClientOptions(
  * the adapter tells itself; the errors that a client logs besides are of TLS files that have changed and can't be used.
  */
 function memberLogger(report: (error: Error) => void): Logger {
-  return { ...silentLogger, error: (_fields, message) => report(new Error(message)) };
+  return { info: ignore, warn: ignore, error: (_fields, message) => report(new Error(message)) };
 }
 
 function ignore(): void {}

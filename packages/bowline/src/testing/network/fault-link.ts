@@ -59,6 +59,18 @@ export class FaultLink {
     this.toClient.thaw();
   }
 
+  /** As `freeze`, for a network that knows nothing of what a test has frozen: until `release` by the same. */
+  hold(by: object): void {
+    this.#client.hold(by);
+    this.#server.hold(by);
+  }
+
+  /** Ends `hold` by the same. */
+  release(by: object): void {
+    this.#client.release(by);
+    this.#server.release(by);
+  }
+
   /** Breaks the link: both ends hear it at once, as ECONNRESET; bytes under way are lost. */
   reset(): void {
     this.#client.reset();

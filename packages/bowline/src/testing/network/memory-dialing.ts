@@ -5,19 +5,19 @@ import { DialError, type DialErrorKind } from "../../net/dial-error.ts";
 import type { Clock } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
 import { inNextTurn } from "../../rpc/turn.ts";
-import type { NetworkFaults, Place } from "./place.ts";
+import type { NetworkFaults, Place, Route } from "./place.ts";
 
 /** What an attempt to connect needs of its network. */
 export interface DialingNetwork {
   readonly clock: Clock;
   readonly random: Random;
-  find(address: SocketAddress): Place;
+  route(address: SocketAddress): Route;
   /** Of the link to be, drawn once. */
-  faultsOf(place: Place): NetworkFaults;
+  faultsOf(route: Route): NetworkFaults;
   /** Where somebody listens, for messages. */
   readonly taken: readonly string[];
-  /** Makes the link; the listener gets its end of it. */
-  connect(place: Place, address: string, faults: NetworkFaults): Link;
+  /** Makes the link to the place that listens; it gets its end of it. */
+  connect(route: Route, listening: Place, faults: NetworkFaults): Link;
 }
 
 /** One attempt to connect: under way → (without an answer →) settled. */
@@ -29,6 +29,7 @@ export class MemoryDialing {
   readonly #reject: (error: DialError) => void;
   #isSettled = false;
   #stop: () => void = () => {};
+  #stopWaiting: () => unknown = () => {};
   readonly #aborted = (): void => this.#fail("cancelled", "the caller gave up", this.#options.signal?.reason);
 
   constructor(
@@ -57,16 +58,12 @@ export class MemoryDialing {
     } catch (error) {
       return this.#fail("address", error instanceof Error ? error.message : String(error), error);
     }
-    const place = this.#network.find(target);
-    const faults = this.#network.faultsOf(place);
-    this.#wait(
-      place,
-      this.#travel(() => this.#arrived(target, faults), faults),
-    );
+    const faults = this.#network.faultsOf(this.#network.route(target));
+    this.#wait(this.#travel(() => this.#arrived(target, faults), faults));
   }
 
   /** Waits for what settles it: the answer, the time, or the caller. */
-  #wait(place: Place, cancelTravel: () => void): void {
+  #wait(cancelTravel: () => void): void {
     const { signal, clock, connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS } = this.#options;
     const why = `no connection; check the address and the firewalls between (gave up after ${connectTimeoutMs} ms)`;
     const timer = clock.setTimeout(() => this.#fail("timeout", why), connectTimeoutMs);
@@ -75,11 +72,9 @@ export class MemoryDialing {
       cancelTravel();
       timer.cancel();
       signal?.removeEventListener("abort", this.#aborted);
-      place.unanswered.delete(this.#retry);
+      this.#stopWaiting();
     };
   }
-
-  #retry: () => void = () => {};
 
   /** There and back, as a TCP handshake. */
   #travel(arrived: () => void, { delayMs = 0, jitterMs = 0 }: NetworkFaults): () => void {
@@ -95,22 +90,30 @@ export class MemoryDialing {
 
   #arrived(target: SocketAddress, faults: NetworkFaults): void {
     if (this.#isSettled) return;
-    const place = this.#network.find(target);
-    if (place.isCutOff) {
-      this.#retry = () => this.#arrived(target, faults);
-      place.unanswered.add(this.#retry);
-      return;
-    }
+    const route = this.#network.route(target);
+    const { places, listening } = route;
+    const cutOff = places.find(({ isCutOff }) => isCutOff);
+    if (cutOff !== undefined) return this.#waitFor(cutOff, () => this.#arrived(target, faults));
     const { refusedShare = 0 } = faults;
-    if (place.isRefusing || (refusedShare > 0 && this.#network.random() < refusedShare)) {
+    if (places.some(({ isRefusing }) => isRefusing) || (refusedShare > 0 && this.#network.random() < refusedShare)) {
       return this.#fail("refused", "the memory network refuses new connections there");
     }
-    if (place.acceptor === null) {
+    if (listening === null) {
       const taken = this.#network.taken.join(", ") || "nobody";
       return this.#fail("refused", `nothing listens there; in this memory network listens ${taken}`);
     }
     this.#settle();
-    this.#resolve(this.#network.connect(place, this.#address, faults));
+    this.#resolve(this.#network.connect(route, listening, faults));
+  }
+
+  /** There is no answer until the place is restored. */
+  #waitFor(place: Place, restored: () => void): void {
+    const retry = (): void => {
+      this.#stopWaiting();
+      restored();
+    };
+    place.unanswered.add(retry);
+    this.#stopWaiting = () => place.unanswered.delete(retry);
   }
 
   #fail(kind: DialErrorKind, why: string, cause?: unknown): void {

@@ -8,6 +8,7 @@ import { systemClock } from "../../rpc/clock.ts";
 import { seededRandom } from "../../rpc/random.ts";
 import { settle, VirtualClock } from "../virtual-clock.ts";
 import { type MemoryNetworkOptions, memoryNetwork } from "./memory-network.ts";
+import type { NetworkFaults } from "./place.ts";
 
 networkContract("a memory network", () => ({ network: memoryNetwork(), anyPort: "users:0", nobody: "users:1" }));
 
@@ -76,6 +77,30 @@ describe("addresses", () => {
     ]);
   });
 
+  it("without a host are those of [::], and a port 0 is one that nobody was given before", async () => {
+    const { network, dial } = await scene();
+    const options = { clock: systemClock, onHttp2: () => {} };
+    const first = await network.listen(":0", options);
+    expect(first.address).toBe(`[::]:${first.port}`);
+    expect(await kindOf(dial(first.address))).toBe("connected");
+    expect(network.links(`:${first.port}`)).toEqual(network.links(first.address));
+    expect(network.links(first.address)).toHaveLength(1);
+    await first.close();
+    const wanted = network.freeAddress("users:0");
+    expect([wanted, network.freeAddress("Users:7")]).toEqual([`users:${first.port + 1}`, "Users:7"]);
+    expect((await network.listen("users:0", options)).port).toBe(first.port + 2);
+    expect((await network.listen(wanted, options)).address).toBe(wanted);
+  });
+
+  it("of a Unix socket name one end, as with sockets", async () => {
+    const { network } = await scene();
+    const accepted = Promise.withResolvers<Link>();
+    await network.listen("unix:/run/users.sock", { clock: systemClock, onHttp2: accepted.resolve });
+    const { peer } = await network.dial("unix:/run/users.sock", { clock: systemClock });
+    expect(peer).toEqual({ remoteAddress: "unix:/run/users.sock", localAddress: "unix:" });
+    expect((await accepted.promise).peer).toEqual({ remoteAddress: "unix:", localAddress: "unix:/run/users.sock" });
+  });
+
   it("that nobody listens on are refused with who does", async () => {
     const { dial } = await scene();
     await expect(dial("user:1")).rejects.toThrow(
@@ -141,6 +166,25 @@ describe("an address", () => {
     expect(await kindOf(dialling)).toBe("connected");
   });
 
+  it("that is restored leaves alone what the test has frozen", async () => {
+    const { network, connect, atServer } = await scene();
+    const { client } = await connect();
+    const [link] = network.links();
+    link.toServer.freeze();
+    network.cutOff("users:1");
+    expect([link.toServer.isFrozen, link.toClient.isFrozen]).toEqual([true, false]);
+    client.write(Buffer.from("held"));
+    network.restore("users:1");
+    await settle();
+    expect([link.toServer.isFrozen, atServer[0].text]).toEqual([true, ""]);
+    network.cutOff("users:1");
+    link.thaw();
+    await settle();
+    expect(atServer[0].text).toBe("");
+    network.restore("users:1");
+    await atServer[0].untilText("held");
+  });
+
   it("takes faults for its open and its later links, and no other's", async () => {
     const { clock, network, connect, atServer, listener } = await scene();
     const { client } = await connect();
@@ -162,6 +206,23 @@ describe("an address", () => {
     expect(() => memoryNetwork().setFaults("a:1", { refusedShare: 2 })).toThrow(/refusedShare must be from 0 to 1/);
     expect(() => memoryNetwork().setFaults("a:1", { bytesPerSecond: 0 })).toThrow(RangeError);
     expect(() => memoryNetwork().refuse("no address")).toThrow(/the port is missing|write host:port/);
+    const misspelt = { delay: 5 } as NetworkFaults;
+    const hint = new TypeError("faults.delay is not an option; did you mean delayMs?");
+    expect(() => memoryNetwork({ faults: misspelt })).toThrow(hint);
+    expect(() => memoryNetwork().setFaults("a:1", misspelt)).toThrow(hint);
+    await expect((await scene({ faults: () => misspelt })).dial()).rejects.toThrow(hint);
+    const number = (): NetworkFaults => 5 as NetworkFaults;
+    await expect((await scene({ faults: number })).dial()).rejects.toThrow("faults: give an object of options, not 5");
+    const none = { fault: {} } as MemoryNetworkOptions;
+    expect(() => memoryNetwork(none)).toThrow("memoryNetwork options.fault is not an option; did you mean faults?");
+  });
+
+  it("takes faults of connecting for its later links, beside those that its open ones take on", async () => {
+    const { clock, network, connect, dial } = await scene();
+    await connect();
+    network.setFaults("users:1", { refusedShare: 1, highWaterBytes: 5, isSlowToTake: true, delayMs: 1 });
+    expect(network.links("users:1").map(({ delayMs }) => delayMs)).toEqual([1]);
+    expect(await clock.advanceUntil(kindOf(dial()))).toBe("refused");
   });
 });
 
@@ -295,49 +356,5 @@ describe("the close of a network", () => {
     await atClient.untilEvent("closed");
     expect([network.links(), clock.pending]).toEqual([[], 0]);
     await network.listen("users:1", { clock, onHttp2: () => {} });
-  });
-});
-
-describe("scripted peers", () => {
-  it("play a server on each connection", async () => {
-    const { network } = await scene();
-    const raw = network.listenRaw("raw:1", async (peer, index) => {
-      await peer.handshake();
-      peer.goaway(0, index, "closed for today");
-    });
-    for (const index of [0, 1]) {
-      const client = await network.dialRaw("raw:1");
-      await client.handshake();
-      expect(await client.expect("GOAWAY")).toMatchObject({ errorCode: index, debug: "closed for today" });
-    }
-    expect(raw.peers).toHaveLength(2);
-    await raw.close();
-    expect(await kindOf(network.dial("raw:1", { clock: systemClock }))).toBe("refused");
-  });
-
-  it("hand over each connection in turn, there already or still to come", async () => {
-    const { network } = await scene();
-    const raw = network.listenRaw("raw:1");
-    const coming = raw.next();
-    await network.dialRaw("raw:1");
-    await network.dialRaw("raw:1");
-    expect([await coming, await raw.next()]).toEqual(raw.peers);
-    expect(() => network.listenRaw("raw:1")).toThrow(/somebody listens there already/);
-    await raw.close();
-  });
-
-  it("tell on close what a script threw while its connection stood, and nothing else", async () => {
-    const { network } = await scene();
-    const failing = network.listenRaw("failing:1", () => {
-      throw new Error("expected 1 to be 2");
-    });
-    await network.dialRaw("failing:1");
-    await settle();
-    await expect(failing.close()).rejects.toThrow("expected 1 to be 2");
-    const waiting = network.listenRaw("waiting:1", (peer) => peer.expect("HEADERS"));
-    const client = await network.dialRaw("waiting:1");
-    client.destroy();
-    await settle();
-    await waiting.close();
   });
 });

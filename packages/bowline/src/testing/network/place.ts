@@ -6,7 +6,8 @@ import {
   type SocketAddress,
 } from "../../net/address.ts";
 import type { ListenTarget } from "../../net/listener.ts";
-import { checkLineFaults, type LineFaults } from "../link-line.ts";
+import { checkOptions, type OptionSpecs } from "../../rpc/options.ts";
+import { checkAtLeast, checkLineFaults, LINE_FAULTS, type LineFaults } from "../link-line.ts";
 import type { FaultLink } from "./fault-link.ts";
 import type { Acceptor } from "./memory-listener.ts";
 
@@ -21,11 +22,15 @@ export interface NetworkFaults extends LineFaults {
 }
 
 /** Hosts that stand for all of a machine. */
-const WILDCARDS: readonly string[] = ["", "0.0.0.0", "::"];
+const WILDCARDS: readonly string[] = ["0.0.0.0", "::"];
 /** Where free ports are looked for, as systems do. */
 const FIRST_FREE_PORT = 49_152;
+const LAST_PORT = 65_535;
 
-/** An address of a memory network: who listens there, and what goes wrong. */
+/**
+ * An address of a memory network: who listens there, and what goes wrong. What goes wrong stays with the address, whoever listens there or
+ * at a wildcard in its stead.
+ */
 export class Place {
   /** Its one form, such as `users:1`. */
   readonly address: string;
@@ -33,6 +38,7 @@ export class Place {
   faults: NetworkFaults = {};
   isRefusing = false;
   isCutOff = false;
+  /** Those that were dialled by this address, and those of who listens at it. */
   readonly links: Set<FaultLink> = new Set();
   /** Attempts to connect that get no answer. */
   readonly unanswered: Set<() => void> = new Set();
@@ -42,9 +48,20 @@ export class Place {
   }
 }
 
+/** Where a connection leads. */
+export interface Route {
+  /** The place of the address that is dialled. */
+  readonly named: Place;
+  /** Who listens there: at the same place, or at a wildcard with its port. */
+  readonly listening: Place | null;
+  /** Both, or the one that they are. */
+  readonly places: readonly Place[];
+}
+
 /** The places of a memory network, by address. */
 export class Places {
   readonly #all: Map<string, Place> = new Map();
+  #nextPort = FIRST_FREE_PORT;
 
   /** All that were ever named. */
   get all(): Iterable<Place> {
@@ -56,15 +73,11 @@ export class Places {
     return [...this.#all.values()].filter(({ acceptor }) => acceptor !== null).map(({ address }) => address);
   }
 
-  /** The place that a connection to `address` leads to: its own, or that of a wildcard with its port. */
-  find(address: SocketAddress): Place {
-    const own = this.at(address);
-    if (own.acceptor !== null || isUnixAddress(address)) return own;
-    for (const host of WILDCARDS) {
-      const place = this.#all.get(textOf({ host, port: address.port }));
-      if (place !== undefined && place.acceptor !== null) return place;
-    }
-    return own;
+  /** Where a connection to `address` leads now. */
+  route(address: SocketAddress): Route {
+    const named = this.at(address);
+    const listening = named.acceptor === null ? this.#wildcard(address) : named;
+    return { named, listening, places: listening === null || listening === named ? [named] : [named, listening] };
   }
 
   /** The place of exactly this address. */
@@ -75,28 +88,52 @@ export class Places {
     return place;
   }
 
-  /** The address to listen on, with a free port for 0. */
+  /** The address to listen on, with a port for 0 that nobody was given before. */
   withPort(address: SocketAddress): SocketAddress {
     if (isUnixAddress(address) || address.port !== 0) return address;
-    let port = FIRST_FREE_PORT;
-    while (this.find({ host: address.host, port }).acceptor !== null) port++;
-    return { host: address.host, port };
+    const { host } = address;
+    for (let tries = 0; tries <= LAST_PORT - FIRST_FREE_PORT; tries++) {
+      const port = this.#nextPort;
+      this.#nextPort = port === LAST_PORT ? FIRST_FREE_PORT : port + 1;
+      if (this.route({ host, port }).listening === null) return { host, port };
+    }
+    throw new RangeError(`no port of ${host} is free; close servers, or give them ports`);
+  }
+
+  #wildcard(address: SocketAddress): Place | null {
+    if (isUnixAddress(address)) return null;
+    const places = WILDCARDS.map((host) => this.#all.get(textOf({ host, port: address.port })));
+    return places.find((place) => place !== undefined && place.acceptor !== null) ?? null;
   }
 }
 
-/** Reads where to listen or whom to control. @throws RangeError that says what is wrong with the text */
+/** Reads where to listen or whom to control; no host is `[::]`, as sockets have it. @throws RangeError that says what is wrong with the text */
 export function readPlace(target: ListenTarget): SocketAddress {
-  return typeof target === "string" ? parseListenAddress(target) : checkSocketAddress(target);
+  const address = typeof target === "string" ? parseListenAddress(target) : checkSocketAddress(target);
+  return isUnixAddress(address) || address.host !== "" ? address : { host: "::", port: address.port };
 }
 
-/** @throws RangeError naming the fault that is out of range */
+const NETWORK_FAULTS: OptionSpecs = {
+  ...LINE_FAULTS,
+  refusedShare: { kind: "any" },
+  highWaterBytes: { kind: "any" },
+  isSlowToTake: { kind: "any" },
+};
+
+/** @throws RangeError naming the fault that is out of range, TypeError for one that there is not */
 export function checkFaults(faults: NetworkFaults): void {
+  checkOptions("faults", faults, NETWORK_FAULTS);
   checkLineFaults(faults, true);
   const { refusedShare = 0, highWaterBytes = 0 } = faults;
   if (!(refusedShare >= 0 && refusedShare <= 1)) {
     throw new RangeError(`refusedShare must be from 0 to 1, not ${refusedShare}`);
   }
-  if (!(highWaterBytes >= 0)) throw new RangeError(`highWaterBytes must be 0 or more, not ${highWaterBytes}`);
+  checkAtLeast("highWaterBytes", highWaterBytes, 0);
+}
+
+/** Those that a link may take on while it is open. */
+export function lineFaults(faults: NetworkFaults): LineFaults {
+  return Object.fromEntries(Object.entries(faults).filter(([name]) => Object.hasOwn(LINE_FAULTS, name)));
 }
 
 /** Names in lower case: targets bring them so. */

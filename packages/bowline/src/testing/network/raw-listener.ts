@@ -11,7 +11,7 @@ export interface RawListener extends AsyncDisposable {
   readonly address: string;
   /** All connections so far, in order. */
   readonly peers: readonly RawPeer[];
-  /** The next connection that was not asked for yet: one that is there, else the next to come. */
+  /** The next connection that was not asked for yet: one that is there, else the next to come. Rejects when none can come any more. */
   next(): Promise<RawPeer>;
   /** Drops all connections and gives the address free. Rejects with the first error of a script whose connection stood. */
   close(): Promise<void>;
@@ -23,9 +23,10 @@ export class RawAcceptor implements RawListener, Acceptor {
   readonly peers: RawPeer[] = [];
   readonly #script: RawScript;
   readonly #options: Partial<RawPeerOptions>;
-  readonly #coming: ((peer: RawPeer) => void)[] = [];
+  readonly #coming: PromiseWithResolvers<RawPeer>[] = [];
   #taken = 0;
   #release: () => void;
+  #isAccepting = true;
   #isClosed = false;
   #failure: { readonly error: unknown } | null = null;
 
@@ -38,8 +39,15 @@ export class RawAcceptor implements RawListener, Acceptor {
   }
 
   next(): Promise<RawPeer> {
-    const peer = this.peers[this.#taken++];
-    return peer === undefined ? new Promise((resolve) => this.#coming.push(resolve)) : Promise.resolve(peer);
+    const peer = this.peers[this.#taken];
+    if (peer === undefined && !this.#isAccepting) return Promise.reject(this.#noMore());
+    this.#taken++;
+    if (peer !== undefined) return Promise.resolve(peer);
+    const coming = Promise.withResolvers<RawPeer>();
+    this.#coming.push(coming);
+    // A test may look at its promise later than the listener is closed, or never.
+    coming.promise.catch(() => {});
+    return coming.promise;
   }
 
   async close(): Promise<void> {
@@ -59,12 +67,18 @@ export class RawAcceptor implements RawListener, Acceptor {
     const peer = new RawPeer(link, { acknowledges: true, ...this.#options, role: "server" });
     const index = this.peers.push(peer) - 1;
     void this.#play(peer, index);
-    this.#coming.shift()?.(peer);
+    this.#coming.shift()?.resolve(peer);
   }
 
   stopAccepting(): void {
+    this.#isAccepting = false;
     this.#release();
     this.#release = () => {};
+    for (const coming of this.#coming.splice(0)) coming.reject(this.#noMore());
+  }
+
+  #noMore(): Error {
+    return new Error(`listenRaw: ${this.address} was closed, and no further connection comes`);
   }
 
   async #play(peer: RawPeer, index: number): Promise<void> {
