@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
-import { type Authenticator, type Identity, unauthenticated } from "./authenticator.ts";
+import { type Authenticator, type Identity, isThenable, unauthenticated } from "./authenticator.ts";
 import { countSame } from "./same-secret.ts";
 
 /** The tokens of an app: one, or several while it changes from one to the next. Undefined for an app that nobody knows. */
@@ -45,7 +45,8 @@ export function appToken(options: AppTokenOptions): Authenticator {
       if (app === "" || token === "") throw unauthenticated("app/token required");
       if (apps.length > 1 || given.length > 1) throw unauthenticated("access denied");
       const tokens = lookUp(app);
-      return tokens instanceof Promise ? tokens.then((found) => check(app, token, found)) : check(app, token, tokens);
+      if (!isThenable(tokens)) return check(app, token, tokens);
+      return Promise.resolve(tokens).then((found) => check(app, token, found));
     },
   };
 }

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { LinkPeer } from "../http2/link.ts";
 import { Code } from "../rpc/code.ts";
@@ -26,6 +27,28 @@ async function outcome(by: Authenticator, asked: AuthenticationRequest): Promise
     return error.text;
   }
 }
+
+/** A promise as other libraries have them: of another realm, or a query that is sent when somebody waits for it. */
+const promises: [string, <T>(value: T) => Promise<T>][] = [
+  ["its own realm", (value) => Promise.resolve(value)],
+  ["another realm", (value) => (runInNewContext("Promise") as PromiseConstructor).resolve(value)],
+  // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+  ["a library", (value) => ({ then: (...given: never[]) => Promise.resolve(value).then(...given) }) as never],
+];
+
+describe.each(promises)("a promise of %s", (_whose, promised) => {
+  it("may say whose a token is", async () => {
+    const by = bearer({ verify: (token) => promised(token === "t" ? { name: "alice" } : null) });
+    expect(await outcome(by, request({ authorization: "Bearer t" }))).toBe("bearer:alice = alice");
+    expect(await outcome(by, request({ authorization: "Bearer u" }))).toBe("the bearer token is not valid");
+  });
+
+  it("may say which tokens an app has", async () => {
+    const by = appToken({ tokens: (app) => promised(app === "billing" ? "t1" : undefined) });
+    expect(await outcome(by, request({ app: "billing", token: "t1" }))).toBe("app:billing = billing");
+    expect(await outcome(by, request({ app: "nobody", token: "t1" }))).toBe("access denied");
+  });
+});
 
 describe("sameSecret", () => {
   it.each([

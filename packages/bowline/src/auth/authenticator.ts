@@ -43,7 +43,7 @@ export interface Authenticator {
   readonly usesCertificate?: boolean;
   /**
    * Who calls; null when the call has no credentials of this kind. An RpcError ends the call as it stands; anything else that is thrown
-   * ends it with UNAVAILABLE, and is logged without its message, which may hold the secret.
+   * ends it with UNAVAILABLE, and is logged without its message, which may hold the secret. The text `safeText` that it has is logged.
    */
   authenticate(request: AuthenticationRequest): Identity | null | Promise<Identity | null>;
   /** What must be there before the server starts, such as an optional package; a rejection ends the start. */
@@ -53,4 +53,14 @@ export interface Authenticator {
 /** UNAUTHENTICATED, reason `credentials`. The text reaches the caller: it must not repeat what he sent. */
 export function unauthenticated(text: string): RpcError {
   return new RpcError(Code.UNAUTHENTICATED, text, { reason: "credentials" });
+}
+
+/** Credentials can't be checked: `safeText` says why in the server's log. It must hold nothing of a secret, nor of what was sent. */
+export function uncheckable(safeText: string, cause?: unknown): Error {
+  return Object.assign(new Error(safeText, { cause }), { safeText });
+}
+
+/** True for promises of all kinds: those of other realms, and queries that begin when somebody waits for them. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

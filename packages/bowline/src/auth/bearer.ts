@@ -1,7 +1,13 @@
 import type { Metadata } from "../rpc/metadata.ts";
 import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
-import { type AuthenticationRequest, type Authenticator, type Identity, unauthenticated } from "./authenticator.ts";
-import { checkTokenCache, type TokenCacheOptions, VerifiedTokens } from "./verified-tokens.ts";
+import {
+  type AuthenticationRequest,
+  type Authenticator,
+  type Identity,
+  isThenable,
+  unauthenticated,
+} from "./authenticator.ts";
+import { checkTokenCache, frozenCopy, type TokenCacheOptions, VerifiedTokens } from "./verified-tokens.ts";
 
 /** Of whom a token is. */
 export interface TokenOwner {
@@ -27,7 +33,8 @@ export interface BearerOptions {
   readonly scheme?: string;
   /**
    * Remembers tokens that `verify` has taken, with an `expiresInMs` or as the options say; give `{}` for the defaults. Then what
-   * `verify` gives must depend on the token alone, and `claims` are shared among calls. Default: it is asked for each call.
+   * `verify` gives must depend on the token alone. `claims` are shared among calls, as a copy of their objects and lists that nobody can
+   * change. Default: it is asked for each call.
    */
   readonly cache?: TokenCacheOptions;
 }
@@ -63,9 +70,8 @@ export function bearer(options: BearerOptions): Authenticator {
     if (!TOKEN.test(token)) throw unauthenticated("the bearer token is malformed");
     if (cache === null || key === null) return settled(verify(token, request), identityOf);
     return settled(verify(token, request), (owner) => {
-      const identity = identityOf(owner);
-      Object.freeze(identity.names);
-      cache.keep(key, Object.freeze(identity), owner?.expiresInMs);
+      const identity = frozenCopy(identityOf(owner));
+      cache.keep(key, identity, owner?.expiresInMs);
       return identity;
     });
   };
@@ -84,7 +90,7 @@ type Found = TokenOwner | null | undefined;
 
 /** What follows from an owner, without a promise unless there is one. */
 function settled(owner: Found | Promise<Found>, then: (owner: Found) => Identity): Identity | Promise<Identity> {
-  return owner instanceof Promise ? owner.then(then) : then(owner);
+  return isThenable(owner) ? Promise.resolve(owner).then(then) : then(owner);
 }
 
 /** The token of a call as it stands; null without one. @throws RpcError UNAUTHENTICATED for several */

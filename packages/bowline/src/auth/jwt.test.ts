@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync, type JsonWebKey, sign, verify as 
 import { createServer as createHttpServer } from "node:http";
 import * as installed from "jose";
 import { describe, expect, it } from "vitest";
+import { useScene } from "../../test/client/client-scene.ts";
 import { echoNotes, NoteService } from "../../test/client/note-service.ts";
 import { failure } from "../../test/client/outcomes.ts";
 import { Code } from "../rpc/code.ts";
@@ -10,9 +11,11 @@ import { RpcError } from "../rpc/rpc-error.ts";
 import type { ServerContext } from "../server/server-context.ts";
 import { inMemory } from "../testing/in-memory.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
-import type { Identity } from "./authenticator.ts";
+import type { AuthenticationRequest, Identity } from "./authenticator.ts";
 import { type Jose, type JoseVerifyOptions, type JsonWebKeySet, type JwtOptions, jwt } from "./jwt.ts";
+import type { FindKey } from "./published-keys.ts";
 
+const scene = useScene();
 const own = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const other = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const jwk = { ...own.publicKey.export({ format: "jwk" }), kid: "1", alg: "ES256", use: "sig" };
@@ -37,21 +40,30 @@ function token(
   return `${signed}.${alg === "none" ? "" : signature.toString("base64url")}`;
 }
 
+/** A call that shows it. */
+function shown(text: string): AuthenticationRequest {
+  return {
+    method: "/a.B/C",
+    metadata: new Metadata({ authorization: `Bearer ${text}` }),
+    peer: { remoteAddress: "", localAddress: "" },
+    signal: new AbortController().signal,
+  };
+}
+
 function joseError(code: string, claim?: string): Error {
   return Object.assign(new Error(`${code} of a token`), { code, claim });
 }
 
 /** What is used of jose, made of node:crypto: the same errors by code. */
 const verifier: Jose = {
-  createRemoteJWKSet: (url) => url,
-  createLocalJWKSet: (jwks) => jwks,
-  async jwtVerify(text, keys, expected) {
-    if (keys instanceof URL) throw new TypeError("fetch failed");
+  createLocalJWKSet: (jwks) => async () => (jwks as JsonWebKeySet).keys[0],
+  async jwtVerify(text, find, expected) {
+    const found = await (find as FindKey)({}, {});
     const parts = text.split(".");
     if (parts.length !== 3) throw joseError("ERR_JWS_INVALID");
     const [header, payload] = parts.slice(0, 2).map((part) => JSON.parse(Buffer.from(part, "base64url").toString()));
     if (!expected.algorithms.includes(header.alg)) throw joseError("ERR_JOSE_ALG_NOT_ALLOWED");
-    const key = createPublicKey({ key: (keys as JsonWebKeySet).keys[0] as JsonWebKey, format: "jwk" });
+    const key = createPublicKey({ key: found as JsonWebKey, format: "jwk" });
     const signature = Buffer.from(parts[2], "base64url");
     const isSigned = verifySignature(
       "sha256",
@@ -83,12 +95,7 @@ const verifiers: [string, Jose][] = [
 
 describe.each(verifiers)("jwt with %s", (_name, jose) => {
   const identify = async (text: string, more: Partial<JwtOptions> = {}): Promise<Identity | null> =>
-    jwt({ ...options, ...more }, async () => jose).authenticate({
-      method: "/a.B/C",
-      metadata: new Metadata({ authorization: `Bearer ${text}` }),
-      peer: { remoteAddress: "", localAddress: "" },
-      signal: new AbortController().signal,
-    });
+    jwt({ ...options, ...more }, async () => jose).authenticate(shown(text));
   const refusal = async (text: string, more?: Partial<JwtOptions>): Promise<string> => {
     const error: unknown = await identify(text, more).then(
       () => new Error("it was taken"),
@@ -137,10 +144,13 @@ describe.each(verifiers)("jwt with %s", (_name, jose) => {
   });
 
   it("blames no token while the keys can't be had", async () => {
-    const more = { jwks: undefined, jwksUrl: "http://127.0.0.1:1/keys" };
-    const error = await identify(token(), more).catch((thrown: unknown) => thrown);
+    const gone = createHttpServer();
+    await new Promise<void>((resolve) => gone.listen(0, "127.0.0.1", resolve));
+    const jwksUrl = `http://127.0.0.1:${(gone.address() as { port: number }).port}/keys`;
+    await new Promise((resolve) => gone.close(resolve));
+    const error = await identify(token(), { jwks: undefined, jwksUrl }).catch((thrown: unknown) => thrown);
     expect(RpcError.is(error)).toBe(false);
-    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({ safeText: `the keys of ${jwksUrl} can't be had: ECONNREFUSED` });
   });
 });
 
@@ -166,6 +176,55 @@ describe("jwt", () => {
     }
   });
 
+  describe("with keys that an issuer publishes", () => {
+    /** The name of the caller, or the error; cached are only keys. */
+    async function published(first: object) {
+      const state = { keys: [first], asked: 0 };
+      const issuer = createHttpServer((_request, response) => {
+        state.asked++;
+        response.end(JSON.stringify({ keys: state.keys }));
+      });
+      scene.onClose(() => {
+        issuer.closeAllConnections();
+        issuer.close();
+      });
+      await new Promise<void>((resolve) => issuer.listen(0, "127.0.0.1", resolve));
+      const jwksUrl = `http://127.0.0.1:${(issuer.address() as { port: number }).port}/keys`;
+      const clock = new VirtualClock();
+      const by = jwt({ ...options, jwks: undefined, jwksUrl, cache: false, keys: { clock } });
+      const show = async (text: string): Promise<unknown> => {
+        try {
+          return (await by.authenticate(shown(text)))?.name;
+        } catch (error) {
+          return (error as { safeText?: string }).safeText ?? (error as Error).message;
+        }
+      };
+      return { state, clock, show, jwksUrl };
+    }
+
+    it("takes a new key after 5 s, and a withdrawn one for 5 minutes at most", async () => {
+      const { state, clock, show } = await published(jwk);
+      const next = { ...other.publicKey.export({ format: "jwk" }), kid: "2", alg: "ES256" };
+      const [old, young] = [token(), token({}, { key: other.privateKey, kid: "2" })];
+      expect(await show(old)).toBe("user-7");
+      state.keys = [jwk, next];
+      expect(await show(young)).toBe("[UNAUTHENTICATED] the token is not valid");
+      await clock.advance(5000);
+      expect([await show(young), await show(old), state.asked]).toEqual(["user-7", "user-7", 2]);
+      state.keys = [next];
+      await clock.advance(300_000);
+      expect([await show(old), await show(young)]).toEqual(["[UNAUTHENTICATED] the token is not valid", "user-7"]);
+    });
+
+    it("says which keys can't be used, and blames no token", async () => {
+      const { show, jwksUrl } = await published({ ...own.privateKey.export({ format: "jwk" }), kid: "1" });
+      expect(await show(token())).toBe(`the keys of ${jwksUrl} can't be used: ERR_JWKS_INVALID`);
+      const none = await published(jwk);
+      none.state.keys = "none" as never;
+      expect(await none.show(token())).toBe(`the keys of ${none.jwksUrl} can't be used: ERR_JWKS_INVALID`);
+    });
+  });
+
   describe("while the issuer changes keys, of a token that does not name its own", () => {
     const jwks = {
       keys: [
@@ -173,13 +232,7 @@ describe("jwt", () => {
         { ...jwk, kid: undefined },
       ],
     };
-    const show = (text: string) =>
-      jwt({ ...options, jwks }).authenticate({
-        method: "/a.B/C",
-        metadata: new Metadata({ authorization: `Bearer ${text}` }),
-        peer: { remoteAddress: "", localAddress: "" },
-        signal: new AbortController().signal,
-      });
+    const show = (text: string) => jwt({ ...options, jwks }).authenticate(shown(text));
 
     it.each([
       ["the old key", other],
@@ -208,13 +261,7 @@ describe("jwt", () => {
         },
       };
       const by = jwt({ ...options, cache: cache === undefined ? { clock } : cache }, async () => jose);
-      const show = (text: string) =>
-        by.authenticate({
-          method: "/a.B/C",
-          metadata: new Metadata({ authorization: `Bearer ${text}` }),
-          peer: { remoteAddress: "", localAddress: "" },
-          signal: new AbortController().signal,
-        });
+      const show = (text: string) => by.authenticate(shown(text));
       return { clock, show, verified: () => verified };
     }
 
@@ -289,6 +336,15 @@ describe("jwt", () => {
     [{ clockToleranceMs: -1 }, "jwt options.clockToleranceMs is -1: give a number of ms from 0 to 600000"],
     [{ cache: { maxTokens: 0 } }, "jwt options.cache.maxTokens is 0: give a whole number of tokens from 1 to 1000000"],
     [{ cache: true as never }, "jwt options.cache: give an object of options, not true"],
+    [
+      { jwks: undefined, jwksUrl: "https://me:s3cr3t@id.shop/keys" },
+      "jwt options.jwksUrl has a user or a password, which are not sent: leave them out",
+    ],
+    [{ keys: {} }, "jwt options.keys is about the keys of jwksUrl: leave it out beside jwks"],
+    [
+      { jwks: undefined, jwksUrl: "https://a", keys: { maxAgeMs: 0 } },
+      "jwt options.keys.maxAgeMs is 0: give a number of ms from 1 to 86400000",
+    ],
     [{ isuer: "x" } as never, "jwt options.isuer is not an option; did you mean issuer?"],
   ])("tells wrong options: %o", (more, message) => {
     expect(() => jwt({ ...options, ...more })).toThrow(message);

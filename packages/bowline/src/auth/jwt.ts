@@ -1,17 +1,19 @@
 import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
-import { type Authenticator, unauthenticated } from "./authenticator.ts";
+import { type Authenticator, unauthenticated, uncheckable } from "./authenticator.ts";
 import { bearer, type TokenOwner } from "./bearer.ts";
+import { checkKeySet, fetchKeySet, type JsonWebKeySet, nameOf, placeOf } from "./key-set.ts";
+import { checkPublishedKeys, type FindKey, type PublishedKeyOptions, PublishedKeys } from "./published-keys.ts";
 import { checkTokenCache, type TokenCacheOptions } from "./verified-tokens.ts";
 
-/** Public keys, as JSON Web Key Sets have them (RFC 7517 §5). */
-export interface JsonWebKeySet {
-  readonly keys: readonly Readonly<Record<string, unknown>>[];
-}
+export type { JsonWebKeySet } from "./key-set.ts";
+export type { PublishedKeyOptions } from "./published-keys.ts";
 
 /** Which tokens are taken. */
 export interface JwtOptions {
-  /** Where the issuer publishes its keys; https, or http on this machine. They are got when first needed, and again for a key that is new. */
+  /** Where the issuer publishes its keys; https, or http on this machine. They are got when first needed, and again as `keys` says. */
   readonly jwksUrl?: string;
+  /** How long the keys of `jwksUrl` are kept. */
+  readonly keys?: PublishedKeyOptions;
   /** The keys themselves, instead. */
   readonly jwks?: JsonWebKeySet;
   /** Who issues the tokens: `iss` must be one of these. */
@@ -24,14 +26,16 @@ export interface JwtOptions {
   readonly algorithms?: readonly string[];
   /** The claim that names the caller. Default `sub`. */
   readonly nameClaim?: string;
-  /** How long a token that has passed is taken without being verified again: until its `exp`, and never longer than this says. False: not at all. Default: `{}`, a minute. */
+  /**
+   * How long a token that has passed is taken without being verified again: until its `exp`, and never longer than this says. False: not
+   * at all. Default: `{}`, a minute. A key that was withdrawn opens as long as `keys` says, and this beside.
+   */
   readonly cache?: TokenCacheOptions | false;
 }
 
 /** What is used of the package jose. */
 export interface Jose {
-  createRemoteJWKSet(url: URL): unknown;
-  createLocalJWKSet(jwks: JsonWebKeySet): unknown;
+  createLocalJWKSet(jwks: unknown): FindKey;
   jwtVerify(token: string, keys: unknown, options: JoseVerifyOptions): Promise<{ payload: Record<string, unknown> }>;
 }
 
@@ -47,6 +51,7 @@ export interface JoseVerifyOptions {
 
 const SPECS: OptionSpecs = {
   jwksUrl: { kind: "string" },
+  keys: { kind: "object" },
   jwks: { kind: "object" },
   issuer: { kind: "any" },
   audience: { kind: "any" },
@@ -73,8 +78,8 @@ const ALGORITHMS = [
 const SEVERAL_KEYS = "ERR_JWKS_MULTIPLE_MATCHING_KEYS";
 /** The key that a token was verified by is not the one that it was signed with. */
 const OTHER_KEY = "ERR_JWS_SIGNATURE_VERIFICATION_FAILED";
-/** Failures of jose that are not the token's fault: keys that can't be had. */
-const NO_KEYS: ReadonlySet<string> = new Set(["ERR_JWKS_TIMEOUT", "ERR_JWKS_INVALID", "ERR_JOSE_GENERIC"]);
+/** Failures of jose that are not the token's fault: keys that can't be used. */
+const NO_KEYS: ReadonlySet<string> = new Set(["ERR_JWKS_INVALID", "ERR_JOSE_GENERIC"]);
 
 /**
  * Callers show a JSON Web Token as bearer token (RFC 7519, RFC 8725); the package `jose` verifies it: signature, `iss`, `aud`, `exp`,
@@ -91,10 +96,7 @@ export function jwt(options: JwtOptions, load: () => Promise<unknown> = () => im
   let opening: Promise<(token: string) => Promise<Record<string, unknown>>> | undefined;
   const open = async (): Promise<(token: string) => Promise<Record<string, unknown>>> => {
     const jose = await loadJose(load);
-    const keys =
-      options.jwksUrl === undefined
-        ? jose.createLocalJWKSet(options.jwks ?? { keys: [] })
-        : jose.createRemoteJWKSet(new URL(options.jwksUrl));
+    const keys = findKey(jose, options);
     return async (token) => {
       const { payload } = await jose.jwtVerify(token, keys, verifyOptions).catch((error: unknown) => {
         if (codeOf(error) !== SEVERAL_KEYS) throw error;
@@ -107,12 +109,10 @@ export function jwt(options: JwtOptions, load: () => Promise<unknown> = () => im
   const verify = async (token: string): Promise<TokenOwner> => {
     const read = await opened();
     const claims = await read(token).catch((error: unknown) => {
-      throw refusalOf(error);
+      throw refusalOf(error, options);
     });
     const name = claims[nameClaim];
     if (typeof name !== "string" || name === "") throw unauthenticated(`the token's ${nameClaim} is no name`);
-    // Calls share what is remembered.
-    freeze(claims);
     // biome-ignore lint/nursery/noJsRestrictedProperties: `exp` is wall time, which a Clock does not have
     return { name, claims, expiresInMs: Number(claims.exp) * 1000 - Date.now() };
   };
@@ -128,6 +128,11 @@ function checked(options: JwtOptions): JoseVerifyOptions {
     throw new TypeError("jwt options: give jwksUrl or jwks, where the issuer's public keys are, and not both");
   }
   if (jwksUrl !== undefined) checkUrl(jwksUrl);
+  if (jwks !== undefined) checkKeySet("jwt options.jwks", jwks);
+  if (options.keys !== undefined) checkPublishedKeys("jwt options.keys", options.keys);
+  if (options.keys !== undefined && jwks !== undefined) {
+    throw new TypeError("jwt options.keys is about the keys of jwksUrl: leave it out beside jwks");
+  }
   for (const each of algorithms) {
     if (ALGORITHMS.includes(each)) continue;
     const why = "only signatures by private keys are taken";
@@ -151,23 +156,24 @@ function checkCache(cache: JwtOptions["cache"] | undefined): void {
 function checkUrl(text: string): void {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isLocal = url?.protocol === "http:" && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
-  if (url?.protocol === "https:" || isLocal) return;
-  throw new TypeError("jwt options.jwksUrl must begin with https://, or be http:// on this machine");
-}
-
-/** Makes a value of JSON unchangeable, however deep it is. */
-function freeze(value: object): void {
-  const left: object[] = [value];
-  for (let each = left.pop(); each !== undefined; each = left.pop()) {
-    Object.freeze(each);
-    for (const part of Object.values(each)) if (typeof part === "object" && part !== null) left.push(part);
+  if (url === undefined || (url.protocol !== "https:" && !isLocal)) {
+    throw new TypeError("jwt options.jwksUrl must begin with https://, or be http:// on this machine");
   }
+  if (url.username === "" && url.password === "") return;
+  throw new TypeError("jwt options.jwksUrl has a user or a password, which are not sent: leave them out");
 }
 
 function texts(option: string, given: string | readonly string[] | undefined): string[] {
   const all = [given ?? []].flat();
   if (all.length > 0 && all.every((each) => typeof each === "string" && each !== "")) return [...all];
   throw new TypeError(`jwt options.${option} is missing: say whose tokens are taken, and for whom they must be issued`);
+}
+
+/** How jose finds the key of a token. */
+function findKey(jose: Jose, { jwksUrl, jwks, keys }: JwtOptions): FindKey {
+  if (jwksUrl === undefined) return jose.createLocalJWKSet(jwks);
+  const url = new URL(jwksUrl);
+  return new PublishedKeys(async (clock) => jose.createLocalJWKSet(await fetchKeySet(url, clock)), keys).find;
 }
 
 async function loadJose(load: () => Promise<unknown>): Promise<Jose> {
@@ -201,10 +207,14 @@ function codeOf(error: unknown): unknown {
   return (error as { readonly code?: unknown } | null | undefined)?.code;
 }
 
-/** What a caller is told of a failure of jose: its kind, never what was in the token. Anything but a bad token stays as it is. */
-function refusalOf(error: unknown): unknown {
-  const { code, claim } = (error ?? {}) as { readonly code?: unknown; readonly claim?: unknown };
-  if (typeof code !== "string" || !/^ERR_(JWT|JWS|JWKS|JOSE)_/.test(code) || NO_KEYS.has(code)) return error;
+/** What a caller is told of a failure of jose: its kind, never what was in the token. Anything but a bad token is for the log. */
+function refusalOf(error: unknown, { jwksUrl }: JwtOptions): unknown {
+  const { code, claim, safeText } = (error ?? {}) as { readonly [key in "code" | "claim" | "safeText"]?: unknown };
+  if (safeText !== undefined) return error;
+  if (typeof code !== "string" || !/^ERR_(JWT|JWS|JWKS|JOSE)_/.test(code) || NO_KEYS.has(code)) {
+    const place = jwksUrl === undefined ? "jwt options.jwks" : placeOf(new URL(jwksUrl));
+    return uncheckable(`the keys of ${place} can't be used: ${nameOf(error)}`, error);
+  }
   if (code === "ERR_JWT_EXPIRED") return unauthenticated("the token has expired");
   const isNamed = code === "ERR_JWT_CLAIM_VALIDATION_FAILED" && typeof claim === "string" && /^\w{1,40}$/.test(claim);
   return unauthenticated(isNamed ? `the token's ${claim} is missing or not the right one` : "the token is not valid");

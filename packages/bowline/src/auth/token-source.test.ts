@@ -3,13 +3,25 @@ import { useScene } from "../../test/client/client-scene.ts";
 import { echoNotes, NoteService } from "../../test/client/note-service.ts";
 import { failure, gate } from "../../test/client/outcomes.ts";
 import { CallContext, callStorage } from "../rpc/call-context.ts";
+import type { Timer } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { inMemory } from "../testing/in-memory.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
 import { bearerCredentials } from "./call-credentials.ts";
+import type { ExpiringToken } from "./token-source.ts";
 
 const scene = useScene();
+
+/** Tells who wants the process to live on. */
+class HoldingClock extends VirtualClock {
+  held = 0;
+
+  hold(): Timer {
+    this.held++;
+    return { cancel: () => void this.held-- };
+  }
+}
 
 describe("a token source", () => {
   it("gets a token by a call that outlives the one that needed it first", async () => {
@@ -46,5 +58,26 @@ describe("a token source", () => {
     await clock.advance(6000);
     callStorage.run(new CallContext(), () => credentials.current(clock));
     expect(within).toEqual([undefined, undefined]);
+  });
+
+  it("keeps the process alive while calls wait for it, and not for what is got in the background", async () => {
+    const clock = new HoldingClock();
+    const answers: ((token: ExpiringToken) => void)[] = [];
+    const token = () => new Promise<ExpiringToken>((resolve) => answers.push(resolve));
+    const credentials = bearerCredentials({ token, allowPlaintext: true, timeoutMs: 1000 });
+    const calls = [credentials.fresh(clock), credentials.fresh(clock)];
+    expect(clock.held).toBe(1);
+    answers[0]({ token: "t1", expiresInMs: 10_000 });
+    await Promise.all(calls);
+    expect(clock.held).toBe(0);
+    await clock.advance(6000);
+    credentials.current(clock);
+    expect([answers.length, clock.held]).toEqual([2, 0]);
+    const late = failure(credentials.fresh(clock));
+    expect(clock.held).toBe(1);
+    await clock.advance(1000);
+    expect((await late).message).toBe("[UNAVAILABLE] the token source gave nothing within 1000 ms");
+    await failure(credentials.fresh(clock));
+    expect(clock.held).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 import { type InContext, lastingContext } from "../rpc/call-context.ts";
-import type { Clock } from "../rpc/clock.ts";
+import type { Clock, Timer } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import type { Credential } from "./call-credentials.ts";
@@ -44,6 +44,8 @@ export class KeptToken {
   readonly #inContext: InContext = lastingContext();
   #kept: Kept | null = null;
   #pending: Promise<Credential> | null = null;
+  /** Calls wait for what is pending: the timer that ends it would let the process end first. */
+  #hold: Timer | null = null;
   #failure: RpcError | null = null;
   /** No earlier than this the source is asked again after a failure. */
   #askAgainAt = Number.NEGATIVE_INFINITY;
@@ -58,17 +60,25 @@ export class KeptToken {
     const now = clock.now();
     if (kept === null || now >= kept.expiresAt) return null;
     // What fails in the background is told to nobody as long as the old one holds.
-    if (now >= kept.refreshAt && now >= this.#askAgainAt) this.fresh(clock).catch(() => {});
+    if (now >= kept.refreshAt && now >= this.#askAgainAt) this.#refresh(clock).catch(() => {});
     return kept.credential;
   }
 
   /** A new one, the same for all who ask meanwhile. Rejects with an RpcError UNAUTHENTICATED or UNAVAILABLE. */
   fresh(clock: Clock): Promise<Credential> {
+    const pending = this.#refresh(clock);
+    if (this.#pending !== null) this.#hold ??= clock.hold?.() ?? null;
+    return pending;
+  }
+
+  #refresh(clock: Clock): Promise<Credential> {
     if (this.#pending !== null) return this.#pending;
     if (this.#failure !== null && clock.now() < this.#askAgainAt) return Promise.reject(this.#failure);
     // It is for all calls: the one that needs it first must not end it.
     const pending = this.#inContext(() => this.#get(clock)).finally(() => {
       this.#pending = null;
+      this.#hold?.cancel();
+      this.#hold = null;
     });
     this.#pending = pending;
     return pending;

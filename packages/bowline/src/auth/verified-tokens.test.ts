@@ -118,6 +118,38 @@ describe("bearer with the option cache", () => {
     expect(asked).toEqual(["t", "u"]);
   });
 
+  it("shares claims that nobody can change, and leaves alone what verify gave", async () => {
+    const claims = { roles: ["read"], org: { teams: [{ name: "a" }] }, seen: new Date(0) };
+    const { by } = counted({ name: "alice", claims, expiresInMs: 1000 }, {});
+    const shared = (await by.authenticate(shown("t")))?.claims as typeof claims;
+    expect(shared).toEqual(claims);
+    expect(() => shared.roles.push("admin")).toThrow(TypeError);
+    expect(() => Object.assign(shared.org.teams[0], { name: "b" })).toThrow(TypeError);
+    claims.roles.push("write");
+    claims.org.teams[0].name = "c";
+    expect(by.authenticate(shown("t"))).toMatchObject({ claims: { roles: ["read"], org: { teams: [{ name: "a" }] } } });
+    expect(shared.seen).toBe(claims.seen);
+  });
+
+  it("shares claims of any depth, and those that lead back to themselves", async () => {
+    let deep: object = {};
+    for (let depth = 0; depth < 100_000; depth++) deep = { deep };
+    const circle: { self?: object } = {};
+    circle.self = circle;
+    const { by } = counted({ name: "alice", claims: { deep, circle }, expiresInMs: 1000 }, {});
+    const shared = (await by.authenticate(shown("t")))?.claims.circle as typeof circle;
+    expect(shared.self).toBe(shared);
+    expect(Object.isFrozen(shared)).toBe(true);
+  });
+
+  it("shares claims with names that objects inherit", async () => {
+    const claims = JSON.parse('{"__proto__":{"admin":true},"constructor":["a"]}') as Record<string, unknown>;
+    const { by } = counted({ name: "alice", claims, expiresInMs: 1000 }, {});
+    const found = (await by.authenticate(shown("t"))) as Identity;
+    expect(JSON.stringify(found.claims)).toBe(JSON.stringify(claims));
+    expect(found.claims.admin).toBeUndefined();
+  });
+
   it.each<[string, TokenOwner | null, TokenCacheOptions | undefined]>([
     ["without the option", { name: "alice", expiresInMs: 1000 }, undefined],
     ["for a token without an end", { name: "alice" }, {}],

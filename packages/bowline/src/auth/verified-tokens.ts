@@ -8,8 +8,8 @@ export interface TokenCacheOptions {
   /** Tokens at most; the one that was not shown for longest makes room. Default 5000. */
   readonly maxTokens?: number;
   /**
-   * Longest time in ms that a token is taken without being verified again, however long it holds: so long a token, or a key that was
-   * withdrawn meanwhile still opens. Default 60,000.
+   * Longest time in ms that a token is taken without being verified again, however long it holds: so long a token that was withdrawn
+   * meanwhile still opens. Default 60,000.
    */
   readonly maxAgeMs?: number;
   /** Tokens without an end of their own are remembered too, for `maxAgeMs`. Default false. */
@@ -95,4 +95,30 @@ export class VerifiedTokens {
       return;
     }
   }
+}
+
+/** A copy that nobody can change, of plain objects and lists however deep they are; anything else in them is not copied. */
+export function frozenCopy<T extends object>(value: T): T {
+  const copies = new Map<object, Record<string, unknown>>();
+  const copyOf = (each: unknown): unknown => {
+    if (!isPlain(each)) return each;
+    const known = copies.get(each);
+    if (known !== undefined) return known;
+    const copy = (Array.isArray(each) ? [...each] : { ...each }) as Record<string, unknown>;
+    copies.set(each, copy);
+    return copy;
+  };
+  const top = copyOf(value) as T;
+  // It grows while it is gone through.
+  for (const copy of copies.values()) {
+    for (const [key, part] of Object.entries(copy)) copy[key] = copyOf(part);
+    Object.freeze(copy);
+  }
+  return top;
+}
+
+function isPlain(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
 }

@@ -42,6 +42,21 @@ describe("the text of a configuration", () => {
     await expect(fromGoZero("")).rejects.toThrow("go-zero configuration is null: give fields by name");
   });
 
+  it.each([
+    ["Pass: @$SECRET", "line 4, column 9: bad scalar start; "],
+    ["Pass: '$SECRET", "line 4, column "],
+    ["Pass: $SECRET: $SECRET", "line 4, column 9: block as implicit key; "],
+    ["Pass: *$SECRET", ""],
+    ["Pass: @s3cr3t", "line 4, column 9: bad scalar start; "],
+  ])("that is no YAML is refused without what may be a secret: %s", async (line, place) => {
+    const text = `Name: a\nListenOn: :80\nRedis:\n  ${line}`;
+    const error: unknown = await fromGoZero(text, { environment: { SECRET: "s3cr3t" } }).catch((thrown) => thrown);
+    expect(String(error)).toContain(`TypeError: go-zero configuration: this is no YAML: ${place}`);
+    expect(String(error)).toMatch(/; a text with special characters needs quotation marks$|YAML: a text with special/);
+    expect(String(error)).not.toContain("s3cr3t");
+    expect((error as Error).cause).toBeUndefined();
+  });
+
   it("with one field twice is refused, whatever its case", async () => {
     await expect(fromGoZero({ Name: "a", name: "b" })).rejects.toThrow("Name and name are one field; keep one");
   });

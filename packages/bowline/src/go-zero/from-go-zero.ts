@@ -97,6 +97,20 @@ async function parseYaml(text: string): Promise<unknown> {
   try {
     return parse(text, { version: "1.1", logLevel: "error" });
   } catch (error) {
-    throw new TypeError(`go-zero configuration: this is no YAML: ${error instanceof Error ? error.message : error}`);
+    throw new TypeError(`go-zero configuration: this is no YAML: ${placeOf(error)}`);
   }
+}
+
+/** Where and of what kind an error of the parser is. Its message has the line, and with it what may be a secret. */
+function placeOf(error: unknown): string {
+  const { code, linePos } = (error ?? {}) as { readonly code?: unknown; readonly linePos?: readonly LinePosition[] };
+  const [at] = linePos ?? [];
+  const hint = "a text with special characters needs quotation marks";
+  if (typeof code !== "string" || at === undefined) return hint;
+  return `line ${at.line}, column ${at.col}: ${code.toLowerCase().replaceAll("_", " ")}; ${hint}`;
+}
+
+interface LinePosition {
+  readonly line: number;
+  readonly col: number;
 }

@@ -21,6 +21,16 @@ const RESERVED: ReadonlySet<string> = new Set([
   "user-agent",
 ]);
 
+/** Shown of what a peer sent and refused when a user sets it: each side says what it is by itself. */
+const RECEIVED_ONLY = "user-agent";
+/** How keys are called whose values may be secrets: `authorization`, `set-cookie`, `x-api-key`, go-zero's `token`. Too many do no harm. */
+const SECRET =
+  /auth(?!enticate|or(?!iz))|bearer|cookie|credential|jwt|key|pass(?:w|phrase)|private|pwd|secret|session|signature|token/;
+/** What `console.log` asks an object for; without loading node:util. */
+const INSPECT = Symbol.for("nodejs.util.inspect.custom");
+
+type Inspect = (value: unknown, options: object) => string;
+
 /** True for names that users may not set: pseudo headers, connection headers and everything that starts with `grpc-`. */
 export function isReservedKey(key: string): boolean {
   return key.startsWith("grpc-") || key.startsWith(":") || RESERVED.has(key);
@@ -38,7 +48,8 @@ export interface ReceivedEntries {
  * Metadata of a call: an ordered multi-map of lower-case keys.
  *
  * Keys ending in `-bin` hold bytes, all others printable ASCII (0x20–0x7e). Order and duplicates are kept as the peer sent them.
- * Setting a bad key or value, or a name that belongs to gRPC, throws a TypeError that names it.
+ * Setting a bad key or value, or a name that belongs to gRPC, throws a TypeError that names it. The `user-agent` that a peer sent may be
+ * in what is made of received metadata or of their pairs, and is not sent on.
  */
 export class Metadata {
   /** Keys and values by turns; of received metadata only once it was changed. */
@@ -58,7 +69,8 @@ export class Metadata {
     } else if (Symbol.iterator in init) {
       for (const pair of init as Iterable<readonly [string, string | Uint8Array]>) {
         if (!Array.isArray(pair)) throw new TypeError(`metadata: ${typeof pair} is no pair of key and value`);
-        this.append(pair[0], pair[1]);
+        // Received metadata are such pairs, too.
+        this.#add(pair[0], pair[1], RECEIVED_ONLY);
       }
     } else {
       for (const [key, value] of Object.entries(init)) {
@@ -109,15 +121,12 @@ export class Metadata {
 
   /** Adds a value behind those that the key has. */
   append(key: string, value: string | Uint8Array): this {
-    const name = nameOf(key);
-    checkEntry(name, value);
-    this.#own().push(name, value);
-    return this;
+    return this.#add(key, value, null);
   }
 
   /** Replaces all values of the key by one. */
   set(key: string, value: string | Uint8Array): this {
-    checkEntry(nameOf(key), value);
+    checkEntry(nameOf(key), value, null);
     this.delete(key);
     return this.append(key, value);
   }
@@ -149,6 +158,34 @@ export class Metadata {
     return out;
   }
 
+  static {
+    // No method of that name: isolated declarations know no symbols but the language's own.
+    const value = function (this: Metadata, _depth: number, options: object, inspect: Inspect): string {
+      return this.#shown(options, inspect);
+    };
+    Object.defineProperty(Metadata.prototype, INSPECT, { value });
+  }
+
+  /** For `console.log`: values a key, of bytes their number, and no value of a key that is called like a secret. */
+  #shown(options: object, inspect: Inspect): string {
+    const shown = new Map<string, unknown[]>();
+    for (const [key, value] of this) {
+      const values = shown.get(key) ?? [];
+      values.push(shownOf(key, value));
+      shown.set(key, values);
+    }
+    const entries = [...shown].map(([key, values]) => [key, values.length === 1 ? values[0] : values]);
+    return `Metadata ${inspect(Object.fromEntries(entries), options)}`;
+  }
+
+  /** `allowed` may be set, though it is reserved. */
+  #add(key: string, value: string | Uint8Array, allowed: string | null): this {
+    const name = nameOf(key);
+    checkEntry(name, value, allowed);
+    this.#own().push(name, value);
+    return this;
+  }
+
   #flat(): (string | Uint8Array)[] {
     return this.#received?.flat() ?? this.#entries;
   }
@@ -166,11 +203,17 @@ function nameOf(key: string): string {
   return key.toLowerCase();
 }
 
-function checkEntry(key: string, value: string | Uint8Array): void {
+/** A value for `console.log`; what is no text stands without quotation marks. */
+function shownOf(key: string, value: string | Uint8Array): unknown {
+  if (typeof value !== "string") return { [INSPECT]: () => `<${value.length} bytes>` };
+  return SECRET.test(key) ? { [INSPECT]: () => "<hidden>" } : value;
+}
+
+function checkEntry(key: string, value: string | Uint8Array, allowed: string | null): void {
   if (!KEY.test(key)) {
     throw new TypeError(`metadata key ${JSON.stringify(key)} is not allowed: use a-z, 0-9, '_', '-' and '.'`);
   }
-  if (isReservedKey(key)) {
+  if (isReservedKey(key) && key !== allowed) {
     throw new TypeError(`metadata key "${key}" belongs to gRPC and can't be set; choose another name`);
   }
   if (key.endsWith("-bin")) {

@@ -185,6 +185,17 @@ describe("an authenticator that fails", () => {
     expect(JSON.stringify(log)).not.toContain(secret);
   });
 
+  it("is logged with the words that it has for the log, and with no others", async () => {
+    const trouble = Object.assign(new Error(secret), { safeText: "the directory can't be reached: ECONNREFUSED" });
+    const { client, log } = await guarded({ by: bearer({ verify: () => Promise.reject(trouble) }) });
+    const error = await failure(client.say("x", as("alpha")));
+    expect(error.message).toBe("[UNAVAILABLE] the credentials could not be checked");
+    expect(log.map(({ message }) => message)).toEqual([
+      "an authenticator failed: the directory can't be reached: ECONNREFUSED",
+    ]);
+    expect(JSON.stringify(log)).not.toContain(secret);
+  });
+
   it("logs a line a second at most", async () => {
     const { client, log } = await guarded({ by: bearer({ verify: () => Promise.reject(new Error("x")) }) });
     await Promise.all(Array.from({ length: 20 }, () => failure(client.say("x", as("alpha")))));
@@ -352,6 +363,10 @@ describe("wrong options", () => {
     [
       { by: NOW, allow: { "*": ["alice"] } },
       'TypeError: createServer options.authenticate.allow["*"]: "alice" does not say what it is a name of; write app:NAME, jwt:NAME, URI:…, as identity.names has it',
+    ],
+    [
+      { by: NOW, allow: { "*": ["IP Address: 10.0.0.7", " a:b"] } },
+      'TypeError: createServer options.authenticate.allow["*"]: " a:b" does not say what it is a name of; write app:NAME, jwt:NAME, URI:…, as identity.names has it',
     ],
     [{ by: NOW, exempt: [1] }, "TypeError: createServer options.authenticate.exempt[0] is number: give a name"],
   ])("are told: %o", (authenticate, message) => {

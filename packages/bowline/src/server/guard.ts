@@ -48,6 +48,7 @@ const DEFAULT_TIMEOUT_MS = 5000;
 const LOG_PAUSE_MS = 1000;
 /** A name in a refusal is cut here: it may come from a token. */
 const MAX_SHOWN_NAME = 200;
+const MAX_SHOWN_REASON = 500;
 
 const SPECS: OptionSpecs = {
   by: { kind: "object" },
@@ -90,7 +91,8 @@ function checkRule(path: string, rule: unknown): void {
   if (rule === "authenticated" || typeof rule === "function") return;
   if (!Array.isArray(rule)) throw new TypeError(`${path}: give a list of names, "authenticated", or a function`);
   for (const name of rule as readonly unknown[]) {
-    if (typeof name === "string" && /^[\w-]+:./.test(name)) continue;
+    // With spaces for certificates: "IP Address:10.0.0.7".
+    if (typeof name === "string" && /^[\w-]+(?: [\w-]+)*:./.test(name)) continue;
     throw new TypeError(
       `${path}: ${JSON.stringify(name)} does not say what it is a name of; write app:NAME, jwt:NAME, URI:…, as identity.names has it`,
     );
@@ -218,7 +220,10 @@ export class Guard {
     const now = clock.now();
     if (now < this.#quietUntil) return;
     this.#quietUntil = now + LOG_PAUSE_MS;
-    const fields = { method: call.method, peer: call.peer.remoteAddress, ...withoutMessage(error) };
+    const caller = { method: call.method, peer: call.peer.remoteAddress };
+    const safeText = safeTextOf(error);
+    if (safeText !== null) return logger.error(caller, `an authenticator failed: ${safeText}`);
+    const fields = { ...caller, ...withoutMessage(error) };
     logger.error(fields, "an authenticator failed; its message is left out, it may hold the secret");
   }
 
@@ -248,7 +253,7 @@ class Patience extends TimerNode {
 }
 
 function isThenable(found: unknown): found is PromiseLike<Identity | null> {
-  return typeof found === "object" && found !== null && "then" in found;
+  return typeof found === "object" && found !== null && "then" in found && typeof found.then === "function";
 }
 
 /** Whatever else an authenticator gave must let nobody in. */
@@ -272,6 +277,12 @@ function withoutMessage(error: unknown): { readonly error: string; readonly at: 
   if (!(error instanceof Error)) return { error: typeof error, at: undefined };
   const at = error.stack?.split("\n").find((line) => /^ {4}at .*:\d+:\d+\)?$/.test(line));
   return { error: /^\w{1,60}$/.test(error.name) ? error.name : "Error", at: at?.trim() };
+}
+
+/** What an error says for the log; null for one that has nothing of the kind. */
+function safeTextOf(error: unknown): string | null {
+  const { safeText } = (error ?? {}) as { readonly safeText?: unknown };
+  return typeof safeText === "string" ? safeText.slice(0, MAX_SHOWN_REASON) : null;
 }
 
 function checkKnown(option: string, key: string, known: readonly string[]): void {

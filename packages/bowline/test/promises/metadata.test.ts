@@ -48,7 +48,7 @@ describe("keys", () => {
     "host",
     "User-Agent",
   ])("that belong to gRPC and HTTP/2 are refused: %s", (key) => {
-    expect(thrown(() => new Metadata([[key, "x"]]))).toBe(
+    expect(thrown(() => new Metadata({ [key]: "x" }))).toBe(
       `TypeError: metadata key "${key.toLowerCase()}" belongs to gRPC and can't be set; choose another name`,
     );
   });
