@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Server, Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -32,6 +33,19 @@ describe("listen", () => {
     const listener = await bench.listen("127.0.0.1:0");
     expect(listener.port).toBeGreaterThan(0);
     expect(listener.address).toBe(`127.0.0.1:${listener.port}`);
+  });
+
+  it("loses no connection that comes before it is told that it listens, as a worker's may", async () => {
+    const early = new Socket({ allowHalfOpen: true });
+    const listens = (message: unknown): void => {
+      const { server } = message as { readonly server: Server };
+      server.emit("connection", early);
+    };
+    subscribe("tracing:net.server.listen:asyncEnd", listens);
+    const listener = await bench.listen("127.0.0.1:0");
+    unsubscribe("tracing:net.server.listen:asyncEnd", listens);
+    expect(listener.connections).toBe(1);
+    early.destroy();
   });
 
   it("takes objects as well as text", async () => {

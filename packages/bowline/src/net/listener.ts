@@ -80,8 +80,15 @@ export async function listen(target: ListenTarget, options: ListenOptions): Prom
   const server = createServer({ allowHalfOpen: true, noDelay: true });
   // In a worker of node:cluster, what is too much is refused here: passed on, it would go round for ever when all workers are full.
   Object.assign(server, { maxConnections, dropMaxConnection: true });
+  // A worker of node:cluster may be handed connections before it hears that it listens.
+  const early: Socket[] = [];
+  const keep = (socket: Socket): void => void early.push(socket);
+  server.on("connection", keep);
   await bind(server, address, options.cluster === "own");
-  return new PortListener(server, address, options, handshakeTimeoutMs);
+  server.off("connection", keep);
+  const listener = new PortListener(server, address, options, handshakeTimeoutMs);
+  for (const socket of early) server.emit("connection", socket);
+  return listener;
 }
 
 function checkPositive(name: string, value: number): void {

@@ -27,9 +27,10 @@ export class Health {
       throw new TypeError(`health.set: status is ${JSON.stringify(status)}; give "SERVING" or "NOT_SERVING"`);
     }
     if (this.#isStopped) return;
+    const isNews = this.#said.get(service) !== status;
     this.#said.set(service, status);
     this.#names.add(service);
-    this.#update();
+    this.#update(isNews);
   }
 
   /** The status of a service; undefined if the server has none of this name. */
@@ -52,7 +53,7 @@ export class Health {
     return this.#statuses;
   }
 
-  /** Calls back after each change, until the returned function is called. */
+  /** Calls back after each change of a status or of what was said, until the returned function is called. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -77,8 +78,9 @@ export class Health {
     this.#update();
   }
 
-  #update(): void {
-    let isChanged = false;
+  /** `isNews`: something was said that counts later, though it may change no status now. */
+  #update(isNews: boolean = false): void {
+    let isChanged = isNews;
     for (const name of this.#names) {
       const status = this.#statusNow(name);
       if (this.#statuses.get(name) === status) continue;

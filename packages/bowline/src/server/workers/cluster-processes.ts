@@ -1,5 +1,6 @@
 import type { Cluster, Worker } from "node:cluster";
 import { environment } from "../../rpc/platform.ts";
+import { AcceptedConnections, type AcceptedOptions } from "./accepted-connections.ts";
 import type { PrimaryLink } from "./primary-link.ts";
 import { type FromWorker, isOurs, type ToWorker } from "./worker-messages.ts";
 import type { WorkerProcess, WorkerProcessHandler } from "./worker-process.ts";
@@ -42,20 +43,26 @@ export function checkCanHaveWorkers(entry: string | undefined): void {
 
 /** There is one cluster in a process, and every worker runs all of the program: two servers would each start the other once more. */
 let isClaimed = false;
+/** Of the primary's server that has claimed them. */
+let connections: AcceptedConnections | null = null;
 
 /**
- * Takes the workers of this process for one server. Returns the way to give them back.
+ * Takes the workers of this process for one server, in the primary with a bound for the connections that wait for them. Returns the way
+ * to give them back.
  *
  * @throws Error when another server has them
  */
-export function claimWorkers(): () => void {
+export function claimWorkers(accepted: AcceptedOptions | null): () => void {
   if (isClaimed) {
     throw new Error(
       "server.start(): another server of this process has workers already; add all services to one, or leave workers out of the others",
     );
   }
   isClaimed = true;
+  connections = accepted && new AcceptedConnections(accepted);
   return () => {
+    connections?.close();
+    connections = null;
     isClaimed = false;
   };
 }
@@ -65,16 +72,18 @@ export function launchWorker(id: number, handler: WorkerProcessHandler, entry: s
   const cluster = clusterModule();
   // A program may have workers of its own besides: its settings are put back.
   const { settings } = cluster;
-  cluster.setupPrimary({
-    exec: entry ?? process.argv[1],
-    args: process.argv.slice(2),
-    execArgv: process.execArgv,
-    silent: false,
-    stdio: undefined,
-  });
-  const worker = cluster.fork({ [VARIABLE]: `${process.pid}:${id}` });
-  Object.assign(cluster, { settings });
-  return new ClusterWorker(worker, handler);
+  try {
+    cluster.setupPrimary({
+      exec: entry ?? process.argv[1],
+      args: process.argv.slice(2),
+      execArgv: process.execArgv,
+      silent: false,
+      stdio: undefined,
+    });
+    return new ClusterWorker(cluster.fork({ [VARIABLE]: `${process.pid}:${id}` }), handler);
+  } finally {
+    Object.assign(cluster, { settings });
+  }
 }
 
 class ClusterWorker implements WorkerProcess {
@@ -87,6 +96,7 @@ class ClusterWorker implements WorkerProcess {
     worker.on("message", (message: unknown) => {
       if (isOurs(message)) handler.received(message as FromWorker);
     });
+    const gone = connections?.follow(worker.process);
     let isDisconnected = false;
     worker.process.once("disconnect", () => {
       isDisconnected = true;
@@ -95,6 +105,7 @@ class ClusterWorker implements WorkerProcess {
     worker.process.once("close", (code: number | null, signal: NodeJS.Signals | null) => {
       // node:child_process leaves this out when a connection was on its way to the worker; node:cluster would go on counting it in.
       if (!isDisconnected) worker.process.emit("disconnect");
+      gone?.();
       handler.ended(signal === null ? `ended with code ${code}` : `was ended by ${signal}`);
     });
     // Also when a message can't be sent, which the end of the process explains.
@@ -122,7 +133,7 @@ export function clusterPrimaryLink(): PrimaryLink {
         process.send?.(message, undefined, undefined, () => resolve());
       }),
     open({ received, lost }) {
-      claimWorkers();
+      claimWorkers(null);
       const onMessage = (message: unknown): void => {
         if (isOurs(message)) received(message as ToWorker);
       };

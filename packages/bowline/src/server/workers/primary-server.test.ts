@@ -107,21 +107,107 @@ describe("a primary", () => {
     expect(server.registration?.state).toBe("paused");
     await clock.advanceUntil(pausing);
     expect(registry.instances).toEqual([]);
-    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toEqual({ bowline: "pause", isPaused: true });
+    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toMatchObject({ bowline: "pause", isPaused: true });
     workers.of(2).ends();
     await clock.advance(1000);
     workers.of(2).asks();
     expect(workers.of(2).received.at(-1)).toMatchObject({ bowline: "go", isPaused: true, weight: null });
     await server.resume();
     expect([registry.instances.length, server.registration?.state]).toEqual([1, "registered"]);
-    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toEqual({ bowline: "pause", isPaused: false });
+    for (const id of [1, 2]) {
+      expect(workers.of(id).received.at(-1)).toMatchObject({ bowline: "pause", isPaused: false });
+    }
+  });
+
+  it("says of its own health what all say while they are paused", async () => {
+    const server = await serving();
+    await clock.advanceUntil(server.pause());
+    expect(server.health.get("")).toBe("NOT_SERVING");
+    await server.resume();
+    expect(server.health.get("")).toBe("SERVING");
+  });
+
+  it("has paused, resumed or weighted when all workers have", async () => {
+    const server = await serving({ registry: undefined });
+    const [one, two] = workers.launched;
+    for (const [change, bowline] of [
+      [() => server.pause(), "pause"],
+      [() => server.resume(), "pause"],
+      [() => server.setWeight(2), "weight"],
+    ] as const) {
+      two.isObedient = false;
+      let isDone = false;
+      const done = change().then(() => {
+        isDone = true;
+      });
+      await settle();
+      expect(isDone).toBe(false);
+      const asked = two.received.at(-1);
+      expect(asked?.bowline).toBe(bowline);
+      two.does((asked as { readonly replyTo: number }).replyTo);
+      await done;
+    }
+    one.isObedient = false;
+    two.isObedient = false;
+    const failed = expect(server.resume()).rejects.toThrow(new Error("worker 1: no rights"));
+    two.does(4);
+    one.does(4, new Error("no rights"));
+    await failed;
+  });
+
+  it("waits for no worker that ends, and not for ever for one that does nothing", async () => {
+    const server = await serving({ registry: undefined });
+    const [one, two] = workers.launched;
+    one.isObedient = false;
+    two.isObedient = false;
+    const paused = server.pause();
+    one.ends();
+    two.ends();
+    await paused;
+    await clock.advance(1000);
+    for (const id of [1, 2]) workers.of(id).asks();
+    workers.of(1).isObedient = false;
+    let isDone = false;
+    const resumed = server.resume().then(() => {
+      isDone = true;
+    });
+    await clock.advance(9999);
+    expect(isDone).toBe(false);
+    await clock.advance(1);
+    await resumed;
+    expect(log.lines.at(-1)).toMatchObject({ level: "warn", fields: { workers: [1] } });
+  });
+
+  it("is out of the registry once all workers have closed their servers", async () => {
+    const server = await serving();
+    workers.of(1).closes();
+    await settle();
+    expect(registry.instances).toHaveLength(1);
+    workers.of(2).ends();
+    await clock.advance(1000);
+    workers.of(2).asks();
+    expect(registry.instances).toHaveLength(1);
+    workers.of(2).serves(ADDRESS);
+    workers.of(2).closes();
+    await clock.advance(1000);
+    expect(registry.instances).toEqual([]);
+    expect(server.health.get("")).toBe("NOT_SERVING");
+    expect(log.lines.at(-1)).toMatchObject({
+      level: "warn",
+      text: "all workers have closed their servers: nothing is served any more",
+    });
+    const closed = server.close();
+    await settle();
+    endAll();
+    await closed;
+    expect(server.state).toBe("closed");
   });
 
   it("tells all workers their weight, those too that start later", async () => {
     const server = await serving();
     await server.setWeight(3);
     expect(registry.events.at(-1)).toBe("update undefined");
-    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toEqual({ bowline: "weight", weight: 3 });
+    for (const id of [1, 2]) expect(workers.of(id).received.at(-1)).toMatchObject({ bowline: "weight", weight: 3 });
     workers.of(1).ends();
     await clock.advance(1000);
     workers.of(1).asks();

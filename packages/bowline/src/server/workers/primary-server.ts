@@ -1,6 +1,7 @@
 import { isUnixAddress, parseListenAddress } from "../../net/address.ts";
 import { guardLogger, jsonLogger, type Logger } from "../../observe/logger.ts";
 import type { MethodStats } from "../../observe/method-stats.ts";
+import { Misbehaviour } from "../../observe/misbehaviour.ts";
 import { type Clock, systemClock } from "../../rpc/clock.ts";
 import type { Service } from "../../rpc/method.ts";
 import { type Random, systemRandom } from "../../rpc/random.ts";
@@ -18,6 +19,10 @@ import type { WorkerPlan } from "./worker-options.ts";
 import type { WorkerHost } from "./worker-process.ts";
 import type { WorkerInfo } from "./worker-slot.ts";
 
+/** Connections that wait for a worker of a shared port, at most: workers that do something take some thousands a second. */
+const MAX_WAITING = 4096;
+/** Stands for the primary among those that count. */
+const PRIMARY_ID = 0;
 const DEFAULT_LISTEN = "0.0.0.0:0";
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 
@@ -30,11 +35,14 @@ export class PrimaryServer extends Server {
   readonly #supervisor: Supervisor;
   readonly #tally = new TallySum();
   readonly #sharedHealth: SharedHealth;
-  readonly #claim: () => () => void;
+  readonly #misbehaviour: Misbehaviour;
+  readonly #claim: WorkerHost["claim"];
   #release: () => void = () => {};
   #state: ServerState = "new";
   readonly #presence: Presence;
   #isPaused = false;
+  /** Ends when all workers have done what they were told last. */
+  #told: Promise<void> = Promise.resolve();
   #weight: number | null = null;
   #started: Promise<void> = Promise.resolve();
   #closing: Promise<void> | null = null;
@@ -53,6 +61,7 @@ export class PrimaryServer extends Server {
     this.#random = options.random ?? systemRandom;
     this.#logger = guardLogger(options.logger ?? jsonLogger);
     const [clock, random, logger] = [this.#clock, this.#random, this.#logger];
+    this.#misbehaviour = new Misbehaviour(clock, logger);
     this.#presence = new Presence(presenceOptions(options, plan), {
       clock,
       random,
@@ -131,7 +140,11 @@ export class PrimaryServer extends Server {
   /** Resolves when all workers serve and, with a shared port, are registered. Rejects with why not; no worker is left then. */
   override async start(): Promise<this> {
     if (this.#state !== "new") throw new Error(`server.start(): the server is ${this.#state} already`);
-    this.#release = this.#claim();
+    this.#release = this.#claim({
+      clock: this.#clock,
+      maxWaiting: Math.min(MAX_WAITING, (this.#options.maxConnections ?? MAX_WAITING) * this.workers.length),
+      onMisuse: (kind, text) => this.#misused(kind, text),
+    });
     this.#state = "starting";
     if (this.#options.handleSignals !== false) {
       this.#ignoreSignals = stopOnSignals({ stop: () => this.#signalled(), abort: () => this.#supervisor.kill() });
@@ -148,20 +161,23 @@ export class PrimaryServer extends Server {
     return this;
   }
 
-  /** Pauses all workers, those too that are started later. */
-  override pause(): Promise<void> {
-    return this.#presence.pause();
+  /** Pauses all workers, those too that are started later. Waits for no worker that has ended or does nothing. */
+  override async pause(): Promise<void> {
+    await this.#presence.pause();
+    await this.#told;
   }
 
-  override resume(): Promise<void> {
-    return this.#presence.resume();
+  /** Undoes `pause()`, with ports of their own in each worker. */
+  override async resume(): Promise<void> {
+    await this.#presence.resume();
+    await this.#told;
   }
 
   /** With ports of their own it is the weight of each worker. */
   override async setWeight(weight: number): Promise<void> {
     await this.#presence.setWeight(weight);
     this.#weight = weight;
-    this.#supervisor.broadcast(() => ({ bowline: "weight", weight }));
+    await this.#supervisor.ask({ bowline: "weight", weight });
   }
 
   /** Stops in order: out of the registry, then all workers at once, each as {@link Server.close} says, within `drainTimeoutMs` in all. */
@@ -180,6 +196,7 @@ export class PrimaryServer extends Server {
       await Promise.race([this.#presence.open(this.address), interrupted]);
       this.health.start(this.#services);
       this.#state = "serving";
+      this.#checkAnyServes();
     } catch (error) {
       await this.#end(0);
       throw error;
@@ -191,10 +208,19 @@ export class PrimaryServer extends Server {
     return this.close();
   }
 
+  /** A client has wanted too much of the primary itself. */
+  #misused(kind: string, text: string): void {
+    this.#misbehaviour.add(kind, "a client", text);
+    this.#tally.add(PRIMARY_ID, { methods: [], misbehaved: { [kind]: 1 }, connections: 0 });
+  }
+
   /** Workers answer for health, and those with ports of their own for their entries. */
   #hold(isHeld: boolean): void {
     this.#isPaused = isHeld;
-    this.#supervisor.broadcast(() => ({ bowline: "pause", isPaused: isHeld }));
+    this.health.hold(isHeld);
+    this.#told = this.#supervisor.ask({ bowline: "pause", isPaused: isHeld });
+    // Told to whoever has called pause() or resume(); a health check does not.
+    this.#told.catch(() => {});
   }
 
   #received(workerId: number, message: FromWorker): void {
@@ -211,7 +237,19 @@ export class PrimaryServer extends Server {
         return;
       case "tally":
         return this.#tally.add(workerId, message.report);
+      case "closed":
+        return this.#checkAnyServes();
     }
+  }
+
+  /** Workers that have closed their servers do not come back: once all have, others must not be sent here. */
+  #checkAnyServes(): void {
+    const isOver = this.workers.every(({ state }) => state === "closed" || state === "stopped");
+    if (this.#state !== "serving" || !isOver) return;
+    this.#logger.warn({}, "all workers have closed their servers: nothing is served any more");
+    this.health.stop();
+    // What fails is logged; the entry expires then.
+    void this.#presence.close();
   }
 
   /** A worker has said it; all are told, so that all hear of changes in one order. */

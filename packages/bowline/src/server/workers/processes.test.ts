@@ -144,6 +144,22 @@ describe("a worker that dies", { timeout: 60_000 }, () => {
     expect(scene.stderr).toContain("worker 1 serves again");
   });
 
+  it.each([
+    { count: 1, ports: "shared" },
+    { count: 2, ports: "shared" },
+    { count: 2, ports: "own" },
+  ] as const)("is started again by a primary that waits for nothing else: all $count, $ports", async (options) => {
+    const scene = await workers.start({ workers: options, isIdle: true });
+    for (const { pid } of await scene.workers()) process.kill(pid, "SIGKILL");
+    const all = await scene.until(
+      () => scene.workers(),
+      (list) => list.every(({ state, restarts }) => state === "serving" && restarts === 1),
+    );
+    for (const { address } of all) expect(await scene.client(address).say("here")).toBe("here");
+    scene.process.kill("SIGTERM");
+    expect(await scene.ended).toBe(0);
+  });
+
   it("gets the same port again, though it was any free one and nobody else has held it", async () => {
     const scene = await workers.start({ workers: 1 });
     await failure(scene.client().say("exit 7"));

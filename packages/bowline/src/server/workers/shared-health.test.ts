@@ -58,6 +58,26 @@ describe("the health of several processes", () => {
     }
   });
 
+  it("is set everywhere also while no status shows it: before the start, and while all is held", () => {
+    const fleet = new Fleet(2);
+    fleet.primary.set("", "NOT_SERVING");
+    fleet.deliverAll();
+    for (const health of [fleet.primary, ...fleet.workers]) {
+      health.start(["a"]);
+      health.hold(true);
+    }
+    fleet.workers[0].set("a", "NOT_SERVING");
+    fleet.deliverAll();
+    fleet.workers[0].set("a", "SERVING");
+    fleet.deliverAll();
+    fleet.workers[1].set("a", "NOT_SERVING");
+    fleet.deliverAll();
+    for (const health of [fleet.primary, ...fleet.workers]) {
+      health.hold(false);
+      expect(Object.fromEntries(health.all)).toEqual({ "": "NOT_SERVING", a: "NOT_SERVING" });
+    }
+  });
+
   it("ends the same everywhere, in whatever order words cross", () => {
     const step = fc.oneof(
       fc.record({

@@ -147,6 +147,8 @@ describe("workers in a registry", { timeout: 60_000 }, () => {
     await scene.ask({ ask: "resume" });
     const { instances } = await seen.untilIds("text-1", "text-2");
     expect(instances.map(({ weight }) => weight)).toEqual([4, 4]);
+    // All have answered, and without an error.
+    expect(scene.stderr).not.toContain("have not done");
   });
 });
 

@@ -1,140 +1,54 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { RecordingLogger } from "../../../test/server/server-scene.ts";
-import { FakeWorkers } from "../../../test/server/workers/fake-workers.ts";
-import { settle, VirtualClock } from "../../testing/virtual-clock.ts";
-import { Supervisor } from "./supervisor.ts";
-import type { FromWorker } from "./worker-messages.ts";
-import type { WorkerPlan } from "./worker-options.ts";
+import { ADDRESS, SupervisorScene, states } from "../../../test/server/workers/supervisor-scene.ts";
+import type { Timer } from "../../rpc/clock.ts";
+import { settle } from "../../testing/virtual-clock.ts";
 
-const ADDRESS = "10.0.0.1:41234";
-
-let clock: VirtualClock;
-let log: RecordingLogger;
-let workers: FakeWorkers;
-let heard: (readonly [number, FromWorker["bowline"] | "ended"])[];
+let clock: SupervisorScene["clock"];
+let heard: SupervisorScene["heard"];
+let log: SupervisorScene["log"];
+let serving: SupervisorScene["serving"];
+let workers: SupervisorScene["workers"];
 beforeEach(() => {
-  clock = new VirtualClock();
-  log = new RecordingLogger();
-  workers = new FakeWorkers();
-  heard = [];
-});
-
-const START = { statuses: { database: "NOT_SERVING" }, isPaused: false, weight: null } as const;
-
-function make(plan: Partial<WorkerPlan> = {}, listen: string = "10.0.0.1:0"): Supervisor {
-  return new Supervisor({
-    plan: { count: 2, ports: "shared", entry: undefined, startTimeoutMs: 30_000, ...plan },
-    listen,
-    clock,
-    // No jitter: delays are 100, 200, 400 … ms.
-    random: () => 0.5,
-    logger: log,
-    launch: workers.launch,
-    owner: {
-      workerStart: START,
-      received: (id, { bowline }) => heard.push([id, bowline]),
-      ended: (id) => heard.push([id, "ended"]),
-    },
-  });
-}
-
-async function serving(plan: Partial<WorkerPlan> = {}): Promise<Supervisor> {
-  const supervisor = make(plan);
-  const started = supervisor.start();
-  workers.allServe(ADDRESS);
-  await started;
-  return supervisor;
-}
-
-const states = (supervisor: Supervisor): string[] => supervisor.workers.map(({ state }) => state);
-
-describe("the start of workers", () => {
-  it("resolves when all serve", async () => {
-    const supervisor = make({ count: 3 });
-    let isStarted = false;
-    const started = supervisor.start().then(() => {
-      isStarted = true;
-    });
-    expect(states(supervisor)).toEqual(["starting", "starting", "starting"]);
-    for (const each of workers.launched) each.asks();
-    for (const each of workers.launched) each.binds(ADDRESS);
-    workers.of(3).serves(ADDRESS);
-    workers.of(1).serves(ADDRESS);
-    await settle();
-    expect(isStarted).toBe(false);
-    workers.of(2).serves(ADDRESS);
-    await started;
-    expect(supervisor.workers[1]).toEqual({ id: 2, pid: 101, address: ADDRESS, state: "serving", restarts: 0 });
-    expect(clock.pending).toBe(0);
-  });
-
-  it("lets nobody bind a shared port before all are there, then one, then the others", () => {
-    void make({ count: 3 }).start();
-    const [one, two, three] = workers.launched;
-    two.asks();
-    three.asks();
-    expect(workers.launched.some(({ mayGo }) => mayGo)).toBe(false);
-    one.asks();
-    expect(workers.launched.map(({ mayGo }) => mayGo)).toEqual([true, false, false]);
-    expect(one.received).toEqual([{ bowline: "go", listen: "10.0.0.1:0", isFirst: true, ...START }]);
-    one.binds(ADDRESS);
-    expect(workers.launched.map(({ mayGo }) => mayGo)).toEqual([true, true, true]);
-    expect(two.received).toMatchObject([{ listen: "10.0.0.1:0", isFirst: false }]);
-  });
-
-  it("lets all bind ports of their own at once", () => {
-    void make({ ports: "own" }).start();
-    workers.of(2).asks();
-    expect(workers.launched.map(({ mayGo }) => mayGo)).toEqual([false, true]);
-  });
-
-  it("fails with what a worker reports", async () => {
-    const supervisor = make();
-    const started = supervisor.start();
-    for (const each of workers.launched) each.asks();
-    workers.of(1).fails("no database");
-    const error = await started.catch((thrown: Error) => thrown);
-    expect(error).toMatchObject({
-      message: "server.start(): worker 1 could not start: no database",
-      cause: { name: "RangeError", message: "no database", stack: "there" },
-    });
-    const stopped = supervisor.stop(0);
-    expect(workers.of(2).received).toEqual([{ bowline: "stop", withinMs: 0 }]);
-    for (const each of workers.launched) each.ends();
-    await stopped;
-    expect(states(supervisor)).toEqual(["stopped", "stopped"]);
-    expect(log.lines).toEqual([]);
-    expect(clock.pending).toBe(0);
-  });
-
-  it("fails when a worker ends before it serves, and ends those at once that have not asked yet", async () => {
-    const supervisor = make();
-    const started = supervisor.start();
-    workers.of(1).ends("was ended by SIGSEGV");
-    await expect(started).rejects.toThrow(
-      new Error("server.start(): worker 1 was ended by SIGSEGV before it served; what it wrote says why"),
-    );
-    const stopped = supervisor.stop(0);
-    expect(workers.of(2)).toMatchObject({ wasKilled: true, received: [] });
-    workers.of(2).ends();
-    await stopped;
-    await clock.advance(60_000);
-    expect(workers.launched).toHaveLength(2);
-  });
-
-  it("fails when a worker's program never gets to start(), but waits for `ready` as long as that takes", async () => {
-    const started = make({ startTimeoutMs: 1000 }).start();
-    workers.of(1).asks();
-    await clock.advance(1000);
-    expect(workers.launched.map(({ wasKilled }) => wasKilled)).toEqual([false, true]);
-    workers.of(2).ends("was ended by SIGKILL");
-    await expect(started).rejects.toThrow(
-      /^server\.start\(\): worker 2 did not reach start\(\) .* within 1000 ms \(workers\.startTimeoutMs\).*workers\.entry/,
-    );
-  });
+  ({ clock, heard, log, serving, workers } = new SupervisorScene());
 });
 
 describe("a worker that ends", () => {
+  it("keeps the process of the primary until it is started again, or shall not be", async () => {
+    let held = 0;
+    const hold = (): Timer => {
+      held++;
+      return { cancel: () => void held-- };
+    };
+    Object.assign(clock, { hold });
+    const supervisor = await serving();
+    expect(held).toBe(0);
+    workers.of(1).ends();
+    workers.of(2).ends();
+    expect(held).toBe(2);
+    await clock.advance(100);
+    expect(held).toBe(0);
+    workers.of(1).ends();
+    workers.of(2).ends();
+    expect(held).toBe(2);
+    await supervisor.stop(0);
+    expect(held).toBe(0);
+  });
+
+  it("is started again later when the system can't start it now", async () => {
+    const supervisor = await serving();
+    workers.launchError = new Error("spawn ENOMEM");
+    workers.of(1).ends();
+    await clock.advance(100);
+    expect(states(supervisor)).toEqual(["restarting", "serving"]);
+    expect(log.lines.at(-1)).toMatchObject({
+      level: "error",
+      text: "worker 1 could not be started: spawn ENOMEM; it is started again in 200 ms",
+    });
+    workers.launchError = null;
+    await clock.advance(200);
+    expect(supervisor.workers[0]).toMatchObject({ state: "starting", restarts: 2 });
+  });
+
   it("is started again after 100 ms, 200 ms and so on up to 30 s, and says so", async () => {
     const supervisor = await serving();
     const delays: number[] = [];
@@ -197,10 +111,14 @@ describe("a worker that ends", () => {
     workers.of(2).asks();
     expect(workers.of(2).received).toEqual([]);
     expect(workers.of(1).received).toMatchObject([{ listen: ADDRESS, isFirst: true }]);
-    workers.of(1).fails("cannot listen");
+    const cause = Object.assign(new Error("bind EADDRINUSE"), { code: "EADDRINUSE" });
+    workers.of(1).failsWith(Object.assign(new Error("cannot listen", { cause }), { kind: "in-use" }));
     expect(workers.of(2).mayGo).toBe(false);
     workers.of(1).ends();
-    expect(log.lines.at(-1)?.text).toBe("worker 1 could not start: cannot listen; it is started again in 200 ms");
+    expect(log.lines.at(-1)).toMatchObject({
+      text: "worker 1 could not start: cannot listen; it is started again in 200 ms",
+      fields: { error: { message: "cannot listen", kind: "in-use", cause: { code: "EADDRINUSE" } } },
+    });
     expect(workers.of(2).received).toMatchObject([{ listen: ADDRESS, isFirst: true }]);
   });
 

@@ -1,7 +1,8 @@
 import type { Logger } from "../../observe/logger.ts";
 import type { Clock } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
-import type { FromWorker, ToWorker, WorkerStart } from "./worker-messages.ts";
+import { within } from "../lifecycle/within.ts";
+import type { FromWorker, ToWorker, WorkerRequest, WorkerStart } from "./worker-messages.ts";
 import { samePort, type WorkerPlan } from "./worker-options.ts";
 import type { LaunchWorker } from "./worker-process.ts";
 import { type WorkerInfo, WorkerSlot } from "./worker-slot.ts";
@@ -27,6 +28,9 @@ export interface SupervisorOwner {
   /** The process of a worker has ended. */
   ended(workerId: number): void;
 }
+
+/** For workers to do what they are asked. */
+const ASK_MS = 10_000;
 
 /** Until all workers serve, the end of one is a failed start; then it is started again, and once all are to stop, it stays away. */
 type Phase =
@@ -56,6 +60,7 @@ export class Supervisor {
     const owner = {
       received: (slot: WorkerSlot, message: FromWorker) => this.#received(slot, message),
       ended: (slot: WorkerSlot, why: Error, restartInMs: number) => this.#ended(slot, why, restartInMs),
+      isSlow: (slot: WorkerSlot, forMs: number) => this.#isSlow(slot, forMs),
     };
     this.#slots = Array.from({ length: plan.count }, (_, index) => new WorkerSlot(index + 1, slotOptions, owner));
   }
@@ -69,11 +74,14 @@ export class Supervisor {
     return this.#bound;
   }
 
-  /** Resolves when all workers serve. Rejects with why the first of them can't; the others are left as they are, to be stopped. */
+  /**
+   * Resolves when all workers serve, but for those that have closed their server again. Rejects with why the first of them can't; the
+   * others are left as they are, to be stopped.
+   */
   start(): Promise<void> {
     return new Promise((serving, failed) => {
       this.#phase = { kind: "starting", serving, failed };
-      for (const slot of this.#slots) slot.launch();
+      for (const slot of this.#slots) if (this.#phase.kind === "starting") slot.launch();
     });
   }
 
@@ -96,6 +104,24 @@ export class Supervisor {
     for (const slot of this.#slots) slot.send(message(slot.id));
   }
 
+  /**
+   * Asks all workers to do something. Resolves when those have done it that can; those that do not answer in time are named in the log.
+   * Rejects with what the first of them says against it.
+   */
+  async ask(request: WorkerRequest): Promise<void> {
+    const { clock, logger } = this.#options;
+    const waitsFor = new Set(this.#slots);
+    const answers = Promise.allSettled(
+      this.#slots.map((slot) => slot.ask(request).finally(() => waitsFor.delete(slot))),
+    );
+    if (!(await within(clock, answers, ASK_MS))) {
+      const workers = [...waitsFor].map(({ id }) => id);
+      logger.warn({ workers }, `workers ${workers.join(", ")} have not done within ${ASK_MS} ms what they were told`);
+      return;
+    }
+    for (const answer of await answers) if (answer.status === "rejected") throw answer.reason;
+  }
+
   #received(slot: WorkerSlot, message: FromWorker): void {
     this.#options.owner.received(slot.id, message);
     switch (message.bowline) {
@@ -107,16 +133,30 @@ export class Supervisor {
         return this.#serves(slot);
       case "failed":
         return this.#startFailed(slot, slot.failure ?? new Error("could not start"));
+      case "closed":
+        return this.#closed(slot);
     }
   }
 
   #serves(slot: WorkerSlot): void {
     const { logger } = this.#options;
     if (slot.restarts > 0) logger.info({ worker: slot.id, ...placeOf(slot) }, `worker ${slot.id} serves again`);
-    if (this.#phase.kind !== "starting" || this.#slots.some((each) => each.state !== "serving")) return;
-    const { serving } = this.#phase;
+    this.#checkStarted();
+  }
+
+  /** The worker has closed its server itself. */
+  #closed(slot: WorkerSlot): void {
+    if (slot.failure !== null) this.#startFailed(slot, slot.failure);
+    this.#checkStarted();
+    this.#admit();
+  }
+
+  #checkStarted(): void {
+    if (this.#phase.kind !== "starting" || this.#slots.some(({ state }) => state === "starting")) return;
+    const { serving, failed } = this.#phase;
     this.#phase = { kind: "running" };
-    serving();
+    if (this.#slots.some(({ state }) => state === "serving")) serving();
+    else failed(new Error("server.start(): all workers have closed their servers"));
   }
 
   #startFailed(slot: WorkerSlot, why: Error): void {
@@ -160,6 +200,12 @@ export class Supervisor {
     this.#admit();
   }
 
+  #isSlow(slot: WorkerSlot, forMs: number): void {
+    const what = this.#options.plan.ports === "own" ? "`ready` or the registry" : "`ready`";
+    const text = `worker ${slot.id} does not serve ${forMs} ms after it has bound its port: ${what} takes its time`;
+    this.#options.logger.warn({ worker: slot.id, pid: slot.info.pid }, text);
+  }
+
   // --- ends ---
 
   #ended(slot: WorkerSlot, why: Error, restartInMs: number): void {
@@ -168,12 +214,16 @@ export class Supervisor {
     if (this.#phase.kind === "stopping") {
       if (slot.wasKilled) logger.warn({ worker: slot.id }, `worker ${slot.id} did not stop in time: killed`);
       this.#checkStopped();
+    } else if (restartInMs < 0) {
+      // It had closed its server itself; nobody takes its place.
+      this.#checkStarted();
     } else if (this.#phase.kind === "starting") {
       const hint = slot.failure === null ? " before it served; what it wrote says why" : "";
       this.#startFailed(slot, new Error(`${why.message}${hint}`, { cause: why.cause }));
-    } else if (restartInMs >= 0) {
+    } else {
       const text = `worker ${slot.id} ${why.message}; it is started again in ${Math.round(restartInMs)} ms`;
-      logger.error({ worker: slot.id, restarts: slot.restarts }, text);
+      const { cause } = why;
+      logger.error({ worker: slot.id, restarts: slot.restarts, ...(cause !== undefined && { error: cause }) }, text);
       this.#admit();
     }
   }

@@ -1,3 +1,4 @@
+import type { AcceptedOptions } from "./accepted-connections.ts";
 import type { FromWorker, ToWorker } from "./worker-messages.ts";
 
 /** A process that runs a worker, as its primary sees it. */
@@ -19,8 +20,11 @@ export interface WorkerProcessHandler {
 
 /** What runs the workers of one server. */
 export interface WorkerHost {
-  /** Takes it for a server; returns the way to give it back. Throws when another server has it. */
-  claim(): () => void;
+  /**
+   * Takes it for a server; returns the way to give it back. Throws when another server has it. `accepted` says what becomes of
+   * connections that wait for a worker.
+   */
+  claim(accepted: AcceptedOptions): () => void;
   readonly launch: LaunchWorker;
 }
 

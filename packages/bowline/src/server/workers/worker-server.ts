@@ -10,7 +10,7 @@ import type { ServerOptions } from "../server-options.ts";
 import { TallySource } from "./call-tally.ts";
 import type { PrimaryLink } from "./primary-link.ts";
 import { SharedHealth } from "./shared-health.ts";
-import { errorReport, type ToWorker } from "./worker-messages.ts";
+import { type ErrorReport, errorReport, type ToWorker } from "./worker-messages.ts";
 import { ownPortOptions, type WorkerPlan } from "./worker-options.ts";
 
 /** How often the primary is told what was counted. */
@@ -153,14 +153,22 @@ export class WorkerServer extends Server {
         else this.#sharedHealth?.set(message.service, message.status);
         return;
       case "pause":
-        // What goes wrong with the registry is logged, and tried again.
-        return void (message.isPaused ? this.pause() : this.resume()).catch(() => {});
+        return this.#answer(message.replyTo, message.isPaused ? this.pause() : this.resume());
       case "weight":
-        return void this.setWeight(message.weight).catch(() => {});
+        return this.#answer(message.replyTo, this.setWeight(message.weight));
       case "stop":
         this.#options.drainTimeoutMs = message.withinMs;
         return this.#stop();
     }
+  }
+
+  /** Tells the primary when it is done, or what has gone wrong. */
+  #answer(replyTo: number, done: Promise<void>): void {
+    const tell = (error: ErrorReport | null): void => void this.#seat.link.send({ bowline: "done", replyTo, error });
+    done.then(
+      () => tell(null),
+      (error: unknown) => tell(errorReport(error)),
+    );
   }
 
   /** Stops all of this process, then ends it. */

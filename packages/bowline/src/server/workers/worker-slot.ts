@@ -1,8 +1,8 @@
 import { ConnectionBackoff } from "../../resilience/backoff.ts";
-import type { Clock, Timer } from "../../rpc/clock.ts";
+import { type Clock, ProcessHold, type Timer } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
-import type { FromWorker, ToWorker } from "./worker-messages.ts";
-import { reportedError } from "./worker-messages.ts";
+import type { ErrorReport, FromWorker, ToWorker, WorkerRequest } from "./worker-messages.ts";
+import { errorReport, reportedError } from "./worker-messages.ts";
 import type { LaunchWorker, WorkerProcess } from "./worker-process.ts";
 
 /**
@@ -10,7 +10,7 @@ import type { LaunchWorker, WorkerProcess } from "./worker-process.ts";
  *
  * ```text
  *   starting ──► serving ──► (ended) ──► restarting ──► starting
- *      │            │ close() in the worker ──► closed
+ *      ├────────────┼── close() in the worker ──► closed
  *      └────────────┴── the primary stops ──► stopping ──► stopped
  * ```
  */
@@ -61,12 +61,16 @@ export interface SlotOwner {
    * `why` completes "worker 2 …".
    */
   ended(slot: WorkerSlot, why: Error, restartInMs: number): void;
+  /** It has bound its port `forMs` ago and does not serve yet. */
+  isSlow(slot: WorkerSlot, forMs: number): void;
 }
 
 /** Whoever has served for so long is started again without delay, should it end. */
 const STEADY_MS = 10_000;
 /** A worker that has reported why it can't start ends by itself within this time, unless something holds it. */
 const FAILED_GRACE_MS = 2000;
+/** Between binding its port and serving stand only the program's `ready` and, with a port of its own, the registry. */
+const SLOW_MS = 30_000;
 /** How much longer than its time a worker that stops may take before it is killed. */
 const STOP_GRACE_MS = 5000;
 
@@ -83,6 +87,11 @@ export class WorkerSlot {
   readonly #options: SlotOptions;
   readonly #owner: SlotOwner;
   readonly #backoff: ConnectionBackoff;
+  /** Held while there is nothing but the time of its restart to wait for. */
+  readonly #hold: ProcessHold;
+  /** What the process was asked to do and has not answered yet, by number. */
+  readonly #asked: Map<number, PromiseWithResolvers<void>> = new Map();
+  #lastAsked = 0;
   #state: SlotState = { kind: "stopped" };
   #failure: Error | null = null;
 
@@ -91,6 +100,7 @@ export class WorkerSlot {
     this.#options = options;
     this.#owner = owner;
     this.#backoff = new ConnectionBackoff({ ...BACKOFF, random: options.random });
+    this.#hold = new ProcessHold(options.clock);
   }
 
   get state(): WorkerState {
@@ -115,11 +125,19 @@ export class WorkerSlot {
   /** Starts its process. */
   launch(): void {
     const { clock, startTimeoutMs, launch } = this.#options;
+    this.#hold.set(false);
     this.#failure = null;
-    const process = launch(this.id, {
-      received: (message) => this.#received(process, message),
-      ended: (how) => this.#ended(process, how),
-    });
+    let process: WorkerProcess;
+    try {
+      process = launch(this.id, {
+        received: (message) => this.#received(process, message),
+        ended: (how) => this.#ended(process, how),
+      });
+    } catch (error) {
+      // The system has no memory or no number left for a process: later it may have.
+      this.#failure = new Error(`could not be started: ${errorReport(error).message}`, { cause: error });
+      return this.#restartLater(this.#failure);
+    }
     const timer = clock.setTimeout(() => this.#isLate(), startTimeoutMs);
     this.#state = { kind: "starting", process, phase: "booting", timer };
   }
@@ -135,6 +153,20 @@ export class WorkerSlot {
     if (this.phase !== "booting") this.#process?.send(message);
   }
 
+  /**
+   * Asks the worker to do something. Resolves when it has, or can't any more, or will hear of it when it starts; rejects with what went
+   * wrong there.
+   */
+  ask(request: WorkerRequest): Promise<void> {
+    const { kind } = this.#state;
+    if (this.phase === "booting" || (kind !== "starting" && kind !== "serving")) return Promise.resolve();
+    const answer = Promise.withResolvers<void>();
+    const replyTo = ++this.#lastAsked;
+    this.#asked.set(replyTo, answer);
+    this.send({ ...request, replyTo });
+    return answer.promise;
+  }
+
   /** Ends a worker that is of no use as it is; another process takes its place. */
   discard(why: Error): void {
     this.#failure = why;
@@ -147,6 +179,7 @@ export class WorkerSlot {
     if (state.kind === "stopping" || state.kind === "stopped") return;
     if (state.kind === "restarting") {
       state.timer.cancel();
+      this.#hold.set(false);
       this.#state = { kind: "stopped" };
       return;
     }
@@ -175,16 +208,38 @@ export class WorkerSlot {
     else if (message.bowline === "bound") this.#advance("bound");
     else if (message.bowline === "serving" && isStarting) this.#serves(process, message.address);
     else if (message.bowline === "failed" && isStarting) this.#failed(process, reportedError(message.error));
-    else if (message.bowline === "closed" && this.#state.kind === "serving") {
-      this.#state = { kind: "closed", process };
-      this.address = "";
-    }
+    else if (message.bowline === "closed") this.#closed(process);
+    else if (message.bowline === "done") this.#answered(message.replyTo, message.error);
     this.#owner.received(this, message);
   }
 
   #serves(process: WorkerProcess, address: string): void {
+    if (this.#state.kind === "starting") this.#state.timer?.cancel();
     this.#state = { kind: "serving", process, sinceMs: this.#options.clock.fresh() };
     this.address = address;
+  }
+
+  #closed(process: WorkerProcess): void {
+    if (this.#state.kind === "starting") {
+      this.#state.timer?.cancel();
+      this.#failure ??= new Error("closed its server before it served");
+    } else if (this.#state.kind !== "serving") return;
+    this.#state = { kind: "closed", process };
+    this.address = "";
+    this.#forgetAsked();
+  }
+
+  #answered(replyTo: number, error: ErrorReport | null): void {
+    const answer = this.#asked.get(replyTo);
+    this.#asked.delete(replyTo);
+    if (error === null) answer?.resolve();
+    else answer?.reject(new Error(`worker ${this.id}: ${error.message}`, { cause: reportedError(error) }));
+  }
+
+  /** Nobody will answer: there is nothing left to do there. */
+  #forgetAsked(): void {
+    for (const answer of this.#asked.values()) answer.resolve();
+    this.#asked.clear();
   }
 
   #failed(process: WorkerProcess, why: Error): void {
@@ -198,7 +253,9 @@ export class WorkerSlot {
     if (this.#state.kind !== "starting") return;
     // Once it has asked, what takes its time is the program's own `ready`.
     this.#state.timer?.cancel();
-    this.#state = { ...this.#state, phase, timer: null };
+    const isSlow = (): void => this.#owner.isSlow(this, SLOW_MS);
+    const timer = phase === "bound" ? this.#options.clock.setTimeout(isSlow, SLOW_MS) : null;
+    this.#state = { ...this.#state, phase, timer };
   }
 
   #isLate(): void {
@@ -221,6 +278,7 @@ export class WorkerSlot {
     const why = this.#failure ?? new Error(how);
     const isMeant = this.#state.kind === "stopping" || this.#state.kind === "closed";
     this.address = "";
+    this.#forgetAsked();
     if ("timer" in this.#state) this.#state.timer?.cancel();
     if (isMeant) {
       this.#state = { kind: "stopped" };
@@ -237,6 +295,7 @@ export class WorkerSlot {
       this.launch();
     };
     this.#state = { kind: "restarting", timer: clock.setTimeout(restart, delayMs) };
+    this.#hold.set(true);
     this.#owner.ended(this, why, delayMs);
   }
 }

@@ -1,4 +1,4 @@
-import type { FromWorker, ToWorker } from "../../../src/server/workers/worker-messages.ts";
+import { errorReport, type FromWorker, type ToWorker } from "../../../src/server/workers/worker-messages.ts";
 import type { WorkerProcess, WorkerProcessHandler } from "../../../src/server/workers/worker-process.ts";
 
 /** A process that does what a test says. */
@@ -7,6 +7,8 @@ export class FakeWorker implements WorkerProcess {
   readonly pid: number;
   readonly received: ToWorker[] = [];
   wasKilled = false;
+  /** Does at once what it is asked. */
+  isObedient = true;
   readonly #handler: WorkerProcessHandler;
 
   constructor(id: number, pid: number, handler: WorkerProcessHandler) {
@@ -17,6 +19,12 @@ export class FakeWorker implements WorkerProcess {
 
   send(message: ToWorker): void {
     this.received.push(message);
+    if (this.isObedient && "replyTo" in message) this.does(message.replyTo);
+  }
+
+  /** Has done what it was asked by this number, or failed. */
+  does(replyTo: number, error: Error | null = null): void {
+    this.says({ bowline: "done", replyTo, error: error && errorReport(error) });
   }
 
   kill(): void {
@@ -40,7 +48,15 @@ export class FakeWorker implements WorkerProcess {
   }
 
   fails(message: string): void {
-    this.says({ bowline: "failed", error: { name: "RangeError", message, stack: "there" } });
+    this.failsWith(Object.assign(new RangeError(message), { stack: "there" }));
+  }
+
+  failsWith(error: Error): void {
+    this.says({ bowline: "failed", error: errorReport(error) });
+  }
+
+  closes(): void {
+    this.says({ bowline: "closed" });
   }
 
   ends(how: string = "ended with code 0"): void {
@@ -57,7 +73,11 @@ export class FakeWorker implements WorkerProcess {
 export class FakeWorkers {
   readonly launched: FakeWorker[] = [];
 
+  /** Thrown by the next launches. */
+  launchError: Error | null = null;
+
   readonly launch = (id: number, handler: WorkerProcessHandler): FakeWorker => {
+    if (this.launchError !== null) throw this.launchError;
     const worker = new FakeWorker(id, 100 + this.launched.length, handler);
     this.launched.push(worker);
     return worker;

@@ -20,13 +20,15 @@ export interface ProgramOptions extends ServerOptions {
   readonly directory?: string;
   /** Worker 2 fails before its start or in `ready`, or gets stuck there. */
   readonly broken?: "before" | "ready" | "hangs" | "never ready";
+  /** Nothing but the server keeps the processes. */
+  readonly isIdle?: boolean;
 }
 
-const { directory, broken, ...options } = JSON.parse(process.argv[2] ?? "{}") as ProgramOptions;
+const { directory, broken, isIdle = false, ...options } = JSON.parse(process.argv[2] ?? "{}") as ProgramOptions;
 const isBroken = broken !== undefined && process.env.BOWLINE_WORKER?.endsWith(":2") === true;
 
 /** Something that nobody closes: a process that ends by itself only would run for ever. */
-setInterval(() => {}, 60_000);
+if (!isIdle) setInterval(() => {}, 60_000);
 
 const server = createServer({
   listen: "127.0.0.1:0",
@@ -76,6 +78,7 @@ if (server.role === "primary") {
   process.on("message", (question: Question) => {
     void answer(question).then((reply) => process.send?.({ answer: reply }));
   });
+  if (isIdle) process.channel?.unref();
 }
 
 try {
