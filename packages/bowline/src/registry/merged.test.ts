@@ -47,6 +47,21 @@ describe("merged registries", () => {
     expect(revisions).toEqual([...revisions].sort((a, b) => a - b));
   });
 
+  it("are a matter of settings only when all of them are", () => {
+    const parts = [scriptedRegistry(), scriptedRegistry()];
+    const told: unknown[] = [];
+    merged(...parts)
+      .create(context)
+      .watch("user.rpc", { snapshot() {}, failed: (_error, isFinal) => told.push(isFinal) });
+    const fail = (part: number, isFinal: boolean): void => parts[part].handler?.failed(new Error("no"), isFinal);
+    fail(0, true);
+    fail(1, false);
+    fail(1, true);
+    parts[0].handler?.snapshot({ instances: [], revision: 1, freshness: "live" });
+    fail(1, true);
+    expect(told).toEqual([false, false, true, false]);
+  });
+
   it("tell nothing before all of them have answered: half a set would look like a loss", async () => {
     const [first, second] = [memoryRegistry(), scriptedRegistry()];
     first.set("user.rpc", ["a:1"]);

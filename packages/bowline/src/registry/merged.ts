@@ -65,7 +65,7 @@ class MergedRegistry implements Registry {
       for (const [index, { registry }] of this.#parts.entries()) {
         const handler = {
           snapshot: (snapshot: Snapshot) => view.put(index, snapshot),
-          failed: (error: Error) => view.failed(index, error),
+          failed: (error: Error, isFinal?: boolean) => view.failed(index, error, isFinal),
         };
         watchers.push(registry.watch(service, handler));
       }
@@ -131,6 +131,8 @@ class MergedRegistration implements Registration {
 class MergedView {
   readonly #snapshots: (Snapshot | null)[];
   readonly #isDown: boolean[];
+  /** Those that, as they are configured, can't answer. */
+  readonly #isFinal: boolean[];
   readonly #handler: WatchHandler;
   #instances: readonly Instance[] = [];
   #freshness: Snapshot["freshness"] | "none" = "none";
@@ -139,18 +141,21 @@ class MergedView {
   constructor(count: number, handler: WatchHandler) {
     this.#snapshots = Array.from({ length: count }, () => null);
     this.#isDown = Array.from({ length: count }, () => false);
+    this.#isFinal = Array.from({ length: count }, () => false);
     this.#handler = handler;
   }
 
   put(index: number, snapshot: Snapshot): void {
     this.#snapshots[index] = snapshot;
     this.#isDown[index] = false;
+    this.#isFinal[index] = false;
     this.#tell();
   }
 
   /** One that has never answered holds the others back no longer. */
-  failed(index: number, error: Error): void {
-    this.#handler.failed(error);
+  failed(index: number, error: Error, isFinal: boolean = false): void {
+    this.#isFinal[index] = isFinal;
+    this.#handler.failed(error, this.#isFinal.every(Boolean));
     if (this.#isDown[index] || this.#snapshots[index] !== null) return;
     this.#isDown[index] = true;
     if (this.#snapshots.some((snapshot) => snapshot !== null)) this.#tell();

@@ -34,8 +34,11 @@ export interface Snapshot {
 export interface WatchHandler {
   /** A full set, at once after the start where possible and after each change. */
   snapshot(snapshot: Snapshot): void;
-  /** Something failed; the watcher goes on trying. `error` says what to change. */
-  failed(error: Error): void;
+  /**
+   * Something failed; the watcher goes on trying. `error` says what to change. `isFinal`: as it is configured this can't succeed (a target with
+   * an unknown setting, no cluster to ask), so that calls are told at once instead of waiting. Default false.
+   */
+  failed(error: Error, isFinal?: boolean): void;
 }
 
 /** A running watch. */

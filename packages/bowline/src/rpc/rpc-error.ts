@@ -1,5 +1,5 @@
 import { Code, codeName, toCode } from "./code.ts";
-import { Metadata } from "./metadata.ts";
+import { Metadata, type MetadataInit } from "./metadata.ts";
 
 /** One entry of google.rpc.Status.details: a message of any type in its encoded form. */
 export interface ErrorDetail {
@@ -40,8 +40,8 @@ export type RpcErrorReason =
 
 /** What may be said of an error beside its code and message. */
 export interface RpcErrorOptions {
-  /** Sent as trailers by a server, read from them by a client. */
-  metadata?: Metadata;
+  /** Sent as trailers by a server, read from them by a client. A `Metadata` is taken as it is, anything else copied into one. */
+  metadata?: MetadataInit;
   details?: readonly ErrorDetail[];
   cause?: unknown;
   /** Default `local`. */
@@ -58,6 +58,7 @@ export interface RpcErrorOptions {
 }
 
 const BRAND = Symbol.for("bowline.RpcError");
+const NO_DETAILS: readonly ErrorDetail[] = Object.freeze([]);
 
 /**
  * The one error of a call, on both sides.
@@ -65,7 +66,7 @@ const BRAND = Symbol.for("bowline.RpcError");
  * A handler throws it to end a call with a status; a client's promise or iterator rejects with it, whatever went wrong.
  * `message` starts with the code in brackets, so that a bare log line is useful; `text` is what crosses the wire.
  *
- * @throws TypeError for a code that is none of {@link Code}: peers would hear of something else
+ * @throws TypeError for a code that is none of {@link Code}: peers would hear of something else; for metadata and details that can't be sent
  */
 export class RpcError extends Error {
   override readonly name: string = "RpcError";
@@ -89,12 +90,13 @@ export class RpcError extends Error {
     this.text = String(text);
     this.origin = options.origin ?? "local";
     this.reason = options.reason;
-    this.details = options.details ?? [];
+    this.details = options.details === undefined ? NO_DETAILS : checkedDetails(options.details);
     this.method = options.method;
     this.instance = options.instance;
     this.attempt = options.attempt ?? 0;
     this.sent = options.sent ?? this.origin === "remote";
-    this.#metadata = options.metadata;
+    const { metadata } = options;
+    this.#metadata = metadata === undefined || metadata instanceof Metadata ? metadata : new Metadata(metadata);
     Object.defineProperty(this, BRAND, { value: true });
   }
 
@@ -138,4 +140,16 @@ function textOf(value: unknown): string {
 function wrongCode(code: unknown): TypeError {
   const shown = typeof code === "string" ? JSON.stringify(code) : String(code);
   return new TypeError(`RpcError: the code is ${shown}; give a number from 0 to 16, such as Code.NOT_FOUND`);
+}
+
+/** A message of protobuf looks like a detail to who does not know that it must be encoded. */
+function checkedDetails(details: readonly ErrorDetail[]): readonly ErrorDetail[] {
+  const make = "make details with errorDetail(Schema, …) or badRequest(…) of bowline/grpc/error-details";
+  if (!Array.isArray(details)) throw new TypeError(`RpcError: details is no array; ${make}`);
+  for (const [index, detail] of details.entries()) {
+    const { typeUrl, value } = (detail ?? {}) as Partial<ErrorDetail>;
+    if (typeof typeUrl === "string" && value instanceof Uint8Array) continue;
+    throw new TypeError(`RpcError: details[${index}] is no { typeUrl: string, value: Uint8Array }; ${make}`);
+  }
+  return details;
 }

@@ -2,13 +2,14 @@ import type { Compression } from "../codec/compression.ts";
 import type { MessageReader } from "../grpc/message-reader.ts";
 import type { ServerStream } from "../grpc/server-stream.ts";
 import type { Admission, ServerRoute } from "../grpc/server-transport.ts";
+import { statusFields } from "../grpc/wire/status.ts";
 import { ErrorCode } from "../http2/frames.ts";
 import type { Logger } from "../observe/logger.ts";
 import { MethodStats } from "../observe/method-stats.ts";
 import { CallScope } from "../rpc/call-context.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { Code } from "../rpc/code.ts";
-import { isMessages, iteratorOf, leaveQuietly, type MessageIterator } from "../rpc/iteration/user-iterator.ts";
+import { isMessages, iteratorOf, type MessageIterator } from "../rpc/iteration/user-iterator.ts";
 import type { Method } from "../rpc/method.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { nextTurn } from "../rpc/turn.ts";
@@ -195,9 +196,9 @@ export class MethodServer implements ServerRoute {
     try {
       const answers = iterate(await this.#handler(request, call), this.method);
       // The call may have ended while the handler was waited for: nobody would leave its generator later.
-      if (call.isOver) return void leaveQuietly(answers);
+      if (call.isOver) return void this.#leave(call, answers);
       iterator = answers;
-      call.onEnd = () => void leaveQuietly(answers);
+      call.onEnd = () => void this.#leave(call, answers);
       for (;;) {
         const { value, done } = await answers.next();
         if (call.isOver) return;
@@ -217,10 +218,19 @@ export class MethodServer implements ServerRoute {
       this.#finish(call, null);
     } catch (error) {
       call.onEnd = null;
-      if (iterator !== null) void leaveQuietly(iterator);
+      if (iterator !== null) void this.#leave(call, iterator);
       this.#threw(call, error);
     } finally {
       call.handlerEnded();
+    }
+  }
+
+  /** Lets a generator run its `finally`; the call has its status, or is about to get it. */
+  async #leave(call: ServerCall, answers: MessageIterator): Promise<void> {
+    try {
+      await answers.return?.();
+    } catch (error) {
+      this.#threwLate(call, error);
     }
   }
 
@@ -228,8 +238,13 @@ export class MethodServer implements ServerRoute {
 
   /** A handler threw: an RpcError is its status, anything else is hidden from the caller and logged. */
   #threw(call: ServerCall, thrown: unknown): void {
-    if (call.isOver) return;
+    if (call.isOver) return this.#threwLate(call, thrown);
     this.#finish(call, this.#statusOf(call, thrown));
+  }
+
+  /** Nobody hears of it any more; a bug is one all the same. */
+  #threwLate(call: ServerCall, thrown: unknown): void {
+    if (!followsFromEnd(thrown)) this.#log(call, thrown, "a handler failed after its call had ended");
   }
 
   #statusOf(call: ServerCall, thrown: unknown): RpcError {
@@ -242,12 +257,25 @@ export class MethodServer implements ServerRoute {
       return new RpcError(Code.UNKNOWN, "the handler threw an error with code OK", { reason: "handler" });
     }
     // What another server said of our call to it is passed on, but not its trailers.
-    if (thrown.origin === "remote") {
-      return new RpcError(thrown.code, thrown.text, { details: thrown.details, cause: thrown });
-    }
+    if (thrown.origin === "remote") return this.#passedOn(call, thrown);
     // Nothing, or no message of its type: the caller can't mend that.
     if (thrown.reason === "codec") this.#log(call, thrown, "a handler gave what can't be sent");
     return thrown;
+  }
+
+  #passedOn(call: ServerCall, cause: RpcError): RpcError {
+    const { code, text, details } = cause;
+    try {
+      return new RpcError(code, text, { details, cause });
+    } catch (failure) {
+      return this.#bare(call, code, text, failure);
+    }
+  }
+
+  /** Code and text arrive, whatever is wrong with the rest. */
+  #bare(call: ServerCall, code: Code, text: string, failure: unknown): RpcError {
+    this.#log(call, failure, "details or metadata of a status can't be sent");
+    return new RpcError(code, text);
   }
 
   #log(call: ServerCall, error: unknown, text: string): void {
@@ -259,7 +287,6 @@ export class MethodServer implements ServerRoute {
     try {
       call.stream.finish(error === null ? null : this.#sendable(call, error));
     } catch (failure) {
-      // Details or metadata that are none: an error that TypeScript would not have let through.
       this.#log(call, failure, "a status can't be sent");
       call.stream.connection.resetStream(call.stream, ErrorCode.INTERNAL_ERROR);
       // A handler may be waiting for the next request, which nobody will hand on.
@@ -268,9 +295,15 @@ export class MethodServer implements ServerRoute {
     this.#over(call, error);
   }
 
-  /** The status itself, or without its metadata when those are too much. */
+  /** The status itself; without its metadata when those are too much, and without what was put into it later and is no detail. */
   #sendable(call: ServerCall, error: RpcError): RpcError {
-    const excess = dropExcess(call.stream, error);
+    let excess: RpcError | null;
+    try {
+      excess = dropExcess(call.stream, error);
+      if (error.details.length > 0) statusFields(error);
+    } catch (failure) {
+      return this.#bare(call, error.code, error.text, failure);
+    }
     if (excess === null) return error;
     this.#log(call, excess, "a handler gave what can't be sent");
     return new RpcError(error.code, error.text, { details: error.details, cause: error.cause, reason: error.reason });
@@ -284,6 +317,25 @@ export class MethodServer implements ServerRoute {
     call.onEnd = null;
     onEnd?.();
   }
+}
+
+/** True for what a handler throws because its call was ended, and for a status, which nobody hears of. */
+function followsFromEnd(thrown: unknown): boolean {
+  let error = thrown;
+  for (let depth = 0; depth < MAX_CAUSES && error instanceof Error; depth++) {
+    if (RpcError.is(error) || error.name === "AbortError" || codeOf(error) === STREAM_WAS_LEFT) return true;
+    error = error.cause;
+  }
+  return false;
+}
+
+/** Causes of causes that are looked at; a chain may be a ring. */
+const MAX_CAUSES = 5;
+/** What one of Node's streams says to who waits for more of it when it is closed. */
+const STREAM_WAS_LEFT = "ERR_STREAM_PREMATURE_CLOSE";
+
+function codeOf(error: Error): unknown {
+  return (error as NodeJS.ErrnoException).code;
 }
 
 function isThenable(answer: unknown): answer is PromiseLike<unknown> {

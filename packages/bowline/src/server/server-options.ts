@@ -16,6 +16,7 @@ import type { Registry } from "../registry/registry.ts";
 import { checkRegistry, type RegistryConfig } from "../registry/registry-config.ts";
 import type { Clock } from "../rpc/clock.ts";
 import { isReservedKey } from "../rpc/metadata.ts";
+import type { Service } from "../rpc/method.ts";
 import { checkOptions, nearestName, type OptionSpecs } from "../rpc/options.ts";
 import type { Random } from "../rpc/random.ts";
 import { type AuthenticationOptions, checkAuthentication } from "./guard.ts";
@@ -62,7 +63,7 @@ export interface ServerOptions {
   readonly instanceId?: string;
   /** Share of the load relative to the other instances; 0: none. Default 1. */
   readonly weight?: number;
-  /** The zone that the instance is in, for clients that prefer their own. Default none. */
+  /** The zone that the instance is in, for those who look at the registry and for balancers of your own. Default none. */
   readonly zone?: string;
   /** Version of the program, for those who look at the registry. Default none. */
   readonly version?: string;
@@ -222,6 +223,22 @@ function checkMethodTimeouts(timeouts: ServerOptions["methodTimeoutsMs"] = {}): 
     }
     if (typeof timeoutMs === "number" && timeoutMs >= 1 && timeoutMs <= MS.max) continue;
     throw new RangeError(`${field}[${JSON.stringify(path)}] is ${String(timeoutMs)}: give 1 to ${MS.max} ms`);
+  }
+}
+
+/**
+ * Checks what can be known only when all services are there.
+ *
+ * @throws TypeError for a time limit of a method that none of them has
+ */
+export function checkMethodPaths({ methodTimeoutsMs = {} }: ServerOptions, services: readonly Service[]): void {
+  const known = services.flatMap((service) => Object.values(service.methods).map(({ path }) => path));
+  for (const path of Object.keys(methodTimeoutsMs)) {
+    if (known.includes(path)) continue;
+    const nearest = nearestName(path, known);
+    const hint = nearest === undefined ? "add its service, or leave the entry out" : `did you mean "${nearest}"?`;
+    const option = `createServer options.methodTimeoutsMs[${JSON.stringify(path)}]`;
+    throw new TypeError(`${option} is for a method that no service of this server has; ${hint}`);
   }
 }
 

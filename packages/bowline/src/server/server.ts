@@ -27,7 +27,7 @@ import { within } from "./lifecycle/within.ts";
 import { type Handler, MethodServer } from "./method-server.ts";
 import { type ServerPipeline, serverPipeline } from "./pipeline.ts";
 import { Router } from "./router.ts";
-import { checkServerOptions, connectionCare, type ServerOptions } from "./server-options.ts";
+import { checkMethodPaths, checkServerOptions, connectionCare, type ServerOptions } from "./server-options.ts";
 import type { WorkerInfo } from "./workers/worker-slot.ts";
 
 const DEFAULT_RECEIVE_BYTES = 4_194_304;
@@ -119,7 +119,7 @@ export class Server implements AsyncDisposable {
     return [];
   }
 
-  /** What was bound, `0.0.0.0:8080`; empty before `start`. */
+  /** What was bound, `0.0.0.0:8080`; empty until `start` has come so far. */
   get address(): string {
     return this.#listener?.address ?? "";
   }
@@ -277,6 +277,7 @@ export class Server implements AsyncDisposable {
       const { addReflection } = await import("./builtin/reflection.ts");
       addReflection(this.#router);
     }
+    checkMethodPaths(this.#options, this.#router.services);
     const { authenticate, propagate = [], compressFromBytes = DEFAULT_COMPRESS_FROM_BYTES } = this.#options;
     const guard = authenticate && new Guard(authenticate, { clock: this.#clock, logger: this.#logger });
     await guard?.open(this.#router.services);
@@ -310,11 +311,8 @@ export class Server implements AsyncDisposable {
 
   #answerHttp1(socket: Socket): void {
     const { remoteAddress } = socketPeer(socket);
-    this.#misbehaviour.add(
-      "http1",
-      remoteAddress,
-      "speaks HTTP/1, this port serves gRPC over HTTP/2: answered with 404",
-    );
+    const text = "speaks HTTP/1, this port serves gRPC over HTTP/2: answered with 404";
+    this.#misbehaviour.add("http1", remoteAddress, text);
     answerHttp1(socket, this.#clock);
   }
 

@@ -11,7 +11,7 @@ const SAY = "/text.v1.Text/Say";
 describe("a server's own limit of time", () => {
   it.each<[string, ServerOptions]>([
     ["of all methods", { timeoutMs: 40 }],
-    ["of one method", { timeoutMs: 40_000, methodTimeoutsMs: { [SAY]: 50, "/text.v1.Text/Other": 1 } }],
+    ["of one method", { timeoutMs: 40_000, methodTimeoutsMs: { [SAY]: 50, "/text.v1.Text/Join": 1 } }],
   ])("%s ends a unary call that takes longer, and tells its handler", async (_name, options) => {
     const contexts: ServerContext[] = [];
     const say = (_text: string, context: ServerContext): Promise<string> => {
@@ -68,5 +68,16 @@ describe("a server's own limit of time", () => {
     [{ methodTimeoutsMs: { [SAY]: Number.NaN } }, "is NaN: give 1"],
   ])("is refused where it is none: %j", (options, message) => {
     expect(() => createServer(options)).toThrow(message);
+  });
+
+  it.each([
+    ["/text.v1.Text/Sy", `did you mean "${SAY}"?`],
+    ["/stock.v1.Stock/Count", "add its service, or leave the entry out"],
+  ])("can't be that of a method that no service has: %s", async (path, hint) => {
+    const scene = scenes.make({}, { methodTimeoutsMs: { [SAY]: 50, [path]: 5 } });
+    await expect(scene.server.start()).rejects.toThrow(
+      `createServer options.methodTimeoutsMs["${path}"] is for a method that no service of this server has; ${hint}`,
+    );
+    expect(scene.server.state).toBe("closed");
   });
 });

@@ -40,6 +40,12 @@ async function something(answer: (socket: Socket) => void): Promise<string> {
 
 const uniqueName = (): string => `cli-${process.pid}-${servers.length}-${Math.random().toString(36).slice(2)}.rpc`;
 
+it("a target with a setting that its registry does not have is given up at once", async () => {
+  await expect(lookUp("consul://127.0.0.1:1/user.rpc?tagg=a", 600_000)).rejects.toThrow(
+    /can't be looked up: target .* "tagg" is no setting of consul/,
+  );
+});
+
 describe("bowline doctor", () => {
   it("tries each step with an instance in the embedded registry", async () => {
     const name = uniqueName();

@@ -15,8 +15,8 @@ import type { Endpoint } from "../channel/endpoint.ts";
 import type { ClientPipeline } from "../pipeline.ts";
 import { inheritedMetadata } from "./inherited-metadata.ts";
 import { Interception } from "./interception.ts";
-import { abortError, parentError, resultOf } from "./outcome.ts";
-import { contextOf } from "./own-context.ts";
+import { abortError, copyOf, parentError, resultOf } from "./outcome.ts";
+import { callBack, contextOf } from "./own-context.ts";
 import { type RequestSink, sendRequests } from "./request-sending.ts";
 import { isStreamed, keptRequest, RequestSource } from "./request-source.ts";
 
@@ -71,6 +71,8 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
   /** A handler may have seen an attempt that has ended. */
   #mayHaveRun = false;
   #unseenAttempts = 0;
+  /** The error that says that it belongs to this call. */
+  #ownError: RpcError | null = null;
   /** Why the attempt before failed. */
   #lastError: RpcError | null = null;
   #onAbort: (() => void) | null = null;
@@ -220,8 +222,7 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
   protected conclude(error: RpcError | null): void {
     if (this.isOver) return;
     this.#release();
-    if (error !== null) this.describe(error);
-    this.ended(error);
+    this.ended(error === null ? null : this.describe(error));
   }
 
   /** Ends the call because what is around it has its answer: nobody is told. */
@@ -231,12 +232,15 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
     this.#release();
   }
 
-  /** Writes on an error what it belongs to. */
-  protected describe(error: RpcError): void {
-    error.method ??= this.method.path;
-    error.instance ??= this.endpoint?.id;
-    error.attempt = this.attempt;
-    error.sent = this.#mayHaveRun;
+  /** Writes on an error what it belongs to; on a copy of one that belongs to another call already: its thrower may throw it again and again. */
+  protected describe(error: RpcError): RpcError {
+    const own = error.method === undefined || error === this.#ownError ? error : copyOf(error);
+    this.#ownError = own;
+    own.method ??= this.method.path;
+    own.instance ??= this.endpoint?.id;
+    own.attempt = this.attempt;
+    own.sent = this.#mayHaveRun;
+    return own;
   }
 
   // --- the answer ---
@@ -389,11 +393,7 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
   }
 
   /** Calls back into the user's code; what it throws ends the call. */
-  #report(callback: () => void): void {
-    try {
-      this.#inContext?.(callback);
-    } catch (error) {
-      this.cancel(RpcError.from(error));
-    }
+  #report(callback: () => unknown): void {
+    callBack(this.#inContext, callback, (error) => this.cancel(error));
   }
 }

@@ -22,6 +22,12 @@ export function parentError(reason: RpcError): RpcError {
   });
 }
 
+/** The same error for another call. */
+export function copyOf(error: RpcError): RpcError {
+  const { details, origin, reason, metadataIfAny: metadata } = error;
+  return new RpcError(error.code, error.text, { details, origin, reason, metadata, cause: error });
+}
+
 /** How the balancer should take an end: an answer of the application is a sign of health whatever it says. */
 export function resultOf(error: RpcError | null): AttemptResult {
   if (error === null) return "ok";

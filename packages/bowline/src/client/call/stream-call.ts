@@ -52,9 +52,7 @@ export class StreamCall extends Call implements AnswerSource {
   withdrawn(): RpcError | null {
     const signal = this.options?.signal;
     if (signal?.aborted !== true) return null;
-    const error = abortError(signal);
-    this.describe(error);
-    return error;
+    return this.describe(abortError(signal));
   }
 
   override unreadable(error: RpcError): void {
@@ -120,8 +118,8 @@ export class StreamCall extends Call implements AnswerSource {
     else this.interception?.resolve(i - 1, answer);
   }
 
-  override interceptorFailed(i: number, error: RpcError): void {
-    this.describe(error);
+  override interceptorFailed(i: number, thrown: RpcError): void {
+    const error = this.describe(thrown);
     if (i === 0) this.#rejectAnswers(error);
     else this.interception?.reject(i - 1, error);
     this.cancel(error);

@@ -73,10 +73,10 @@ export class UnaryCall extends Call {
   }
 
   /** What is inside segment `i` has ended, or an interceptor has answered for it: its hooks, then what is around it. */
-  #leave(i: number, error: RpcError | null, answer: unknown): void {
+  #leave(i: number, thrown: RpcError | null, answer: unknown): void {
     if (i >= this.entered) return;
     if (!this.isOver) this.withdraw();
-    if (error !== null) this.describe(error);
+    const error = thrown === null ? null : this.describe(thrown);
     while (this.entered > i + 1) this.#runEnds(cutOff());
     if (i === 0) return this.#settle(error, answer);
     this.#runEnds(error);
@@ -143,7 +143,7 @@ export class UnaryCall extends Call {
 
   #inflate(bytes: Buffer): void {
     const { responseCompression: compression } = this;
-    if (compression === null) return this.unreadable(unnamedEncoding("answer"));
+    if (compression === null) return this.unreadable(unnamedEncoding());
     const inflation = (async () => compression.decompress(bytes, this.channel.maxReceiveBytes, true))();
     this.#inflation = inflation;
     inflation.then(

@@ -6,7 +6,7 @@ import { acceptEncoding, type Compression, findCompression, unknownCompression }
 import { clientKeepalive, type KeepaliveOptions } from "../../grpc/keepalive.ts";
 import type { RequestConstants } from "../../grpc/wire/method-headers.ts";
 import { http2Limits } from "../../http2/limits.ts";
-import { dial } from "../../net/dial.ts";
+import { DEFAULT_CONNECT_TIMEOUT_MS, dial } from "../../net/dial.ts";
 import { explainFirstBytes } from "../../net/first-bytes.ts";
 import type { Network } from "../../net/network.ts";
 import { openTlsFiles, type TlsEnvironment, type TlsMaterial } from "../../net/tls-files.ts";
@@ -129,6 +129,7 @@ export function channelOptions(target: Target, options: ClientOptions): ChannelO
   const { tls } = opened;
   const misbehaviour = new Misbehaviour(clock, logger);
   const network: Pick<Network, "dial"> = options.network ?? { dial };
+  const { connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS } = options;
   const endpoint: EndpointOptions = {
     clock,
     transport: {
@@ -141,8 +142,8 @@ export function channelOptions(target: Target, options: ClientOptions): ChannelO
     },
     maxConnections: options.maxConnectionsPerEndpoint ?? 4,
     backoff: () => new ConnectionBackoff({ ...options.reconnect, random }),
-    dial: (address, signal) =>
-      network.dial(address, { clock, tls, signal, serverName, connectTimeoutMs: options.connectTimeoutMs }),
+    connectTimeoutMs,
+    dial: (address, signal) => network.dial(address, { clock, tls, signal, serverName, connectTimeoutMs }),
   };
   return {
     clock,

@@ -19,6 +19,7 @@ export interface ChannelFacts {
 export function waitingWords(facts: ChannelFacts): string {
   const { target, endpoints, discovery } = facts;
   if (endpoints.length === 0) {
+    if (discovery.unusable) return `${target} can't be looked up${because(discovery)}`;
     if (discovery.freshness === "none") return `${target} is not resolved yet${because(discovery)}`;
     if (discovery.skipped > 0)
       return `none of the ${discovery.skipped} instances of ${target} can be reached: ${facts.whySkipped}`;

@@ -137,7 +137,7 @@ describe("a target that can't be reached", () => {
         throw new Error("registry: closed");
       },
     });
-    expect((await failure(scene.call("say", "x"))).text).toBe("notes is not resolved yet: registry: closed");
+    expect((await failure(scene.call("say", "x"))).text).toBe("notes can't be looked up: registry: closed");
   });
 });
 

@@ -111,10 +111,11 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
 
   /** What is known of the target, and how sure that is. */
   get discovery(): DiscoveryState {
-    const { freshness, revision, ageMs, error, unreadable } = this.#discovery;
+    const { freshness, revision, ageMs, error, unreadable, isUnusable: unusable } = this.#discovery;
     const { membership, skipped } = this.#endpoints;
     const { isFrozen: frozen, suspects } = membership;
-    return { freshness, revision, ageMs, error, frozen, suspects: suspects.size, skipped: skipped.size, unreadable };
+    const counts = { suspects: suspects.size, skipped: skipped.size, unreadable };
+    return { freshness, revision, ageMs, error, frozen, unusable, ...counts };
   }
 
   /** Target, discovery and endpoints as text for people, a line each. */
@@ -314,8 +315,8 @@ export class Channel implements EndpointSetOwner, DiscoveryOwner {
     if (this.#state === "idle" || this.#state === "closed") return;
     const { state } = this.#endpoints;
     // Endpoints of a time before the rest may be gone: the registry has the word.
-    const { isKnown, error } = this.#discovery;
-    const isResolved = isKnown || (error !== null && !this.#options.waitsForRegistry);
+    const { isKnown, isUnusable, error } = this.#discovery;
+    const isResolved = isKnown || isUnusable || (error !== null && !this.#options.waitsForRegistry);
     if (state === "ready") this.#become("ready");
     else if (state !== "connecting" && isResolved) this.#become("transient-failure");
     else if (this.#state !== "transient-failure") this.#become("connecting");

@@ -8,6 +8,7 @@ import { DeadPeerError } from "../../grpc/connection-keeper.ts";
 import { calmerKeepalive, TOO_MANY_PINGS } from "../../grpc/keepalive.ts";
 import { ErrorCode } from "../../http2/frames.ts";
 import type { Link } from "../../http2/link.ts";
+import { DialError } from "../../net/dial-error.ts";
 import type { Instance } from "../../registry/registry.ts";
 import type { ConnectionBackoff } from "../../resilience/backoff.ts";
 import { contextHere, type InContext } from "../../rpc/call-context.ts";
@@ -35,6 +36,8 @@ export interface EndpointOptions {
   readonly transport: ClientTransportOptions;
   /** Connections to one address, when the server's stream limit is reached. */
   readonly maxConnections: number;
+  /** Time from the start of `dial` to the server's SETTINGS, in ms. Default: `dial` and the limit `handshakeTimeoutMs` have bounds of their own. */
+  readonly connectTimeoutMs?: number;
   backoff(): ConnectionBackoff;
   dial(address: string, signal: AbortSignal): Promise<Link>;
 }
@@ -96,6 +99,8 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
   readonly #leaving: Set<ClientTransport> = new Set();
   /** Connected, but the server's SETTINGS have not come. */
   #greeting: ClientTransport | null = null;
+  /** Ends it if they don't come. */
+  #greetingTimer: Timer | null = null;
   #dialing: AbortController | null = null;
   #retryTimer: Timer | null = null;
   /** Monotonic ms; a backoff counts from there. */
@@ -226,7 +231,7 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
 
   usable(transport: ClientTransport): void {
     if (this.#greeting === transport) {
-      this.#greeting = null;
+      this.#greeted();
       this.#usable.push(transport);
       this.#backoff?.reset();
       this.isUnreachable = false;
@@ -263,7 +268,7 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
   closed(transport: ClientTransport, error: Error | undefined): void {
     const cause = error ?? new Error(`${this.address} closed the connection`);
     if (this.#greeting === transport) {
-      this.#greeting = null;
+      this.#greeted();
       this.#failed(cause);
     } else if (!this.#leaving.delete(transport)) {
       this.#takeOut(transport);
@@ -315,8 +320,23 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
   #connected(controller: AbortController, link: Link): void {
     if (this.#dialing !== controller) return link.destroy();
     this.#dialing = null;
-    this.#greeting = new ClientTransport(link, this.#transportOptions, this);
-    this.#greeting.start();
+    const greeting = new ClientTransport(link, this.#transportOptions, this);
+    this.#greeting = greeting;
+    const { clock, connectTimeoutMs } = this.#options;
+    if (connectTimeoutMs !== undefined) {
+      const text = `it took the connection but sent nothing of HTTP/2; is it a gRPC server, and alive? (gave up after ${connectTimeoutMs} ms)`;
+      const leftMs = Math.max(0, this.#dialedAt + connectTimeoutMs - clock.now());
+      const giveUp = (): void => greeting.connection.abort(new DialError("timeout", this.address, text));
+      this.#greetingTimer = clock.setTimeout(giveUp, leftMs);
+    }
+    greeting.start();
+  }
+
+  /** The connection is made, or will not be. */
+  #greeted(): void {
+    this.#greeting = null;
+    this.#greetingTimer?.cancel();
+    this.#greetingTimer = null;
   }
 
   /** No connection came about. */
@@ -368,7 +388,7 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
     this.#dialing?.abort();
     this.#dialing = null;
     const greeting = this.#greeting;
-    this.#greeting = null;
+    this.#greeted();
     greeting?.connection.close();
   }
 

@@ -20,6 +20,8 @@ export interface DiscoveryState {
   readonly skipped: number;
   /** Entries of the registry that can't be used and are left out: no address, a port out of range, no JSON where some is due. */
   readonly unreadable: number;
+  /** As it is configured the target can't be looked up, for which see `error`: calls fail at once while nothing is known. */
+  readonly unusable: boolean;
 }
 
 /** What a discovery is made with. */
@@ -58,6 +60,7 @@ export class Discovery implements WatchHandler {
   #watchNumber = 0;
   #isWatching = false;
   #hasBeenLive = false;
+  #isFinal = false;
   #stored: Promise<StoredSnapshot | null> | null = null;
   #startTimer: Timer | null = null;
   /** By the clock, when what is known was true for certain. */
@@ -71,6 +74,11 @@ export class Discovery implements WatchHandler {
   /** Something is known since the start. */
   get isKnown(): boolean {
     return this.freshness !== "none";
+  }
+
+  /** As it is configured the target can't be looked up, and the disk has nothing that could stand in. */
+  get isUnusable(): boolean {
+    return this.#isFinal && this.#stored === null && !this.isKnown;
   }
 
   /** Time since the registry last said so, in ms; null while nothing is known. */
@@ -99,7 +107,8 @@ export class Discovery implements WatchHandler {
       if (this.#isWatching && this.#watchNumber === number) this.#watcher = watcher;
       else watcher.close();
     } catch (error) {
-      this.failed(error instanceof Error ? error : new Error(String(error)));
+      // No watcher, so nobody who would try again.
+      this.failed(error instanceof Error ? error : new Error(String(error)), true);
     }
   }
 
@@ -111,6 +120,7 @@ export class Discovery implements WatchHandler {
     this.#watcher?.close();
     this.#watcher = null;
     this.#hasBeenLive = false;
+    this.#isFinal = false;
     this.freshness = "none";
     this.error = null;
     this.#options.disk?.pause();
@@ -137,6 +147,7 @@ export class Discovery implements WatchHandler {
   snapshot({ instances, revision, freshness }: Snapshot): void {
     if (!this.#isWatching) return;
     this.#forgetDisk();
+    this.#isFinal = false;
     const isLive = freshness === "live";
     if (!isLive && this.freshness !== "stale") this.#trueAt = this.#options.clock.now();
     const isFirst = isLive && !this.#hasBeenLive;
@@ -151,12 +162,20 @@ export class Discovery implements WatchHandler {
     else if (isBelieved) this.#options.disk?.keep(instances);
   }
 
-  failed(error: Error): void {
+  failed(error: Error, isFinal: boolean = false): void {
     if (!this.#isWatching) return;
-    const isNews = this.error?.message !== error.message;
+    const isNews = this.error?.message !== error.message || this.#isFinal !== isFinal;
+    const number = this.#watchNumber;
     this.error = error;
-    if (this.#stored !== null) void this.#useDisk(this.#watchNumber);
-    if (isNews) this.#owner.troubled(error);
+    this.#isFinal = isFinal;
+    const tell = (): void => {
+      if (isNews && this.#watchNumber === number) this.#owner.troubled(error);
+    };
+    if (this.#stored === null) return tell();
+    const read = this.#useDisk(number);
+    // That waiting is no use is true only if the disk has nothing either.
+    if (isFinal) void read.then(tell);
+    else tell();
   }
 
   // --- in detail ---

@@ -34,7 +34,9 @@ export function etcd(options: string | readonly string[] | EtcdOptions): Registr
   return { name: "etcd", create: (context) => new EtcdRegistry(checked, context) };
 }
 
-function optionsOf(options: string | readonly string[] | EtcdOptions): EtcdOptions {
+function optionsOf(options: string | readonly string[] | EtcdOptions | undefined): EtcdOptions {
+  // The message about hosts says how to write one.
+  if (options === undefined) return { hosts: [] };
   if (typeof options === "string") return { hosts: [options] };
   return isList(options) ? { hosts: options } : options;
 }

@@ -49,6 +49,11 @@ describe("the options of etcd", () => {
     expect(() => checkEtcdOptions(options as EtcdOptions)).toThrow(message);
   });
 
+  it("are missed when nothing is said at all", () => {
+    expect(() => (etcd as () => unknown)()).toThrow(/^etcd registry\.hosts: at least one is needed; write it as "10/);
+    expect(() => etcd(null as never)).toThrow(/^etcd registry: give an object of options, not null/);
+  });
+
   it("keep a user or password in a host out of the message", () => {
     expect(() => etcd("root:s3cret@h:2379")).toThrow(/use the options/);
     expect(() => etcd("root:s3cret@h:2379")).not.toThrow(/s3cret/);

@@ -28,7 +28,8 @@ const connections: SharedByKey<Connection> = new SharedByKey();
  * @throws TypeError or RangeError if an option is malformed
  */
 export function eureka(options: string | readonly string[] | EurekaOptions): RegistryConfig {
-  const given: EurekaOptions = typeof options === "string" || isList(options) ? { hosts: options } : options;
+  const isHosts = options === undefined || typeof options === "string" || isList(options);
+  const given: EurekaOptions = isHosts ? { hosts: options } : options;
   checkEurekaOptions(given);
   return {
     name: "eureka",

@@ -161,6 +161,7 @@ describe("options and targets of Eureka", () => {
   });
 
   it.each<[Partial<EurekaOptions>, RegExp]>([
+    [undefined as never, /hosts is missing: write it as/],
     [{}, /hosts is missing: write it as "10\.0\.0\.1:8761"/],
     [{ hosts: [] }, /hosts: at least one is needed/],
     [{ hosts: "http://u:hunter2@e" }, /holds a user or password/],

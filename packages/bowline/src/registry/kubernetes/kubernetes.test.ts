@@ -260,6 +260,10 @@ contexts: [{ name: here, context: { cluster: c } }]`;
     const nowhere = registry({ server: undefined, token: undefined }, { HOME: folder });
     const seen = new WatchRecorder(nowhere, "shop/user");
     await seen.untilFailure(/no cluster to ask: this is no pod .*\.kube\/config; set the option server/);
+    const isFinal = new Promise((resolve) =>
+      nowhere.watch("shop/user", { snapshot() {}, failed: (_error, final) => resolve(final) }),
+    );
+    expect(await isFinal).toBe(true);
     const missing = registry({ server: undefined, token: undefined, kubeconfig: join(folder, "none") });
     await new WatchRecorder(missing, "shop/user").untilFailure(/none can't be read: ENOENT/);
     const pod = registry({ server: undefined, token: undefined }, { KUBERNETES_SERVICE_HOST: "10.0.0.1" });

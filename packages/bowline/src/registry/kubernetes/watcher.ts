@@ -96,7 +96,7 @@ export class SliceWatcher implements Watcher {
   async #run(): Promise<void> {
     while (!this.#isClosed) {
       try {
-        const name = this.#read(await this.#client.ownNamespace());
+        const name = this.#read(await this.#client.ownNamespace().catch(noCluster));
         if (this.#resourceVersion === "") await this.#list(name);
         if (!this.#isClosed) await this.#watch(name);
       } catch (error) {
@@ -184,9 +184,10 @@ export class SliceWatcher implements Watcher {
     // A server that is back after an outage can do without the lists of all its clients.
     const isAway = error instanceof HttpError && error.kind === "unreachable";
     if (this.#failures >= FAILURES_TO_LIST && !isAway) this.#resourceVersion = "";
-    const told = error instanceof Error ? error : new Error(String(error));
+    const isFinal = error instanceof NoClusterError;
+    const told = isFinal ? error.cause : error instanceof Error ? error : new Error(String(error));
     if (this.#freshness === "live") this.#tell("stale");
-    if (told.message !== this.#lastFailure) this.#call(() => this.#handler.failed(told));
+    if (told.message !== this.#lastFailure) this.#call(() => this.#handler.failed(told, isFinal));
     this.#lastFailure = told.message;
     await this.#wait(retryBackoffMs(this.#failures - 1, this.#context.random, RETRY));
   }
@@ -228,6 +229,15 @@ export class SliceWatcher implements Watcher {
       this.#sleep = { timer, wake };
     });
   }
+}
+
+/** Nothing says which cluster to ask, or what says it can't be used: a matter of settings, `cause` tells. */
+class NoClusterError extends Error {
+  declare readonly cause: Error;
+}
+
+function noCluster(error: Error): never {
+  throw new NoClusterError(error.message, { cause: error });
 }
 
 /** Faults of one service that are told, each once. */

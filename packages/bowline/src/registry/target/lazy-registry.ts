@@ -82,6 +82,7 @@ class LazyWatcher implements Watcher {
 }
 
 function failedWatch(handler: WatchHandler, error: unknown): Watcher {
-  handler.failed(error instanceof Error ? error : new Error(String(error)));
+  // Nobody tries again: what can't be read now can't be read later.
+  handler.failed(error instanceof Error ? error : new Error(String(error)), true);
   return { refresh: () => undefined, close: () => undefined };
 }

@@ -25,7 +25,9 @@ export class TargetReader {
 
   /** What no target may hold, whatever its kind. */
   checkCharacters(): void {
-    if (this.#text === "") throw this.fault(0, 0, "is empty", "dns");
+    if (this.#text === "") {
+      throw this.fault(0, 0, "is empty; the address of a server is known only after await server.start()", "dns");
+    }
     const blank = this.#text.search(BLANK_OR_CONTROL);
     if (blank >= 0) {
       throw this.fault(

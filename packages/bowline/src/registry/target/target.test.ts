@@ -80,7 +80,7 @@ describe("a target", () => {
   });
 
   const unreadable: [string, RegExp][] = [
-    ["", /the empty text .* is empty/],
+    ["", /the empty text .* is empty; the address of a server is known only after await server\.start\(\)/],
     ["a:1 ", /" " \(character 4\) is a space/],
     ["a:1\n", /"\\n" \(character 4\) is a space, line break/],
     [

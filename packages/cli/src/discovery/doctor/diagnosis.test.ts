@@ -5,6 +5,7 @@ import { type Circumstances, diagnose } from "./diagnosis.ts";
 
 const HOME: Circumstances = {
   ownNetworks: ["10.0.1.5/24", "fd00:1::5/64"],
+  isRegistered: true,
   isRegistryShared: true,
   network: "",
   rewrite: null,
@@ -60,6 +61,27 @@ describe("a diagnosis", () => {
     expect(diagnosis?.problem).toMatch(problem);
     expect(diagnosis?.remedies.join("\n")).toMatch(remedy);
   });
+
+  it.each<[string, Step[], RegExp, readonly string[]]>([
+    ["a.internal:80", failed("resolve", "ENOTFOUND"), /does not resolve/, ["correct the name, or have"]],
+    ["10.0.1.9:80", failed("tcp", "ECONNREFUSED"), /nothing listens/, ["start the server, or correct the address"]],
+    ["127.0.0.1:80", failed("tcp", "ECONNREFUSED"), /nothing listens/, ["start the server, or correct the address"]],
+    ["10.0.2.9:80", failed("tcp", "ETIMEDOUT"), /no way .* is not in$/, ["a firewall", "or correct the address"]],
+    ["203.0.113.9:80", failed("tcp", "ETIMEDOUT"), /ETIMEDOUT\)$/, ["a firewall", "or correct the address"]],
+    ["0.0.0.0:80", failed("tcp", "ECONNREFUSED"), /what a server listens on/, ["write the server's own address"]],
+    ["a:1", failed("http2", "ERR_HTTP1"), /no gRPC server/, ["the port belongs to another program"]],
+  ])(
+    "of %s that stands in the target itself says nothing of entries and advertising",
+    (address, steps, problem, remedies) => {
+      const alone = { ...HOME, isRegistered: false, isRegistryShared: false };
+      const diagnosis = diagnose(address, steps, alone);
+      expect(diagnosis?.problem).toMatch(problem);
+      expect(diagnosis?.remedies.map((remedy, at) => remedy.startsWith(remedies[at]))).toEqual(
+        remedies.map(() => true),
+      );
+      expect(diagnosis?.remedies.join("\n")).not.toMatch(/advertise|entry/);
+    },
+  );
 
   it("names the label of the network, and both ways to mend it", () => {
     const diagnosis = diagnose("10.0.2.9:80", failed("tcp", "ETIMEDOUT"), { ...HOME, network: "vpc-b" });

@@ -8,6 +8,8 @@ import { labelled } from "../reach.ts";
 export interface Circumstances {
   /** As CIDRs; see `ownNetworks`. */
   readonly ownNetworks: readonly string[];
+  /** A registry tells the address; else the target itself does, or DNS. */
+  readonly isRegistered: boolean;
   /** Other machines read the registry, so that loopback addresses in it are of no use to them. */
   readonly isRegistryShared: boolean;
   /** Label of the network that the instance gives for the address; empty if it has none. */
@@ -30,7 +32,7 @@ export function diagnose(address: string, steps: readonly Step[], circumstances:
   const last = steps.at(-1);
   if (last === undefined) return null;
   const { host } = placeOf(address);
-  const { rewrite, isRegistryShared } = circumstances;
+  const { rewrite, isRegistryShared, isRegistered } = circumstances;
   if (last.isOk) {
     // It works from here, but not from anywhere else; where a rule leads is no affair of others.
     const isOnlyHere = isRegistryShared && rewrite === null && kindOf(host) === "loopback";
@@ -41,14 +43,16 @@ export function diagnose(address: string, steps: readonly Step[], circumstances:
     case "resolve":
       return is(
         `the name ${host} does not resolve on this machine (${last.code})`,
-        "on the server, advertise an address, or a name that the clients' DNS knows: a container's own host name is known to nobody else",
+        isRegistered
+          ? "on the server, advertise an address, or a name that the clients' DNS knows: a container's own host name is known to nobody else"
+          : "correct the name, or have this machine's DNS know it: a container's own host name is known to nobody else",
       );
     case "tcp":
       return unreachable(address, last, circumstances);
     case "tls":
       return badTls(host, last);
     case "http2":
-      return otherProtocol(last);
+      return otherProtocol(last, isRegistered);
     case "health":
       return unhealthy(last);
   }
@@ -89,8 +93,9 @@ function unreachable(address: string, { code }: Step, circumstances: Circumstanc
     const remedy = "a unix: address works on the server's own machine only, for users with the right to open it";
     return is(`the socket ${path} can't be opened (${code})`, remedy);
   }
+  if (!circumstances.isRegistered) return unreachableTarget(host, port, code, circumstances);
   const kind = kindOf(host);
-  if (kind === "wildcard") return is(`${host} is what a server listens on, not an address to connect to`, ADVERTISE);
+  if (kind === "wildcard") return is(wildcardWords(host), ADVERTISE);
   if (kind === "loopback" && circumstances.isRegistryShared) {
     return is(`${host} is the loopback of whoever reads it, and here nothing listens on port ${port}`, ADVERTISE);
   }
@@ -99,16 +104,38 @@ function unreachable(address: string, { code }: Step, circumstances: Circumstanc
   }
   if (code === "ECONNREFUSED") {
     return is(
-      `the machine ${host} answers, but nothing listens on port ${port}`,
+      refusedWords(host, port),
       "start the server; when it is gone for good, its entry will expire",
       'behind a port mapping, advertise the outer port: advertise: "host:port"',
     );
   }
-  return is(
-    `there is no way to ${host}:${port} from here (${code})`,
-    `a firewall or security group may drop it: open port ${port} for this machine`,
-    ADVERTISE,
-  );
+  return is(noWayWords(host, port, code), firewallRemedy(port), ADVERTISE);
+}
+
+/** The address was written by whoever asks: what a server advertises has no part in it. */
+function unreachableTarget(host: string, port: number, code: string, { ownNetworks }: Circumstances): Diagnosis {
+  const kind = kindOf(host);
+  if (kind === "wildcard") return is(wildcardWords(host), `write the server's own address, here 127.0.0.1:${port}`);
+  if (code === "ECONNREFUSED") return is(refusedWords(host, port), "start the server, or correct the address");
+  const isElsewhere = (kind === "private" || kind === "link-local") && !isWithin(host, ownNetworks);
+  const network = isElsewhere ? `; it is a private address of a network that this machine is not in` : "";
+  return is(`${noWayWords(host, port, code)}${network}`, firewallRemedy(port), "or correct the address");
+}
+
+function wildcardWords(host: string): string {
+  return `${host} is what a server listens on, not an address to connect to`;
+}
+
+function refusedWords(host: string, port: number): string {
+  return `the machine ${host} answers, but nothing listens on port ${port}`;
+}
+
+function noWayWords(host: string, port: number, code: string): string {
+  return `there is no way to ${host}:${port} from here (${code})`;
+}
+
+function firewallRemedy(port: number): string {
+  return `a firewall or security group may drop it: open port ${port} for this machine`;
 }
 
 /** The story that elsewhere ends in iptables rules: an address of one network, read in another. */
@@ -168,7 +195,7 @@ function badTls(host: string, { code, detail }: Step): Diagnosis {
   return is(`the TLS handshake failed: ${detail}`, "compare the versions and certificates of both sides");
 }
 
-function otherProtocol({ code, detail }: Step): Diagnosis {
+function otherProtocol({ code, detail }: Step, isRegistered: boolean): Diagnosis {
   if (code === "ERR_TLS_WANTED") return is(detail, "call it with TLS: tls of the client, --tls or --tls-ca here");
   if (code === "ETIMEDOUT") {
     return is(
@@ -178,7 +205,7 @@ function otherProtocol({ code, detail }: Step): Diagnosis {
   }
   return is(
     `what listens there is no gRPC server: ${detail}`,
-    "the port belongs to another program, or an HTTP/1 proxy stands between: advertise the server's own port",
+    `the port belongs to another program, or an HTTP/1 proxy stands between: ${isRegistered ? "advertise" : "call"} the server's own port`,
   );
 }
 

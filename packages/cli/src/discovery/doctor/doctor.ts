@@ -3,8 +3,8 @@ import type { Terminal } from "../../terminal.ts";
 import { readTlsFiles, type TlsFlags } from "../probe/tls-files.ts";
 import { namesClient, type ReachFlags, reachOf } from "../reach.ts";
 import { absentService } from "../registry/absent-service.ts";
-import { type LookUp, lookUp } from "../registry/look-up.ts";
-import { isShared } from "../registry/registry-url.ts";
+import { type LookUp, lookUp, withScheme } from "../registry/look-up.ts";
+import { isShared, registryUrl } from "../registry/registry-url.ts";
 import { doctorJson, doctorText } from "./doctor-report.ts";
 import { type Examined, examine } from "./examine.ts";
 
@@ -37,6 +37,7 @@ export async function runDoctor(target: string, flags: DoctorFlags, terminal: Te
     reaches: reach(instances),
     networks,
     triesAll: !namesClient(flags),
+    isRegistered: registryUrl(withScheme(target)) !== null,
     isRegistryShared: isShared(target),
     timeoutMs: flags.timeout,
     tls,

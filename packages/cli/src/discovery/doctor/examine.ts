@@ -19,7 +19,7 @@ export interface Examined {
 }
 
 /** What is examined, and how. */
-export interface Examination extends ProbeOptions, Pick<Circumstances, "isRegistryShared"> {
+export interface Examination extends ProbeOptions, Pick<Circumstances, "isRegistered" | "isRegistryShared"> {
   readonly instances: readonly Instance[];
   /** Where the client goes. */
   readonly reaches: ReadonlyMap<Instance, Reach>;
@@ -34,14 +34,15 @@ type Trial = Pick<Examined, "instance" | "network" | "reach"> & { readonly addre
 
 /** Tries the addresses of instances as a client would; sorted by address, those without one first. */
 export async function examine(examination: Examination): Promise<readonly Examined[]> {
-  const { instances, reaches, networks, isRegistryShared } = examination;
+  const { instances, reaches, networks, isRegistered, isRegistryShared } = examination;
   const own = ownNetworks();
   const tried = await atOnce(instances.flatMap(trialsIn(examination)), MAX_PROBES, async (trial) => {
     const { instance, address, network, reach } = trial;
     const steps = await probe(address, examination);
     const others = instance.addresses.filter((each) => each.address !== (reach?.told.address ?? address));
     const rewrite = reach?.rewrite ?? null;
-    const diagnosis = diagnose(address, steps, { ownNetworks: own, isRegistryShared, network, rewrite, others });
+    const registry = { isRegistered, isRegistryShared };
+    const diagnosis = diagnose(address, steps, { ownNetworks: own, ...registry, network, rewrite, others });
     return { ...trial, steps, diagnosis };
   });
   const lost = instances.filter((instance) => !reaches.has(instance)).map((instance) => without(instance, networks));

@@ -126,6 +126,7 @@ describe("bowline ls of a registry", () => {
     await expect(runDoctor("etcd://a:1", FLAGS, terminal)).rejects.toMatchObject(expected);
     const watching = runWatch("etcd://a:1", {}, terminal, AbortSignal.abort());
     await expect(watching).rejects.toMatchObject(expected);
+    await expect(runDoctor("http://a:1", FLAGS, terminal)).rejects.toMatchObject({ hint: undefined });
   });
 });
 

@@ -1,7 +1,7 @@
 import type { Snapshot } from "bowline/registry";
 import { watchTarget } from "bowline/registry";
 import { CommandError } from "../../command-error.ts";
-import { registryUrl, settingsHint } from "./registry-url.ts";
+import { lacksService, settingsHint } from "./registry-url.ts";
 
 /** What a registry has told of a target at first. */
 export interface LookUp {
@@ -25,16 +25,20 @@ export async function lookUp(target: string, timeoutMs: number): Promise<LookUp>
   const complaints: string[] = [];
   const begun = performance.now();
   const { promise, resolve, reject } = Promise.withResolvers<Snapshot>();
-  const handler = {
-    snapshot: resolve,
-    failed: (error: Error): void => void complaints.push(error.message),
-  };
-  const watch = open(target, handler);
-  const timer = setTimeout(() => {
+  const giveUp = (): void => {
     const why = complaints.at(-1);
     const hint = why === undefined ? SILENCE : settingsHint(target);
     reject(new CommandError(`${target} can't be looked up: ${why ?? `no answer within ${timeoutMs} ms`}`, hint));
-  }, timeoutMs);
+  };
+  const handler = {
+    snapshot: resolve,
+    failed: (error: Error, isFinal?: boolean): void => {
+      complaints.push(error.message);
+      if (isFinal === true) giveUp();
+    },
+  };
+  const watch = open(target, handler);
+  const timer = setTimeout(giveUp, timeoutMs);
   try {
     const snapshot = await promise;
     return { snapshot, skipped: watch.skipped, complaints, ms: performance.now() - begun };
@@ -63,8 +67,10 @@ export function open(target: string, handler: Parameters<typeof watchTarget>[1])
     return watchTarget(withScheme(target), handler);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    const isRegistry = registryUrl(target)?.service === "";
-    throw new CommandError(error.message, isRegistry ? `bowline ls ${target} lists the services there.` : undefined);
+    throw new CommandError(
+      error.message,
+      lacksService(target) ? `bowline ls ${target} lists the services there.` : undefined,
+    );
   }
 }
 

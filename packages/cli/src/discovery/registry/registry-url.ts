@@ -12,6 +12,11 @@ const URL_PARTS = /^([a-z][a-z0-9+.-]*):\/\/([^/?]*)(?:\/([^?]*))?(\?.*)?$/i;
 /** Schemes of targets that say themselves who is there. */
 const WITHOUT_REGISTRY = /^(static|direct|dns|srv|unix)$/i;
 
+/** True if a target leads to a registry that is there, and names no service in it. */
+export function lacksService(target: string): boolean {
+  return registryUrl(target)?.service === "" && (settingsHint(target) !== undefined || /^local:/i.test(target));
+}
+
 /** Takes a target apart; null if it names no registry. Malformed ones are left to whoever looks them up. */
 export function registryUrl(target: string): RegistryUrl | null {
   const [, scheme, authority, path = "", query = ""] = URL_PARTS.exec(target) ?? [];
