@@ -8,8 +8,10 @@ import {
   type Codec,
   type Encodable,
   endMessage,
+  listOf,
   messageCodec,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   writeBool,
@@ -132,7 +134,7 @@ export function decodeTestStatus(reader: Reader, start: number, end: number, int
 export function boundFailureSet(message: Encodable<typeof FailureSetSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const test = message.test;
-  if (test != null) for (const item of test) bytes += 6 + boundTestStatus(item);
+  if (test != null) for (const item of listOf(test)) bytes += 6 + boundTestStatus(item);
   return bytes;
 }
 
@@ -143,7 +145,7 @@ export function encodeFailureSet(message: Encodable<typeof FailureSetSchema>, ou
   let to = at;
   const test = message.test;
   if (test != null) {
-    for (const item of test) {
+    for (const item of listOf(test)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeTestStatus(item, out, to + 1));
     }
@@ -162,7 +164,7 @@ export function decodeFailureSet(reader: Reader, start: number, end: number, int
     switch (reader.tagRead) {
       case 18:
         at = reader.len(at);
-        test.push(decodeTestStatus(reader, reader.open(56), at));
+        if (test.push(decodeTestStatus(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -235,6 +237,11 @@ export function encodeConformanceRequest(message: Encodable<typeof ConformanceRe
       out[to++] = 66;
       to = writeText(out, to, payload.value);
       break;
+    case "protobufPayload":
+    case "jsonPayload":
+      break;
+    default:
+      refuseCase(payload?.case);
   }
   const printUnknownFields = message.printUnknownFields;
   if (printUnknownFields != null && printUnknownFields !== false) {
@@ -384,6 +391,8 @@ export function encodeConformanceResponse(message: Encodable<typeof ConformanceR
       out[to++] = 74;
       to = writeText(out, to, result.value);
       break;
+    default:
+      refuseCase(result?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }

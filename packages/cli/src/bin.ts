@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-// Not by its name: an old Node, which is to be told so, has none.
-import * as nodeModule from "node:module";
+import { keepCompiledCode } from "./compile-cache.ts";
 import { tooOldNode } from "./node-version.ts";
 
 const problem = tooOldNode(process.versions.node);
@@ -9,6 +8,6 @@ if (problem !== undefined) {
   process.exit(1);
 }
 // Halves the time that the TypeScript behind the generators takes to load; before the first import so that all of them gain.
-nodeModule.enableCompileCache();
+keepCompiledCode();
 const { main } = await import("./program.ts");
 process.exitCode = await main(process.argv.slice(2));

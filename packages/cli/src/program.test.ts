@@ -35,6 +35,14 @@ describe("bowline", () => {
     });
   });
 
+  it.each(["bin.ts", "plugin/bin.ts"])("starts where nothing can be kept for the next start: %s", async (path) => {
+    const cwd = await workspaceFolder();
+    const file = fileURLToPath(new URL(path, import.meta.url));
+    const env = { ...process.env, TMPDIR: "/proc" };
+    const options = { cwd, env, timeout: 30_000, killSignal: "SIGKILL" } as const;
+    expect((await promisify(execFile)(process.execPath, [file, "--version"], options)).stdout).toMatch(/\d\n$/);
+  });
+
   it("says what to type instead, without colours when piped", async () => {
     const cwd = await workspaceFolder();
     expect(await bowline(["generat"], cwd)).toMatchObject({

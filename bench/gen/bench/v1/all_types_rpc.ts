@@ -25,9 +25,12 @@ import {
   endMessage,
   endPacked,
   entryOf,
+  keysOf,
+  listOf,
   messageCodec,
   putEntry,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   varintBytes,
@@ -80,7 +83,6 @@ import {
   encodeUInt64Value,
 } from "bowline/google/protobuf/wrappers";
 import { type AllTypes, AllTypesSchema } from "./all_types_pb.ts";
-import { TinySchema } from "./tiny_pb.ts";
 import { boundTiny, decodeTiny, encodeTiny } from "./tiny_rpc.ts";
 
 /** bench.v1.AllTypes as bytes. */
@@ -103,65 +105,65 @@ export function boundAllTypes(message: Encodable<typeof AllTypesSchema>): number
   const tiny = message.tiny;
   if (tiny != null) bytes += 7 + boundTiny(tiny);
   const doubles = message.doubles;
-  if (doubles != null) bytes += 7 + 8 * doubles.length;
+  if (doubles != null) bytes += 7 + 8 * listOf(doubles).length;
   const floats = message.floats;
-  if (floats != null) bytes += 7 + 4 * floats.length;
+  if (floats != null) bytes += 7 + 4 * listOf(floats).length;
   const int32s = message.int32s;
-  if (int32s != null) bytes += 7 + boundVarints(int32s, 10);
+  if (int32s != null) bytes += 7 + boundVarints(listOf(int32s), 10);
   const int64s = message.int64s;
-  if (int64s != null) bytes += 7 + boundVarints(int64s, 10);
+  if (int64s != null) bytes += 7 + boundVarints(listOf(int64s), 10);
   const uint32s = message.uint32s;
-  if (uint32s != null) bytes += 7 + boundVarints(uint32s, 5);
+  if (uint32s != null) bytes += 7 + boundVarints(listOf(uint32s), 5);
   const uint64s = message.uint64s;
-  if (uint64s != null) bytes += 7 + boundVarints(uint64s, 10);
+  if (uint64s != null) bytes += 7 + boundVarints(listOf(uint64s), 10);
   const sint32s = message.sint32s;
-  if (sint32s != null) bytes += 7 + boundVarints(sint32s, 5);
+  if (sint32s != null) bytes += 7 + boundVarints(listOf(sint32s), 5);
   const sint64s = message.sint64s;
-  if (sint64s != null) bytes += 7 + boundVarints(sint64s, 10);
+  if (sint64s != null) bytes += 7 + boundVarints(listOf(sint64s), 10);
   const fixed32s = message.fixed32s;
-  if (fixed32s != null) bytes += 7 + 4 * fixed32s.length;
+  if (fixed32s != null) bytes += 7 + 4 * listOf(fixed32s).length;
   const fixed64s = message.fixed64s;
-  if (fixed64s != null) bytes += 7 + 8 * fixed64s.length;
+  if (fixed64s != null) bytes += 7 + 8 * listOf(fixed64s).length;
   const sfixed32s = message.sfixed32s;
-  if (sfixed32s != null) bytes += 7 + 4 * sfixed32s.length;
+  if (sfixed32s != null) bytes += 7 + 4 * listOf(sfixed32s).length;
   const sfixed64s = message.sfixed64s;
-  if (sfixed64s != null) bytes += 7 + 8 * sfixed64s.length;
+  if (sfixed64s != null) bytes += 7 + 8 * listOf(sfixed64s).length;
   const bools = message.bools;
-  if (bools != null) bytes += 7 + bools.length;
+  if (bools != null) bytes += 7 + listOf(bools).length;
   const colors = message.colors;
-  if (colors != null) bytes += 7 + boundVarints(colors, 10);
+  if (colors != null) bytes += 7 + boundVarints(listOf(colors), 10);
   const tinies = message.tinies;
-  if (tinies != null) for (const item of tinies) bytes += 7 + boundTiny(item);
+  if (tinies != null) for (const item of listOf(tinies)) bytes += 7 + boundTiny(item);
   const unpacked = message.unpacked;
-  if (unpacked != null) bytes += 12 * unpacked.length;
+  if (unpacked != null) bytes += 12 * listOf(unpacked).length;
   const byInt32 = message.byInt32;
-  if (byInt32 != null) bytes += 29 * Object.keys(byInt32).length;
+  if (byInt32 != null) bytes += 29 * keysOf(byInt32).length;
   const byInt64 = message.byInt64;
-  if (byInt64 != null) bytes += 29 * Object.keys(byInt64).length;
+  if (byInt64 != null) bytes += 29 * keysOf(byInt64).length;
   const byUint32 = message.byUint32;
-  if (byUint32 != null) bytes += 19 * Object.keys(byUint32).length;
+  if (byUint32 != null) bytes += 19 * keysOf(byUint32).length;
   const byUint64 = message.byUint64;
-  if (byUint64 != null) bytes += 29 * Object.keys(byUint64).length;
+  if (byUint64 != null) bytes += 29 * keysOf(byUint64).length;
   const bySint32 = message.bySint32;
-  if (bySint32 != null) bytes += 19 * Object.keys(bySint32).length;
+  if (bySint32 != null) bytes += 19 * keysOf(bySint32).length;
   const bySint64 = message.bySint64;
-  if (bySint64 != null) bytes += 29 * Object.keys(bySint64).length;
+  if (bySint64 != null) bytes += 29 * keysOf(bySint64).length;
   const byFixed32 = message.byFixed32;
-  if (byFixed32 != null) bytes += 17 * Object.keys(byFixed32).length;
+  if (byFixed32 != null) bytes += 17 * keysOf(byFixed32).length;
   const byFixed64 = message.byFixed64;
-  if (byFixed64 != null) bytes += 25 * Object.keys(byFixed64).length;
+  if (byFixed64 != null) bytes += 25 * keysOf(byFixed64).length;
   const bySfixed32 = message.bySfixed32;
-  if (bySfixed32 != null) bytes += 17 * Object.keys(bySfixed32).length;
+  if (bySfixed32 != null) bytes += 17 * keysOf(bySfixed32).length;
   const bySfixed64 = message.bySfixed64;
-  if (bySfixed64 != null) bytes += 25 * Object.keys(bySfixed64).length;
+  if (bySfixed64 != null) bytes += 25 * keysOf(bySfixed64).length;
   const byBool = message.byBool;
-  if (byBool != null) for (const key of Object.keys(byBool)) bytes += 10 + boundText(entryOf(byBool, key));
+  if (byBool != null) for (const key of keysOf(byBool)) bytes += 10 + boundText(entryOf(byBool, key));
   const byString = message.byString;
-  if (byString != null) for (const key of Object.keys(byString)) bytes += 9 + boundText(key) + boundBytes(entryOf(byString, key));
+  if (byString != null) for (const key of keysOf(byString)) bytes += 9 + boundText(key) + boundBytes(entryOf(byString, key));
   const colorByString = message.colorByString;
-  if (colorByString != null) for (const key of Object.keys(colorByString)) bytes += 19 + boundText(key);
+  if (colorByString != null) for (const key of keysOf(colorByString)) bytes += 19 + boundText(key);
   const tinyByString = message.tinyByString;
-  if (tinyByString != null) for (const key of Object.keys(tinyByString)) bytes += 14 + boundText(key) + boundTiny(entryOf(tinyByString, key));
+  if (tinyByString != null) for (const key of keysOf(tinyByString)) bytes += 14 + boundText(key) + boundTiny(entryOf(tinyByString, key));
   const choice = message.choice;
   if (choice?.case === "text") bytes += 2 + boundText(choice.value);
   if (choice?.case === "raw") bytes += 2 + boundBytes(choice.value);
@@ -266,7 +268,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = writeText(out, to, stringValue);
   }
   const bytesValue = message.bytesValue;
-  if (bytesValue != null && bytesValue.length > 0) {
+  if (bytesValue != null && bytesValue.byteLength !== 0) {
     out[to++] = 122;
     to = writeBytes(out, to, bytesValue);
   }
@@ -283,7 +285,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endMessage(out, to, encodeTiny(tiny, out, to + 1));
   }
   const doubles = message.doubles;
-  if (doubles != null && doubles.length > 0) {
+  if (doubles != null && listOf(doubles).length > 0) {
     room(out, to, 8 * doubles.length);
     out[to++] = 170;
     out[to++] = 1;
@@ -293,7 +295,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const floats = message.floats;
-  if (floats != null && floats.length > 0) {
+  if (floats != null && listOf(floats).length > 0) {
     room(out, to, 4 * floats.length);
     out[to++] = 178;
     out[to++] = 1;
@@ -303,7 +305,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const int32s = message.int32s;
-  if (int32s != null && int32s.length > 0) {
+  if (int32s != null && listOf(int32s).length > 0) {
     room(out, to, boundVarints(int32s, 10));
     out[to++] = 186;
     out[to++] = 1;
@@ -313,7 +315,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const int64s = message.int64s;
-  if (int64s != null && int64s.length > 0) {
+  if (int64s != null && listOf(int64s).length > 0) {
     room(out, to, boundVarints(int64s, 10));
     out[to++] = 194;
     out[to++] = 1;
@@ -323,7 +325,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const uint32s = message.uint32s;
-  if (uint32s != null && uint32s.length > 0) {
+  if (uint32s != null && listOf(uint32s).length > 0) {
     room(out, to, boundVarints(uint32s, 5));
     out[to++] = 202;
     out[to++] = 1;
@@ -333,7 +335,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const uint64s = message.uint64s;
-  if (uint64s != null && uint64s.length > 0) {
+  if (uint64s != null && listOf(uint64s).length > 0) {
     room(out, to, boundVarints(uint64s, 10));
     out[to++] = 210;
     out[to++] = 1;
@@ -343,7 +345,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const sint32s = message.sint32s;
-  if (sint32s != null && sint32s.length > 0) {
+  if (sint32s != null && listOf(sint32s).length > 0) {
     room(out, to, boundVarints(sint32s, 5));
     out[to++] = 218;
     out[to++] = 1;
@@ -354,7 +356,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   room(out, to, 0);
   const sint64s = message.sint64s;
-  if (sint64s != null && sint64s.length > 0) {
+  if (sint64s != null && listOf(sint64s).length > 0) {
     room(out, to, boundVarints(sint64s, 10));
     out[to++] = 226;
     out[to++] = 1;
@@ -364,7 +366,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const fixed32s = message.fixed32s;
-  if (fixed32s != null && fixed32s.length > 0) {
+  if (fixed32s != null && listOf(fixed32s).length > 0) {
     room(out, to, 4 * fixed32s.length);
     out[to++] = 234;
     out[to++] = 1;
@@ -374,7 +376,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const fixed64s = message.fixed64s;
-  if (fixed64s != null && fixed64s.length > 0) {
+  if (fixed64s != null && listOf(fixed64s).length > 0) {
     room(out, to, 8 * fixed64s.length);
     out[to++] = 242;
     out[to++] = 1;
@@ -384,7 +386,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const sfixed32s = message.sfixed32s;
-  if (sfixed32s != null && sfixed32s.length > 0) {
+  if (sfixed32s != null && listOf(sfixed32s).length > 0) {
     room(out, to, 4 * sfixed32s.length);
     out[to++] = 250;
     out[to++] = 1;
@@ -394,7 +396,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const sfixed64s = message.sfixed64s;
-  if (sfixed64s != null && sfixed64s.length > 0) {
+  if (sfixed64s != null && listOf(sfixed64s).length > 0) {
     room(out, to, 8 * sfixed64s.length);
     out[to++] = 130;
     out[to++] = 2;
@@ -404,7 +406,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const bools = message.bools;
-  if (bools != null && bools.length > 0) {
+  if (bools != null && listOf(bools).length > 0) {
     room(out, to, bools.length);
     out[to++] = 138;
     out[to++] = 2;
@@ -415,7 +417,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const strings = message.strings;
   if (strings != null) {
-    for (const item of strings) {
+    for (const item of listOf(strings)) {
       out[to++] = 146;
       out[to++] = 2;
       to = writeText(out, to, item);
@@ -423,14 +425,14 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byteStrings = message.byteStrings;
   if (byteStrings != null) {
-    for (const item of byteStrings) {
+    for (const item of listOf(byteStrings)) {
       out[to++] = 154;
       out[to++] = 2;
       to = writeBytes(out, to, item);
     }
   }
   const colors = message.colors;
-  if (colors != null && colors.length > 0) {
+  if (colors != null && listOf(colors).length > 0) {
     room(out, to, boundVarints(colors, 10));
     out[to++] = 162;
     out[to++] = 2;
@@ -441,7 +443,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const tinies = message.tinies;
   if (tinies != null) {
-    for (const item of tinies) {
+    for (const item of listOf(tinies)) {
       out[to++] = 170;
       out[to++] = 2;
       to = endMessage(out, to, encodeTiny(item, out, to + 1));
@@ -450,7 +452,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   const unpacked = message.unpacked;
   if (unpacked != null) {
     room(out, to, 12 * unpacked.length);
-    for (const item of unpacked) {
+    for (const item of listOf(unpacked)) {
       out[to++] = 176;
       out[to++] = 2;
       to = writeInt32(out, to, item);
@@ -501,7 +503,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byInt32 = message.byInt32;
   if (byInt32 != null) {
-    for (const key of Object.keys(byInt32)) {
+    for (const key of keysOf(byInt32)) {
       out[to++] = 154;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -513,7 +515,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byInt64 = message.byInt64;
   if (byInt64 != null) {
-    for (const key of Object.keys(byInt64)) {
+    for (const key of keysOf(byInt64)) {
       out[to++] = 162;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -525,7 +527,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byUint32 = message.byUint32;
   if (byUint32 != null) {
-    for (const key of Object.keys(byUint32)) {
+    for (const key of keysOf(byUint32)) {
       out[to++] = 170;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -537,7 +539,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byUint64 = message.byUint64;
   if (byUint64 != null) {
-    for (const key of Object.keys(byUint64)) {
+    for (const key of keysOf(byUint64)) {
       out[to++] = 178;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -549,7 +551,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const bySint32 = message.bySint32;
   if (bySint32 != null) {
-    for (const key of Object.keys(bySint32)) {
+    for (const key of keysOf(bySint32)) {
       out[to++] = 186;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -561,7 +563,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const bySint64 = message.bySint64;
   if (bySint64 != null) {
-    for (const key of Object.keys(bySint64)) {
+    for (const key of keysOf(bySint64)) {
       out[to++] = 194;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -574,7 +576,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   room(out, to, 0);
   const byFixed32 = message.byFixed32;
   if (byFixed32 != null) {
-    for (const key of Object.keys(byFixed32)) {
+    for (const key of keysOf(byFixed32)) {
       out[to++] = 202;
       out[to++] = 3;
       out[to + 1] = 13;
@@ -586,7 +588,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byFixed64 = message.byFixed64;
   if (byFixed64 != null) {
-    for (const key of Object.keys(byFixed64)) {
+    for (const key of keysOf(byFixed64)) {
       out[to++] = 210;
       out[to++] = 3;
       out[to + 1] = 9;
@@ -598,7 +600,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const bySfixed32 = message.bySfixed32;
   if (bySfixed32 != null) {
-    for (const key of Object.keys(bySfixed32)) {
+    for (const key of keysOf(bySfixed32)) {
       out[to++] = 218;
       out[to++] = 3;
       out[to + 1] = 13;
@@ -610,7 +612,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const bySfixed64 = message.bySfixed64;
   if (bySfixed64 != null) {
-    for (const key of Object.keys(bySfixed64)) {
+    for (const key of keysOf(bySfixed64)) {
       out[to++] = 226;
       out[to++] = 3;
       out[to + 1] = 9;
@@ -622,7 +624,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byBool = message.byBool;
   if (byBool != null) {
-    for (const key of Object.keys(byBool)) {
+    for (const key of keysOf(byBool)) {
       out[to++] = 234;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -634,7 +636,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const byString = message.byString;
   if (byString != null) {
-    for (const key of Object.keys(byString)) {
+    for (const key of keysOf(byString)) {
       out[to++] = 242;
       out[to++] = 3;
       out[to + 1] = 10;
@@ -646,7 +648,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const colorByString = message.colorByString;
   if (colorByString != null) {
-    for (const key of Object.keys(colorByString)) {
+    for (const key of keysOf(colorByString)) {
       out[to++] = 250;
       out[to++] = 3;
       out[to + 1] = 10;
@@ -658,7 +660,7 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
   }
   const tinyByString = message.tinyByString;
   if (tinyByString != null) {
-    for (const key of Object.keys(tinyByString)) {
+    for (const key of keysOf(tinyByString)) {
       out[to++] = 130;
       out[to++] = 4;
       out[to + 1] = 10;
@@ -700,6 +702,8 @@ export function encodeAllTypes(message: Encodable<typeof AllTypesSchema>, out: B
       out[to++] = 4;
       to = writeBool(out, to, choice.value);
       break;
+    default:
+      refuseCase(choice?.case);
   }
   const duration = message.duration;
   if (duration != null) {
@@ -990,7 +994,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 169:
         at = reader.i64(at);
-        doubles.push(reader.double(at));
+        if (doubles.push(reader.double(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 178: {
@@ -1006,7 +1010,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 181:
         at = reader.i32(at);
-        floats.push(reader.float(at));
+        if (floats.push(reader.float(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 186: {
@@ -1022,7 +1026,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 184:
         at = reader.varint(at);
-        int32s.push(reader.int32());
+        if (int32s.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 194: {
@@ -1038,7 +1042,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 192:
         at = reader.varint(at);
-        int64s.push(reader.int64());
+        if (int64s.push(reader.int64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 202: {
@@ -1054,7 +1058,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 200:
         at = reader.varint(at);
-        uint32s.push(reader.uint32());
+        if (uint32s.push(reader.uint32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 210: {
@@ -1070,7 +1074,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 208:
         at = reader.varint(at);
-        uint64s.push(reader.uint64());
+        if (uint64s.push(reader.uint64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 218: {
@@ -1086,7 +1090,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 216:
         at = reader.varint(at);
-        sint32s.push(reader.sint32());
+        if (sint32s.push(reader.sint32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 226: {
@@ -1102,7 +1106,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 224:
         at = reader.varint(at);
-        sint64s.push(reader.sint64());
+        if (sint64s.push(reader.sint64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 234: {
@@ -1118,7 +1122,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 237:
         at = reader.i32(at);
-        fixed32s.push(reader.fixed32(at));
+        if (fixed32s.push(reader.fixed32(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 242: {
@@ -1134,7 +1138,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 241:
         at = reader.i64(at);
-        fixed64s.push(reader.fixed64(at));
+        if (fixed64s.push(reader.fixed64(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 250: {
@@ -1150,7 +1154,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 253:
         at = reader.i32(at);
-        sfixed32s.push(reader.sfixed32(at));
+        if (sfixed32s.push(reader.sfixed32(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 258: {
@@ -1166,7 +1170,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 257:
         at = reader.i64(at);
-        sfixed64s.push(reader.sfixed64(at));
+        if (sfixed64s.push(reader.sfixed64(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 266: {
@@ -1182,16 +1186,16 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 264:
         at = reader.varint(at);
-        bools.push(reader.bool());
+        if (bools.push(reader.bool()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 274:
         at = reader.len(at);
-        strings.push(reader.string(at));
+        if (strings.push(reader.string(at)) === 1) reader.openList();
         break;
       case 282:
         at = reader.len(at);
-        byteStrings.push(reader.bytes(at));
+        if (byteStrings.push(reader.bytes(at)) === 1) reader.openList();
         break;
       case 290: {
         const last = reader.len(at);
@@ -1206,12 +1210,12 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 288:
         at = reader.varint(at);
-        colors.push(reader.int32() as AllTypes["colors"][number]);
+        if (colors.push(reader.int32() as AllTypes["colors"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 298:
         at = reader.len(at);
-        tinies.push(decodeTiny(reader, reader.open(56), at));
+        if (tinies.push(decodeTiny(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       case 306: {
         const last = reader.len(at);
@@ -1226,7 +1230,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
       }
       case 304:
         at = reader.varint(at);
-        unpacked.push(reader.int32());
+        if (unpacked.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 329:
@@ -1526,10 +1530,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = decodeTiny(reader, reader.open(56), at, value);
           } else at = reader.skip(at);
         }
-        if (value === undefined) {
-          reader.spend(56);
-          value = create(TinySchema);
-        }
+        value ??= decodeTiny(reader, reader.openGroup(at, 56), at);
         if (key === "__proto__") putEntry(tinyByString, key, value);
         else tinyByString[key] = value;
         break;

@@ -50,7 +50,7 @@ export function encodeBlob(message: Encodable<typeof BlobSchema>, out: Buffer, a
     to = writeText(out, to, contentType);
   }
   const data = message.data;
-  if (data != null && data.length > 0) {
+  if (data != null && data.byteLength !== 0) {
     out[to++] = 26;
     to = writeBytes(out, to, data);
   }

@@ -9,6 +9,8 @@ import {
   type Encodable,
   endMessage,
   entryOf,
+  keysOf,
+  listOf,
   messageCodec,
   putEntry,
   type Reader,
@@ -82,7 +84,7 @@ export function boundOrder(message: Encodable<typeof OrderSchema>): number {
   const billTo = message.billTo;
   if (billTo != null) bytes += 6 + boundAddress(billTo);
   const lines = message.lines;
-  if (lines != null) for (const item of lines) bytes += 6 + boundOrderLine(item);
+  if (lines != null) for (const item of listOf(lines)) bytes += 6 + boundOrderLine(item);
   const total = message.total;
   if (total != null) bytes += 6 + boundMoney(total);
   const shipping = message.shipping;
@@ -92,11 +94,11 @@ export function boundOrder(message: Encodable<typeof OrderSchema>): number {
   const updatedAt = message.updatedAt;
   if (updatedAt != null) bytes += 6 + boundTimestamp(updatedAt);
   const labels = message.labels;
-  if (labels != null) for (const key of Object.keys(labels)) bytes += 8 + boundText(key) + boundText(entryOf(labels, key));
+  if (labels != null) for (const key of keysOf(labels)) bytes += 8 + boundText(key) + boundText(entryOf(labels, key));
   const taxes = message.taxes;
-  if (taxes != null) for (const key of Object.keys(taxes)) bytes += 16 + boundText(key);
+  if (taxes != null) for (const key of keysOf(taxes)) bytes += 16 + boundText(key);
   const parcels = message.parcels;
-  if (parcels != null) bytes += 28 * Object.keys(parcels).length;
+  if (parcels != null) bytes += 28 * keysOf(parcels).length;
   return bytes;
 }
 
@@ -137,7 +139,7 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   }
   const lines = message.lines;
   if (lines != null) {
-    for (const item of lines) {
+    for (const item of listOf(lines)) {
       out[to++] = 58;
       to = endMessage(out, to, encodeOrderLine(item, out, to + 1));
     }
@@ -164,7 +166,7 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   }
   const labels = message.labels;
   if (labels != null) {
-    for (const key of Object.keys(labels)) {
+    for (const key of keysOf(labels)) {
       out[to++] = 98;
       out[to + 1] = 10;
       let end = writeText(out, to + 2, key);
@@ -176,7 +178,7 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   room(out, to, 0);
   const taxes = message.taxes;
   if (taxes != null) {
-    for (const key of Object.keys(taxes)) {
+    for (const key of keysOf(taxes)) {
       out[to++] = 106;
       out[to + 1] = 10;
       let end = writeText(out, to + 2, key);
@@ -187,7 +189,7 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   }
   const parcels = message.parcels;
   if (parcels != null) {
-    for (const key of Object.keys(parcels)) {
+    for (const key of keysOf(parcels)) {
       out[to++] = 114;
       out[to + 1] = 8;
       let end = writeInt32(out, to + 2, wholeKey(key));
@@ -286,7 +288,7 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
         break;
       case 58:
         at = reader.len(at);
-        lines.push(decodeOrderLine(reader, reader.open(80), at));
+        if (lines.push(decodeOrderLine(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 66:
         at = reader.len(at);
@@ -508,7 +510,7 @@ export function encodeAddress(message: Encodable<typeof AddressSchema>, out: Buf
   }
   const street = message.street;
   if (street != null) {
-    for (const item of street) {
+    for (const item of listOf(street)) {
       out[to++] = 18;
       to = writeText(out, to, item);
     }
@@ -550,7 +552,7 @@ export function decodeAddress(reader: Reader, start: number, end: number, into?:
         break;
       case 18:
         at = reader.len(at);
-        street.push(reader.string(at));
+        if (street.push(reader.string(at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);

@@ -7,6 +7,7 @@ import {
   type Codec,
   type Encodable,
   endMessage,
+  listOf,
   messageCodec,
   type Reader,
   refuseOther,
@@ -27,7 +28,7 @@ export const TreeCodec: Codec<Tree> = /*@__PURE__*/ messageCodec(
 export function boundTree(message: Encodable<typeof TreeSchema>): number {
   let bytes = 12 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const children = message.children;
-  if (children != null) for (const item of children) bytes += 6 + boundTree(item);
+  if (children != null) for (const item of listOf(children)) bytes += 6 + boundTree(item);
   return bytes;
 }
 
@@ -48,7 +49,7 @@ export function encodeTree(message: Encodable<typeof TreeSchema>, out: Buffer, a
   }
   const children = message.children;
   if (children != null) {
-    for (const item of children) {
+    for (const item of listOf(children)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeTree(item, out, to + 1));
     }
@@ -77,7 +78,7 @@ export function decodeTree(reader: Reader, start: number, end: number, into?: Tr
         break;
       case 26:
         at = reader.len(at);
-        children.push(decodeTree(reader, reader.open(88), at));
+        if (children.push(decodeTree(reader, reader.open(88), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

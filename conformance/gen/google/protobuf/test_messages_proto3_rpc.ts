@@ -28,9 +28,12 @@ import {
   endMessage,
   endPacked,
   entryOf,
+  keysOf,
+  listOf,
   messageCodec,
   putEntry,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   varintBytes,
@@ -156,133 +159,133 @@ export function boundTestAllTypesProto3(message: Encodable<typeof TestAllTypesPr
   const recursiveMessage = message.recursiveMessage;
   if (recursiveMessage != null) bytes += 7 + boundTestAllTypesProto3(recursiveMessage);
   const repeatedInt32 = message.repeatedInt32;
-  if (repeatedInt32 != null) bytes += 7 + boundVarints(repeatedInt32, 10);
+  if (repeatedInt32 != null) bytes += 7 + boundVarints(listOf(repeatedInt32), 10);
   const repeatedInt64 = message.repeatedInt64;
-  if (repeatedInt64 != null) bytes += 7 + boundVarints(repeatedInt64, 10);
+  if (repeatedInt64 != null) bytes += 7 + boundVarints(listOf(repeatedInt64), 10);
   const repeatedUint32 = message.repeatedUint32;
-  if (repeatedUint32 != null) bytes += 7 + boundVarints(repeatedUint32, 5);
+  if (repeatedUint32 != null) bytes += 7 + boundVarints(listOf(repeatedUint32), 5);
   const repeatedUint64 = message.repeatedUint64;
-  if (repeatedUint64 != null) bytes += 7 + boundVarints(repeatedUint64, 10);
+  if (repeatedUint64 != null) bytes += 7 + boundVarints(listOf(repeatedUint64), 10);
   const repeatedSint32 = message.repeatedSint32;
-  if (repeatedSint32 != null) bytes += 7 + boundVarints(repeatedSint32, 5);
+  if (repeatedSint32 != null) bytes += 7 + boundVarints(listOf(repeatedSint32), 5);
   const repeatedSint64 = message.repeatedSint64;
-  if (repeatedSint64 != null) bytes += 7 + boundVarints(repeatedSint64, 10);
+  if (repeatedSint64 != null) bytes += 7 + boundVarints(listOf(repeatedSint64), 10);
   const repeatedFixed32 = message.repeatedFixed32;
-  if (repeatedFixed32 != null) bytes += 7 + 4 * repeatedFixed32.length;
+  if (repeatedFixed32 != null) bytes += 7 + 4 * listOf(repeatedFixed32).length;
   const repeatedFixed64 = message.repeatedFixed64;
-  if (repeatedFixed64 != null) bytes += 7 + 8 * repeatedFixed64.length;
+  if (repeatedFixed64 != null) bytes += 7 + 8 * listOf(repeatedFixed64).length;
   const repeatedSfixed32 = message.repeatedSfixed32;
-  if (repeatedSfixed32 != null) bytes += 7 + 4 * repeatedSfixed32.length;
+  if (repeatedSfixed32 != null) bytes += 7 + 4 * listOf(repeatedSfixed32).length;
   const repeatedSfixed64 = message.repeatedSfixed64;
-  if (repeatedSfixed64 != null) bytes += 7 + 8 * repeatedSfixed64.length;
+  if (repeatedSfixed64 != null) bytes += 7 + 8 * listOf(repeatedSfixed64).length;
   const repeatedFloat = message.repeatedFloat;
-  if (repeatedFloat != null) bytes += 7 + 4 * repeatedFloat.length;
+  if (repeatedFloat != null) bytes += 7 + 4 * listOf(repeatedFloat).length;
   const repeatedDouble = message.repeatedDouble;
-  if (repeatedDouble != null) bytes += 7 + 8 * repeatedDouble.length;
+  if (repeatedDouble != null) bytes += 7 + 8 * listOf(repeatedDouble).length;
   const repeatedBool = message.repeatedBool;
-  if (repeatedBool != null) bytes += 7 + repeatedBool.length;
+  if (repeatedBool != null) bytes += 7 + listOf(repeatedBool).length;
   const repeatedNestedMessage = message.repeatedNestedMessage;
-  if (repeatedNestedMessage != null) for (const item of repeatedNestedMessage) bytes += 7 + boundTestAllTypesProto3_NestedMessage(item);
+  if (repeatedNestedMessage != null) for (const item of listOf(repeatedNestedMessage)) bytes += 7 + boundTestAllTypesProto3_NestedMessage(item);
   const repeatedForeignMessage = message.repeatedForeignMessage;
-  if (repeatedForeignMessage != null) for (const item of repeatedForeignMessage) bytes += 7 + boundForeignMessage(item);
+  if (repeatedForeignMessage != null) for (const item of listOf(repeatedForeignMessage)) bytes += 7 + boundForeignMessage(item);
   const repeatedNestedEnum = message.repeatedNestedEnum;
-  if (repeatedNestedEnum != null) bytes += 7 + boundVarints(repeatedNestedEnum, 10);
+  if (repeatedNestedEnum != null) bytes += 7 + boundVarints(listOf(repeatedNestedEnum), 10);
   const repeatedForeignEnum = message.repeatedForeignEnum;
-  if (repeatedForeignEnum != null) bytes += 7 + boundVarints(repeatedForeignEnum, 10);
+  if (repeatedForeignEnum != null) bytes += 7 + boundVarints(listOf(repeatedForeignEnum), 10);
   const packedInt32 = message.packedInt32;
-  if (packedInt32 != null) bytes += 7 + boundVarints(packedInt32, 10);
+  if (packedInt32 != null) bytes += 7 + boundVarints(listOf(packedInt32), 10);
   const packedInt64 = message.packedInt64;
-  if (packedInt64 != null) bytes += 7 + boundVarints(packedInt64, 10);
+  if (packedInt64 != null) bytes += 7 + boundVarints(listOf(packedInt64), 10);
   const packedUint32 = message.packedUint32;
-  if (packedUint32 != null) bytes += 7 + boundVarints(packedUint32, 5);
+  if (packedUint32 != null) bytes += 7 + boundVarints(listOf(packedUint32), 5);
   const packedUint64 = message.packedUint64;
-  if (packedUint64 != null) bytes += 7 + boundVarints(packedUint64, 10);
+  if (packedUint64 != null) bytes += 7 + boundVarints(listOf(packedUint64), 10);
   const packedSint32 = message.packedSint32;
-  if (packedSint32 != null) bytes += 7 + boundVarints(packedSint32, 5);
+  if (packedSint32 != null) bytes += 7 + boundVarints(listOf(packedSint32), 5);
   const packedSint64 = message.packedSint64;
-  if (packedSint64 != null) bytes += 7 + boundVarints(packedSint64, 10);
+  if (packedSint64 != null) bytes += 7 + boundVarints(listOf(packedSint64), 10);
   const packedFixed32 = message.packedFixed32;
-  if (packedFixed32 != null) bytes += 7 + 4 * packedFixed32.length;
+  if (packedFixed32 != null) bytes += 7 + 4 * listOf(packedFixed32).length;
   const packedFixed64 = message.packedFixed64;
-  if (packedFixed64 != null) bytes += 7 + 8 * packedFixed64.length;
+  if (packedFixed64 != null) bytes += 7 + 8 * listOf(packedFixed64).length;
   const packedSfixed32 = message.packedSfixed32;
-  if (packedSfixed32 != null) bytes += 7 + 4 * packedSfixed32.length;
+  if (packedSfixed32 != null) bytes += 7 + 4 * listOf(packedSfixed32).length;
   const packedSfixed64 = message.packedSfixed64;
-  if (packedSfixed64 != null) bytes += 7 + 8 * packedSfixed64.length;
+  if (packedSfixed64 != null) bytes += 7 + 8 * listOf(packedSfixed64).length;
   const packedFloat = message.packedFloat;
-  if (packedFloat != null) bytes += 7 + 4 * packedFloat.length;
+  if (packedFloat != null) bytes += 7 + 4 * listOf(packedFloat).length;
   const packedDouble = message.packedDouble;
-  if (packedDouble != null) bytes += 7 + 8 * packedDouble.length;
+  if (packedDouble != null) bytes += 7 + 8 * listOf(packedDouble).length;
   const packedBool = message.packedBool;
-  if (packedBool != null) bytes += 7 + packedBool.length;
+  if (packedBool != null) bytes += 7 + listOf(packedBool).length;
   const packedNestedEnum = message.packedNestedEnum;
-  if (packedNestedEnum != null) bytes += 7 + boundVarints(packedNestedEnum, 10);
+  if (packedNestedEnum != null) bytes += 7 + boundVarints(listOf(packedNestedEnum), 10);
   const unpackedInt32 = message.unpackedInt32;
-  if (unpackedInt32 != null) bytes += 12 * unpackedInt32.length;
+  if (unpackedInt32 != null) bytes += 12 * listOf(unpackedInt32).length;
   const unpackedInt64 = message.unpackedInt64;
-  if (unpackedInt64 != null) bytes += 12 * unpackedInt64.length;
+  if (unpackedInt64 != null) bytes += 12 * listOf(unpackedInt64).length;
   const unpackedUint32 = message.unpackedUint32;
-  if (unpackedUint32 != null) bytes += 7 * unpackedUint32.length;
+  if (unpackedUint32 != null) bytes += 7 * listOf(unpackedUint32).length;
   const unpackedUint64 = message.unpackedUint64;
-  if (unpackedUint64 != null) bytes += 12 * unpackedUint64.length;
+  if (unpackedUint64 != null) bytes += 12 * listOf(unpackedUint64).length;
   const unpackedSint32 = message.unpackedSint32;
-  if (unpackedSint32 != null) bytes += 7 * unpackedSint32.length;
+  if (unpackedSint32 != null) bytes += 7 * listOf(unpackedSint32).length;
   const unpackedSint64 = message.unpackedSint64;
-  if (unpackedSint64 != null) bytes += 12 * unpackedSint64.length;
+  if (unpackedSint64 != null) bytes += 12 * listOf(unpackedSint64).length;
   const unpackedFixed32 = message.unpackedFixed32;
-  if (unpackedFixed32 != null) bytes += 6 * unpackedFixed32.length;
+  if (unpackedFixed32 != null) bytes += 6 * listOf(unpackedFixed32).length;
   const unpackedFixed64 = message.unpackedFixed64;
-  if (unpackedFixed64 != null) bytes += 10 * unpackedFixed64.length;
+  if (unpackedFixed64 != null) bytes += 10 * listOf(unpackedFixed64).length;
   const unpackedSfixed32 = message.unpackedSfixed32;
-  if (unpackedSfixed32 != null) bytes += 6 * unpackedSfixed32.length;
+  if (unpackedSfixed32 != null) bytes += 6 * listOf(unpackedSfixed32).length;
   const unpackedSfixed64 = message.unpackedSfixed64;
-  if (unpackedSfixed64 != null) bytes += 10 * unpackedSfixed64.length;
+  if (unpackedSfixed64 != null) bytes += 10 * listOf(unpackedSfixed64).length;
   const unpackedFloat = message.unpackedFloat;
-  if (unpackedFloat != null) bytes += 6 * unpackedFloat.length;
+  if (unpackedFloat != null) bytes += 6 * listOf(unpackedFloat).length;
   const unpackedDouble = message.unpackedDouble;
-  if (unpackedDouble != null) bytes += 10 * unpackedDouble.length;
+  if (unpackedDouble != null) bytes += 10 * listOf(unpackedDouble).length;
   const unpackedBool = message.unpackedBool;
-  if (unpackedBool != null) bytes += 3 * unpackedBool.length;
+  if (unpackedBool != null) bytes += 3 * listOf(unpackedBool).length;
   const unpackedNestedEnum = message.unpackedNestedEnum;
-  if (unpackedNestedEnum != null) bytes += 12 * unpackedNestedEnum.length;
+  if (unpackedNestedEnum != null) bytes += 12 * listOf(unpackedNestedEnum).length;
   const mapInt32Int32 = message.mapInt32Int32;
-  if (mapInt32Int32 != null) bytes += 29 * Object.keys(mapInt32Int32).length;
+  if (mapInt32Int32 != null) bytes += 29 * keysOf(mapInt32Int32).length;
   const mapInt64Int64 = message.mapInt64Int64;
-  if (mapInt64Int64 != null) bytes += 29 * Object.keys(mapInt64Int64).length;
+  if (mapInt64Int64 != null) bytes += 29 * keysOf(mapInt64Int64).length;
   const mapUint32Uint32 = message.mapUint32Uint32;
-  if (mapUint32Uint32 != null) bytes += 19 * Object.keys(mapUint32Uint32).length;
+  if (mapUint32Uint32 != null) bytes += 19 * keysOf(mapUint32Uint32).length;
   const mapUint64Uint64 = message.mapUint64Uint64;
-  if (mapUint64Uint64 != null) bytes += 29 * Object.keys(mapUint64Uint64).length;
+  if (mapUint64Uint64 != null) bytes += 29 * keysOf(mapUint64Uint64).length;
   const mapSint32Sint32 = message.mapSint32Sint32;
-  if (mapSint32Sint32 != null) bytes += 19 * Object.keys(mapSint32Sint32).length;
+  if (mapSint32Sint32 != null) bytes += 19 * keysOf(mapSint32Sint32).length;
   const mapSint64Sint64 = message.mapSint64Sint64;
-  if (mapSint64Sint64 != null) bytes += 29 * Object.keys(mapSint64Sint64).length;
+  if (mapSint64Sint64 != null) bytes += 29 * keysOf(mapSint64Sint64).length;
   const mapFixed32Fixed32 = message.mapFixed32Fixed32;
-  if (mapFixed32Fixed32 != null) bytes += 17 * Object.keys(mapFixed32Fixed32).length;
+  if (mapFixed32Fixed32 != null) bytes += 17 * keysOf(mapFixed32Fixed32).length;
   const mapFixed64Fixed64 = message.mapFixed64Fixed64;
-  if (mapFixed64Fixed64 != null) bytes += 25 * Object.keys(mapFixed64Fixed64).length;
+  if (mapFixed64Fixed64 != null) bytes += 25 * keysOf(mapFixed64Fixed64).length;
   const mapSfixed32Sfixed32 = message.mapSfixed32Sfixed32;
-  if (mapSfixed32Sfixed32 != null) bytes += 17 * Object.keys(mapSfixed32Sfixed32).length;
+  if (mapSfixed32Sfixed32 != null) bytes += 17 * keysOf(mapSfixed32Sfixed32).length;
   const mapSfixed64Sfixed64 = message.mapSfixed64Sfixed64;
-  if (mapSfixed64Sfixed64 != null) bytes += 25 * Object.keys(mapSfixed64Sfixed64).length;
+  if (mapSfixed64Sfixed64 != null) bytes += 25 * keysOf(mapSfixed64Sfixed64).length;
   const mapInt32Float = message.mapInt32Float;
-  if (mapInt32Float != null) bytes += 23 * Object.keys(mapInt32Float).length;
+  if (mapInt32Float != null) bytes += 23 * keysOf(mapInt32Float).length;
   const mapInt32Double = message.mapInt32Double;
-  if (mapInt32Double != null) bytes += 27 * Object.keys(mapInt32Double).length;
+  if (mapInt32Double != null) bytes += 27 * keysOf(mapInt32Double).length;
   const mapBoolBool = message.mapBoolBool;
-  if (mapBoolBool != null) bytes += 11 * Object.keys(mapBoolBool).length;
+  if (mapBoolBool != null) bytes += 11 * keysOf(mapBoolBool).length;
   const mapStringString = message.mapStringString;
-  if (mapStringString != null) for (const key of Object.keys(mapStringString)) bytes += 9 + boundText(key) + boundText(entryOf(mapStringString, key));
+  if (mapStringString != null) for (const key of keysOf(mapStringString)) bytes += 9 + boundText(key) + boundText(entryOf(mapStringString, key));
   const mapStringBytes = message.mapStringBytes;
-  if (mapStringBytes != null) for (const key of Object.keys(mapStringBytes)) bytes += 9 + boundText(key) + boundBytes(entryOf(mapStringBytes, key));
+  if (mapStringBytes != null) for (const key of keysOf(mapStringBytes)) bytes += 9 + boundText(key) + boundBytes(entryOf(mapStringBytes, key));
   const mapStringNestedMessage = message.mapStringNestedMessage;
-  if (mapStringNestedMessage != null) for (const key of Object.keys(mapStringNestedMessage)) bytes += 14 + boundText(key) + boundTestAllTypesProto3_NestedMessage(entryOf(mapStringNestedMessage, key));
+  if (mapStringNestedMessage != null) for (const key of keysOf(mapStringNestedMessage)) bytes += 14 + boundText(key) + boundTestAllTypesProto3_NestedMessage(entryOf(mapStringNestedMessage, key));
   const mapStringForeignMessage = message.mapStringForeignMessage;
-  if (mapStringForeignMessage != null) for (const key of Object.keys(mapStringForeignMessage)) bytes += 14 + boundText(key) + boundForeignMessage(entryOf(mapStringForeignMessage, key));
+  if (mapStringForeignMessage != null) for (const key of keysOf(mapStringForeignMessage)) bytes += 14 + boundText(key) + boundForeignMessage(entryOf(mapStringForeignMessage, key));
   const mapStringNestedEnum = message.mapStringNestedEnum;
-  if (mapStringNestedEnum != null) for (const key of Object.keys(mapStringNestedEnum)) bytes += 19 + boundText(key);
+  if (mapStringNestedEnum != null) for (const key of keysOf(mapStringNestedEnum)) bytes += 19 + boundText(key);
   const mapStringForeignEnum = message.mapStringForeignEnum;
-  if (mapStringForeignEnum != null) for (const key of Object.keys(mapStringForeignEnum)) bytes += 19 + boundText(key);
+  if (mapStringForeignEnum != null) for (const key of keysOf(mapStringForeignEnum)) bytes += 19 + boundText(key);
   const oneofField = message.oneofField;
   if (oneofField?.case === "oneofNestedMessage") bytes += 7 + boundTestAllTypesProto3_NestedMessage(oneofField.value);
   if (oneofField?.case === "oneofString") bytes += 2 + boundText(oneofField.value);
@@ -306,23 +309,23 @@ export function boundTestAllTypesProto3(message: Encodable<typeof TestAllTypesPr
   const optionalBytesWrapper = message.optionalBytesWrapper;
   if (optionalBytesWrapper != null) bytes += 7 + boundBytesValue({ value: optionalBytesWrapper });
   const repeatedBoolWrapper = message.repeatedBoolWrapper;
-  if (repeatedBoolWrapper != null) for (const item of repeatedBoolWrapper) bytes += 7 + boundBoolValue(item);
+  if (repeatedBoolWrapper != null) for (const item of listOf(repeatedBoolWrapper)) bytes += 7 + boundBoolValue(item);
   const repeatedInt32Wrapper = message.repeatedInt32Wrapper;
-  if (repeatedInt32Wrapper != null) for (const item of repeatedInt32Wrapper) bytes += 7 + boundInt32Value(item);
+  if (repeatedInt32Wrapper != null) for (const item of listOf(repeatedInt32Wrapper)) bytes += 7 + boundInt32Value(item);
   const repeatedInt64Wrapper = message.repeatedInt64Wrapper;
-  if (repeatedInt64Wrapper != null) for (const item of repeatedInt64Wrapper) bytes += 7 + boundInt64Value(item);
+  if (repeatedInt64Wrapper != null) for (const item of listOf(repeatedInt64Wrapper)) bytes += 7 + boundInt64Value(item);
   const repeatedUint32Wrapper = message.repeatedUint32Wrapper;
-  if (repeatedUint32Wrapper != null) for (const item of repeatedUint32Wrapper) bytes += 7 + boundUInt32Value(item);
+  if (repeatedUint32Wrapper != null) for (const item of listOf(repeatedUint32Wrapper)) bytes += 7 + boundUInt32Value(item);
   const repeatedUint64Wrapper = message.repeatedUint64Wrapper;
-  if (repeatedUint64Wrapper != null) for (const item of repeatedUint64Wrapper) bytes += 7 + boundUInt64Value(item);
+  if (repeatedUint64Wrapper != null) for (const item of listOf(repeatedUint64Wrapper)) bytes += 7 + boundUInt64Value(item);
   const repeatedFloatWrapper = message.repeatedFloatWrapper;
-  if (repeatedFloatWrapper != null) for (const item of repeatedFloatWrapper) bytes += 7 + boundFloatValue(item);
+  if (repeatedFloatWrapper != null) for (const item of listOf(repeatedFloatWrapper)) bytes += 7 + boundFloatValue(item);
   const repeatedDoubleWrapper = message.repeatedDoubleWrapper;
-  if (repeatedDoubleWrapper != null) for (const item of repeatedDoubleWrapper) bytes += 7 + boundDoubleValue(item);
+  if (repeatedDoubleWrapper != null) for (const item of listOf(repeatedDoubleWrapper)) bytes += 7 + boundDoubleValue(item);
   const repeatedStringWrapper = message.repeatedStringWrapper;
-  if (repeatedStringWrapper != null) for (const item of repeatedStringWrapper) bytes += 7 + boundStringValue(item);
+  if (repeatedStringWrapper != null) for (const item of listOf(repeatedStringWrapper)) bytes += 7 + boundStringValue(item);
   const repeatedBytesWrapper = message.repeatedBytesWrapper;
-  if (repeatedBytesWrapper != null) for (const item of repeatedBytesWrapper) bytes += 7 + boundBytesValue(item);
+  if (repeatedBytesWrapper != null) for (const item of listOf(repeatedBytesWrapper)) bytes += 7 + boundBytesValue(item);
   const optionalDuration = message.optionalDuration;
   if (optionalDuration != null) bytes += 7 + boundDuration(optionalDuration);
   const optionalTimestamp = message.optionalTimestamp;
@@ -336,19 +339,19 @@ export function boundTestAllTypesProto3(message: Encodable<typeof TestAllTypesPr
   const optionalValue = message.optionalValue;
   if (optionalValue != null) bytes += 7 + boundValue(optionalValue);
   const repeatedDuration = message.repeatedDuration;
-  if (repeatedDuration != null) for (const item of repeatedDuration) bytes += 7 + boundDuration(item);
+  if (repeatedDuration != null) for (const item of listOf(repeatedDuration)) bytes += 7 + boundDuration(item);
   const repeatedTimestamp = message.repeatedTimestamp;
-  if (repeatedTimestamp != null) for (const item of repeatedTimestamp) bytes += 7 + boundTimestamp(item);
+  if (repeatedTimestamp != null) for (const item of listOf(repeatedTimestamp)) bytes += 7 + boundTimestamp(item);
   const repeatedFieldmask = message.repeatedFieldmask;
-  if (repeatedFieldmask != null) for (const item of repeatedFieldmask) bytes += 7 + boundFieldMask(item);
+  if (repeatedFieldmask != null) for (const item of listOf(repeatedFieldmask)) bytes += 7 + boundFieldMask(item);
   const repeatedStruct = message.repeatedStruct;
-  if (repeatedStruct != null) for (const item of repeatedStruct) bytes += 7 + boundJsonObject(item);
+  if (repeatedStruct != null) for (const item of listOf(repeatedStruct)) bytes += 7 + boundJsonObject(item);
   const repeatedAny = message.repeatedAny;
-  if (repeatedAny != null) for (const item of repeatedAny) bytes += 7 + boundAny(item);
+  if (repeatedAny != null) for (const item of listOf(repeatedAny)) bytes += 7 + boundAny(item);
   const repeatedValue = message.repeatedValue;
-  if (repeatedValue != null) for (const item of repeatedValue) bytes += 7 + boundValue(item);
+  if (repeatedValue != null) for (const item of listOf(repeatedValue)) bytes += 7 + boundValue(item);
   const repeatedListValue = message.repeatedListValue;
-  if (repeatedListValue != null) for (const item of repeatedListValue) bytes += 7 + boundListValue(item);
+  if (repeatedListValue != null) for (const item of listOf(repeatedListValue)) bytes += 7 + boundListValue(item);
   return bytes;
 }
 
@@ -429,7 +432,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = writeText(out, to, optionalString);
   }
   const optionalBytes = message.optionalBytes;
-  if (optionalBytes != null && optionalBytes.length > 0) {
+  if (optionalBytes != null && optionalBytes.byteLength !== 0) {
     out[to++] = 122;
     to = writeBytes(out, to, optionalBytes);
   }
@@ -482,7 +485,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endMessage(out, to, encodeTestAllTypesProto3(recursiveMessage, out, to + 1));
   }
   const repeatedInt32 = message.repeatedInt32;
-  if (repeatedInt32 != null && repeatedInt32.length > 0) {
+  if (repeatedInt32 != null && listOf(repeatedInt32).length > 0) {
     room(out, to, boundVarints(repeatedInt32, 10));
     out[to++] = 250;
     out[to++] = 1;
@@ -493,7 +496,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   room(out, to, 0);
   const repeatedInt64 = message.repeatedInt64;
-  if (repeatedInt64 != null && repeatedInt64.length > 0) {
+  if (repeatedInt64 != null && listOf(repeatedInt64).length > 0) {
     room(out, to, boundVarints(repeatedInt64, 10));
     out[to++] = 130;
     out[to++] = 2;
@@ -503,7 +506,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedUint32 = message.repeatedUint32;
-  if (repeatedUint32 != null && repeatedUint32.length > 0) {
+  if (repeatedUint32 != null && listOf(repeatedUint32).length > 0) {
     room(out, to, boundVarints(repeatedUint32, 5));
     out[to++] = 138;
     out[to++] = 2;
@@ -513,7 +516,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedUint64 = message.repeatedUint64;
-  if (repeatedUint64 != null && repeatedUint64.length > 0) {
+  if (repeatedUint64 != null && listOf(repeatedUint64).length > 0) {
     room(out, to, boundVarints(repeatedUint64, 10));
     out[to++] = 146;
     out[to++] = 2;
@@ -523,7 +526,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedSint32 = message.repeatedSint32;
-  if (repeatedSint32 != null && repeatedSint32.length > 0) {
+  if (repeatedSint32 != null && listOf(repeatedSint32).length > 0) {
     room(out, to, boundVarints(repeatedSint32, 5));
     out[to++] = 154;
     out[to++] = 2;
@@ -533,7 +536,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedSint64 = message.repeatedSint64;
-  if (repeatedSint64 != null && repeatedSint64.length > 0) {
+  if (repeatedSint64 != null && listOf(repeatedSint64).length > 0) {
     room(out, to, boundVarints(repeatedSint64, 10));
     out[to++] = 162;
     out[to++] = 2;
@@ -543,7 +546,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedFixed32 = message.repeatedFixed32;
-  if (repeatedFixed32 != null && repeatedFixed32.length > 0) {
+  if (repeatedFixed32 != null && listOf(repeatedFixed32).length > 0) {
     room(out, to, 4 * repeatedFixed32.length);
     out[to++] = 170;
     out[to++] = 2;
@@ -553,7 +556,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedFixed64 = message.repeatedFixed64;
-  if (repeatedFixed64 != null && repeatedFixed64.length > 0) {
+  if (repeatedFixed64 != null && listOf(repeatedFixed64).length > 0) {
     room(out, to, 8 * repeatedFixed64.length);
     out[to++] = 178;
     out[to++] = 2;
@@ -563,7 +566,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedSfixed32 = message.repeatedSfixed32;
-  if (repeatedSfixed32 != null && repeatedSfixed32.length > 0) {
+  if (repeatedSfixed32 != null && listOf(repeatedSfixed32).length > 0) {
     room(out, to, 4 * repeatedSfixed32.length);
     out[to++] = 186;
     out[to++] = 2;
@@ -573,7 +576,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedSfixed64 = message.repeatedSfixed64;
-  if (repeatedSfixed64 != null && repeatedSfixed64.length > 0) {
+  if (repeatedSfixed64 != null && listOf(repeatedSfixed64).length > 0) {
     room(out, to, 8 * repeatedSfixed64.length);
     out[to++] = 194;
     out[to++] = 2;
@@ -583,7 +586,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedFloat = message.repeatedFloat;
-  if (repeatedFloat != null && repeatedFloat.length > 0) {
+  if (repeatedFloat != null && listOf(repeatedFloat).length > 0) {
     room(out, to, 4 * repeatedFloat.length);
     out[to++] = 202;
     out[to++] = 2;
@@ -593,7 +596,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedDouble = message.repeatedDouble;
-  if (repeatedDouble != null && repeatedDouble.length > 0) {
+  if (repeatedDouble != null && listOf(repeatedDouble).length > 0) {
     room(out, to, 8 * repeatedDouble.length);
     out[to++] = 210;
     out[to++] = 2;
@@ -603,7 +606,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedBool = message.repeatedBool;
-  if (repeatedBool != null && repeatedBool.length > 0) {
+  if (repeatedBool != null && listOf(repeatedBool).length > 0) {
     room(out, to, repeatedBool.length);
     out[to++] = 218;
     out[to++] = 2;
@@ -615,7 +618,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   room(out, to, 0);
   const repeatedString = message.repeatedString;
   if (repeatedString != null) {
-    for (const item of repeatedString) {
+    for (const item of listOf(repeatedString)) {
       out[to++] = 226;
       out[to++] = 2;
       to = writeText(out, to, item);
@@ -623,7 +626,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedBytes = message.repeatedBytes;
   if (repeatedBytes != null) {
-    for (const item of repeatedBytes) {
+    for (const item of listOf(repeatedBytes)) {
       out[to++] = 234;
       out[to++] = 2;
       to = writeBytes(out, to, item);
@@ -631,7 +634,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedNestedMessage = message.repeatedNestedMessage;
   if (repeatedNestedMessage != null) {
-    for (const item of repeatedNestedMessage) {
+    for (const item of listOf(repeatedNestedMessage)) {
       out[to++] = 130;
       out[to++] = 3;
       to = endMessage(out, to, encodeTestAllTypesProto3_NestedMessage(item, out, to + 1));
@@ -639,14 +642,14 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedForeignMessage = message.repeatedForeignMessage;
   if (repeatedForeignMessage != null) {
-    for (const item of repeatedForeignMessage) {
+    for (const item of listOf(repeatedForeignMessage)) {
       out[to++] = 138;
       out[to++] = 3;
       to = endMessage(out, to, encodeForeignMessage(item, out, to + 1));
     }
   }
   const repeatedNestedEnum = message.repeatedNestedEnum;
-  if (repeatedNestedEnum != null && repeatedNestedEnum.length > 0) {
+  if (repeatedNestedEnum != null && listOf(repeatedNestedEnum).length > 0) {
     room(out, to, boundVarints(repeatedNestedEnum, 10));
     out[to++] = 154;
     out[to++] = 3;
@@ -656,7 +659,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const repeatedForeignEnum = message.repeatedForeignEnum;
-  if (repeatedForeignEnum != null && repeatedForeignEnum.length > 0) {
+  if (repeatedForeignEnum != null && listOf(repeatedForeignEnum).length > 0) {
     room(out, to, boundVarints(repeatedForeignEnum, 10));
     out[to++] = 162;
     out[to++] = 3;
@@ -667,7 +670,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedStringPiece = message.repeatedStringPiece;
   if (repeatedStringPiece != null) {
-    for (const item of repeatedStringPiece) {
+    for (const item of listOf(repeatedStringPiece)) {
       out[to++] = 178;
       out[to++] = 3;
       to = writeText(out, to, item);
@@ -675,7 +678,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedCord = message.repeatedCord;
   if (repeatedCord != null) {
-    for (const item of repeatedCord) {
+    for (const item of listOf(repeatedCord)) {
       out[to++] = 186;
       out[to++] = 3;
       to = writeText(out, to, item);
@@ -683,7 +686,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapInt32Int32 = message.mapInt32Int32;
   if (mapInt32Int32 != null) {
-    for (const key of Object.keys(mapInt32Int32)) {
+    for (const key of keysOf(mapInt32Int32)) {
       out[to++] = 194;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -695,7 +698,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapInt64Int64 = message.mapInt64Int64;
   if (mapInt64Int64 != null) {
-    for (const key of Object.keys(mapInt64Int64)) {
+    for (const key of keysOf(mapInt64Int64)) {
       out[to++] = 202;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -707,7 +710,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapUint32Uint32 = message.mapUint32Uint32;
   if (mapUint32Uint32 != null) {
-    for (const key of Object.keys(mapUint32Uint32)) {
+    for (const key of keysOf(mapUint32Uint32)) {
       out[to++] = 210;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -719,7 +722,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapUint64Uint64 = message.mapUint64Uint64;
   if (mapUint64Uint64 != null) {
-    for (const key of Object.keys(mapUint64Uint64)) {
+    for (const key of keysOf(mapUint64Uint64)) {
       out[to++] = 218;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -732,7 +735,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   room(out, to, 0);
   const mapSint32Sint32 = message.mapSint32Sint32;
   if (mapSint32Sint32 != null) {
-    for (const key of Object.keys(mapSint32Sint32)) {
+    for (const key of keysOf(mapSint32Sint32)) {
       out[to++] = 226;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -744,7 +747,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapSint64Sint64 = message.mapSint64Sint64;
   if (mapSint64Sint64 != null) {
-    for (const key of Object.keys(mapSint64Sint64)) {
+    for (const key of keysOf(mapSint64Sint64)) {
       out[to++] = 234;
       out[to++] = 3;
       out[to + 1] = 8;
@@ -756,7 +759,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapFixed32Fixed32 = message.mapFixed32Fixed32;
   if (mapFixed32Fixed32 != null) {
-    for (const key of Object.keys(mapFixed32Fixed32)) {
+    for (const key of keysOf(mapFixed32Fixed32)) {
       out[to++] = 242;
       out[to++] = 3;
       out[to + 1] = 13;
@@ -768,7 +771,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapFixed64Fixed64 = message.mapFixed64Fixed64;
   if (mapFixed64Fixed64 != null) {
-    for (const key of Object.keys(mapFixed64Fixed64)) {
+    for (const key of keysOf(mapFixed64Fixed64)) {
       out[to++] = 250;
       out[to++] = 3;
       out[to + 1] = 9;
@@ -780,7 +783,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapSfixed32Sfixed32 = message.mapSfixed32Sfixed32;
   if (mapSfixed32Sfixed32 != null) {
-    for (const key of Object.keys(mapSfixed32Sfixed32)) {
+    for (const key of keysOf(mapSfixed32Sfixed32)) {
       out[to++] = 130;
       out[to++] = 4;
       out[to + 1] = 13;
@@ -792,7 +795,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapSfixed64Sfixed64 = message.mapSfixed64Sfixed64;
   if (mapSfixed64Sfixed64 != null) {
-    for (const key of Object.keys(mapSfixed64Sfixed64)) {
+    for (const key of keysOf(mapSfixed64Sfixed64)) {
       out[to++] = 138;
       out[to++] = 4;
       out[to + 1] = 9;
@@ -804,7 +807,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapInt32Float = message.mapInt32Float;
   if (mapInt32Float != null) {
-    for (const key of Object.keys(mapInt32Float)) {
+    for (const key of keysOf(mapInt32Float)) {
       out[to++] = 146;
       out[to++] = 4;
       out[to + 1] = 8;
@@ -816,7 +819,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapInt32Double = message.mapInt32Double;
   if (mapInt32Double != null) {
-    for (const key of Object.keys(mapInt32Double)) {
+    for (const key of keysOf(mapInt32Double)) {
       out[to++] = 154;
       out[to++] = 4;
       out[to + 1] = 8;
@@ -828,7 +831,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapBoolBool = message.mapBoolBool;
   if (mapBoolBool != null) {
-    for (const key of Object.keys(mapBoolBool)) {
+    for (const key of keysOf(mapBoolBool)) {
       out[to++] = 162;
       out[to++] = 4;
       out[to + 1] = 8;
@@ -840,7 +843,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapStringString = message.mapStringString;
   if (mapStringString != null) {
-    for (const key of Object.keys(mapStringString)) {
+    for (const key of keysOf(mapStringString)) {
       out[to++] = 170;
       out[to++] = 4;
       out[to + 1] = 10;
@@ -852,7 +855,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapStringBytes = message.mapStringBytes;
   if (mapStringBytes != null) {
-    for (const key of Object.keys(mapStringBytes)) {
+    for (const key of keysOf(mapStringBytes)) {
       out[to++] = 178;
       out[to++] = 4;
       out[to + 1] = 10;
@@ -864,7 +867,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapStringNestedMessage = message.mapStringNestedMessage;
   if (mapStringNestedMessage != null) {
-    for (const key of Object.keys(mapStringNestedMessage)) {
+    for (const key of keysOf(mapStringNestedMessage)) {
       out[to++] = 186;
       out[to++] = 4;
       out[to + 1] = 10;
@@ -877,7 +880,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   room(out, to, 0);
   const mapStringForeignMessage = message.mapStringForeignMessage;
   if (mapStringForeignMessage != null) {
-    for (const key of Object.keys(mapStringForeignMessage)) {
+    for (const key of keysOf(mapStringForeignMessage)) {
       out[to++] = 194;
       out[to++] = 4;
       out[to + 1] = 10;
@@ -889,7 +892,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapStringNestedEnum = message.mapStringNestedEnum;
   if (mapStringNestedEnum != null) {
-    for (const key of Object.keys(mapStringNestedEnum)) {
+    for (const key of keysOf(mapStringNestedEnum)) {
       out[to++] = 202;
       out[to++] = 4;
       out[to + 1] = 10;
@@ -901,7 +904,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const mapStringForeignEnum = message.mapStringForeignEnum;
   if (mapStringForeignEnum != null) {
-    for (const key of Object.keys(mapStringForeignEnum)) {
+    for (const key of keysOf(mapStringForeignEnum)) {
       out[to++] = 210;
       out[to++] = 4;
       out[to + 1] = 10;
@@ -912,7 +915,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     }
   }
   const packedInt32 = message.packedInt32;
-  if (packedInt32 != null && packedInt32.length > 0) {
+  if (packedInt32 != null && listOf(packedInt32).length > 0) {
     room(out, to, boundVarints(packedInt32, 10));
     out[to++] = 218;
     out[to++] = 4;
@@ -922,7 +925,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedInt64 = message.packedInt64;
-  if (packedInt64 != null && packedInt64.length > 0) {
+  if (packedInt64 != null && listOf(packedInt64).length > 0) {
     room(out, to, boundVarints(packedInt64, 10));
     out[to++] = 226;
     out[to++] = 4;
@@ -932,7 +935,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedUint32 = message.packedUint32;
-  if (packedUint32 != null && packedUint32.length > 0) {
+  if (packedUint32 != null && listOf(packedUint32).length > 0) {
     room(out, to, boundVarints(packedUint32, 5));
     out[to++] = 234;
     out[to++] = 4;
@@ -942,7 +945,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedUint64 = message.packedUint64;
-  if (packedUint64 != null && packedUint64.length > 0) {
+  if (packedUint64 != null && listOf(packedUint64).length > 0) {
     room(out, to, boundVarints(packedUint64, 10));
     out[to++] = 242;
     out[to++] = 4;
@@ -952,7 +955,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedSint32 = message.packedSint32;
-  if (packedSint32 != null && packedSint32.length > 0) {
+  if (packedSint32 != null && listOf(packedSint32).length > 0) {
     room(out, to, boundVarints(packedSint32, 5));
     out[to++] = 250;
     out[to++] = 4;
@@ -962,7 +965,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedSint64 = message.packedSint64;
-  if (packedSint64 != null && packedSint64.length > 0) {
+  if (packedSint64 != null && listOf(packedSint64).length > 0) {
     room(out, to, boundVarints(packedSint64, 10));
     out[to++] = 130;
     out[to++] = 5;
@@ -972,7 +975,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedFixed32 = message.packedFixed32;
-  if (packedFixed32 != null && packedFixed32.length > 0) {
+  if (packedFixed32 != null && listOf(packedFixed32).length > 0) {
     room(out, to, 4 * packedFixed32.length);
     out[to++] = 138;
     out[to++] = 5;
@@ -982,7 +985,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedFixed64 = message.packedFixed64;
-  if (packedFixed64 != null && packedFixed64.length > 0) {
+  if (packedFixed64 != null && listOf(packedFixed64).length > 0) {
     room(out, to, 8 * packedFixed64.length);
     out[to++] = 146;
     out[to++] = 5;
@@ -992,7 +995,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedSfixed32 = message.packedSfixed32;
-  if (packedSfixed32 != null && packedSfixed32.length > 0) {
+  if (packedSfixed32 != null && listOf(packedSfixed32).length > 0) {
     room(out, to, 4 * packedSfixed32.length);
     out[to++] = 154;
     out[to++] = 5;
@@ -1003,7 +1006,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   room(out, to, 0);
   const packedSfixed64 = message.packedSfixed64;
-  if (packedSfixed64 != null && packedSfixed64.length > 0) {
+  if (packedSfixed64 != null && listOf(packedSfixed64).length > 0) {
     room(out, to, 8 * packedSfixed64.length);
     out[to++] = 162;
     out[to++] = 5;
@@ -1013,7 +1016,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedFloat = message.packedFloat;
-  if (packedFloat != null && packedFloat.length > 0) {
+  if (packedFloat != null && listOf(packedFloat).length > 0) {
     room(out, to, 4 * packedFloat.length);
     out[to++] = 170;
     out[to++] = 5;
@@ -1023,7 +1026,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedDouble = message.packedDouble;
-  if (packedDouble != null && packedDouble.length > 0) {
+  if (packedDouble != null && listOf(packedDouble).length > 0) {
     room(out, to, 8 * packedDouble.length);
     out[to++] = 178;
     out[to++] = 5;
@@ -1033,7 +1036,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedBool = message.packedBool;
-  if (packedBool != null && packedBool.length > 0) {
+  if (packedBool != null && listOf(packedBool).length > 0) {
     room(out, to, packedBool.length);
     out[to++] = 186;
     out[to++] = 5;
@@ -1043,7 +1046,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
     to = endPacked(out, to, reserved, end);
   }
   const packedNestedEnum = message.packedNestedEnum;
-  if (packedNestedEnum != null && packedNestedEnum.length > 0) {
+  if (packedNestedEnum != null && listOf(packedNestedEnum).length > 0) {
     room(out, to, boundVarints(packedNestedEnum, 10));
     out[to++] = 194;
     out[to++] = 5;
@@ -1055,7 +1058,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedInt32 = message.unpackedInt32;
   if (unpackedInt32 != null) {
     room(out, to, 12 * unpackedInt32.length);
-    for (const item of unpackedInt32) {
+    for (const item of listOf(unpackedInt32)) {
       out[to++] = 200;
       out[to++] = 5;
       to = writeInt32(out, to, item);
@@ -1064,7 +1067,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedInt64 = message.unpackedInt64;
   if (unpackedInt64 != null) {
     room(out, to, 12 * unpackedInt64.length);
-    for (const item of unpackedInt64) {
+    for (const item of listOf(unpackedInt64)) {
       out[to++] = 208;
       out[to++] = 5;
       to = writeInt64(out, to, item);
@@ -1073,7 +1076,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedUint32 = message.unpackedUint32;
   if (unpackedUint32 != null) {
     room(out, to, 7 * unpackedUint32.length);
-    for (const item of unpackedUint32) {
+    for (const item of listOf(unpackedUint32)) {
       out[to++] = 216;
       out[to++] = 5;
       to = writeUint32(out, to, item);
@@ -1082,7 +1085,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedUint64 = message.unpackedUint64;
   if (unpackedUint64 != null) {
     room(out, to, 12 * unpackedUint64.length);
-    for (const item of unpackedUint64) {
+    for (const item of listOf(unpackedUint64)) {
       out[to++] = 224;
       out[to++] = 5;
       to = writeUint64(out, to, item);
@@ -1091,7 +1094,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedSint32 = message.unpackedSint32;
   if (unpackedSint32 != null) {
     room(out, to, 7 * unpackedSint32.length);
-    for (const item of unpackedSint32) {
+    for (const item of listOf(unpackedSint32)) {
       out[to++] = 232;
       out[to++] = 5;
       to = writeSint32(out, to, item);
@@ -1100,7 +1103,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedSint64 = message.unpackedSint64;
   if (unpackedSint64 != null) {
     room(out, to, 12 * unpackedSint64.length);
-    for (const item of unpackedSint64) {
+    for (const item of listOf(unpackedSint64)) {
       out[to++] = 240;
       out[to++] = 5;
       to = writeSint64(out, to, item);
@@ -1109,7 +1112,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedFixed32 = message.unpackedFixed32;
   if (unpackedFixed32 != null) {
     room(out, to, 6 * unpackedFixed32.length);
-    for (const item of unpackedFixed32) {
+    for (const item of listOf(unpackedFixed32)) {
       out[to++] = 253;
       out[to++] = 5;
       to = writeFixed32(out, to, item);
@@ -1119,7 +1122,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedFixed64 = message.unpackedFixed64;
   if (unpackedFixed64 != null) {
     room(out, to, 10 * unpackedFixed64.length);
-    for (const item of unpackedFixed64) {
+    for (const item of listOf(unpackedFixed64)) {
       out[to++] = 129;
       out[to++] = 6;
       to = writeFixed64(out, to, item);
@@ -1128,7 +1131,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedSfixed32 = message.unpackedSfixed32;
   if (unpackedSfixed32 != null) {
     room(out, to, 6 * unpackedSfixed32.length);
-    for (const item of unpackedSfixed32) {
+    for (const item of listOf(unpackedSfixed32)) {
       out[to++] = 141;
       out[to++] = 6;
       to = writeSfixed32(out, to, item);
@@ -1137,7 +1140,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedSfixed64 = message.unpackedSfixed64;
   if (unpackedSfixed64 != null) {
     room(out, to, 10 * unpackedSfixed64.length);
-    for (const item of unpackedSfixed64) {
+    for (const item of listOf(unpackedSfixed64)) {
       out[to++] = 145;
       out[to++] = 6;
       to = writeSfixed64(out, to, item);
@@ -1146,7 +1149,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedFloat = message.unpackedFloat;
   if (unpackedFloat != null) {
     room(out, to, 6 * unpackedFloat.length);
-    for (const item of unpackedFloat) {
+    for (const item of listOf(unpackedFloat)) {
       out[to++] = 157;
       out[to++] = 6;
       to = writeFloat(out, to, item);
@@ -1155,7 +1158,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedDouble = message.unpackedDouble;
   if (unpackedDouble != null) {
     room(out, to, 10 * unpackedDouble.length);
-    for (const item of unpackedDouble) {
+    for (const item of listOf(unpackedDouble)) {
       out[to++] = 161;
       out[to++] = 6;
       to = writeDouble(out, to, item);
@@ -1164,7 +1167,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedBool = message.unpackedBool;
   if (unpackedBool != null) {
     room(out, to, 3 * unpackedBool.length);
-    for (const item of unpackedBool) {
+    for (const item of listOf(unpackedBool)) {
       out[to++] = 168;
       out[to++] = 6;
       to = writeBool(out, to, item);
@@ -1173,7 +1176,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   const unpackedNestedEnum = message.unpackedNestedEnum;
   if (unpackedNestedEnum != null) {
     room(out, to, 12 * unpackedNestedEnum.length);
-    for (const item of unpackedNestedEnum) {
+    for (const item of listOf(unpackedNestedEnum)) {
       out[to++] = 176;
       out[to++] = 6;
       to = writeInt32(out, to, item);
@@ -1231,6 +1234,8 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
       out[to++] = 7;
       to = writeInt32(out, to, oneofField.value);
       break;
+    default:
+      refuseCase(oneofField?.case);
   }
   const optionalBoolWrapper = message.optionalBoolWrapper;
   if (optionalBoolWrapper != null) {
@@ -1289,7 +1294,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedBoolWrapper = message.repeatedBoolWrapper;
   if (repeatedBoolWrapper != null) {
-    for (const item of repeatedBoolWrapper) {
+    for (const item of listOf(repeatedBoolWrapper)) {
       out[to++] = 154;
       out[to++] = 13;
       to = endMessage(out, to, encodeBoolValue(item, out, to + 1));
@@ -1297,7 +1302,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedInt32Wrapper = message.repeatedInt32Wrapper;
   if (repeatedInt32Wrapper != null) {
-    for (const item of repeatedInt32Wrapper) {
+    for (const item of listOf(repeatedInt32Wrapper)) {
       out[to++] = 162;
       out[to++] = 13;
       to = endMessage(out, to, encodeInt32Value(item, out, to + 1));
@@ -1305,7 +1310,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedInt64Wrapper = message.repeatedInt64Wrapper;
   if (repeatedInt64Wrapper != null) {
-    for (const item of repeatedInt64Wrapper) {
+    for (const item of listOf(repeatedInt64Wrapper)) {
       out[to++] = 170;
       out[to++] = 13;
       to = endMessage(out, to, encodeInt64Value(item, out, to + 1));
@@ -1313,7 +1318,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedUint32Wrapper = message.repeatedUint32Wrapper;
   if (repeatedUint32Wrapper != null) {
-    for (const item of repeatedUint32Wrapper) {
+    for (const item of listOf(repeatedUint32Wrapper)) {
       out[to++] = 178;
       out[to++] = 13;
       to = endMessage(out, to, encodeUInt32Value(item, out, to + 1));
@@ -1321,7 +1326,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedUint64Wrapper = message.repeatedUint64Wrapper;
   if (repeatedUint64Wrapper != null) {
-    for (const item of repeatedUint64Wrapper) {
+    for (const item of listOf(repeatedUint64Wrapper)) {
       out[to++] = 186;
       out[to++] = 13;
       to = endMessage(out, to, encodeUInt64Value(item, out, to + 1));
@@ -1329,7 +1334,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedFloatWrapper = message.repeatedFloatWrapper;
   if (repeatedFloatWrapper != null) {
-    for (const item of repeatedFloatWrapper) {
+    for (const item of listOf(repeatedFloatWrapper)) {
       out[to++] = 194;
       out[to++] = 13;
       to = endMessage(out, to, encodeFloatValue(item, out, to + 1));
@@ -1337,7 +1342,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedDoubleWrapper = message.repeatedDoubleWrapper;
   if (repeatedDoubleWrapper != null) {
-    for (const item of repeatedDoubleWrapper) {
+    for (const item of listOf(repeatedDoubleWrapper)) {
       out[to++] = 202;
       out[to++] = 13;
       to = endMessage(out, to, encodeDoubleValue(item, out, to + 1));
@@ -1346,7 +1351,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   room(out, to, 0);
   const repeatedStringWrapper = message.repeatedStringWrapper;
   if (repeatedStringWrapper != null) {
-    for (const item of repeatedStringWrapper) {
+    for (const item of listOf(repeatedStringWrapper)) {
       out[to++] = 210;
       out[to++] = 13;
       to = endMessage(out, to, encodeStringValue(item, out, to + 1));
@@ -1354,7 +1359,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedBytesWrapper = message.repeatedBytesWrapper;
   if (repeatedBytesWrapper != null) {
-    for (const item of repeatedBytesWrapper) {
+    for (const item of listOf(repeatedBytesWrapper)) {
       out[to++] = 218;
       out[to++] = 13;
       to = endMessage(out, to, encodeBytesValue(item, out, to + 1));
@@ -1404,7 +1409,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedDuration = message.repeatedDuration;
   if (repeatedDuration != null) {
-    for (const item of repeatedDuration) {
+    for (const item of listOf(repeatedDuration)) {
       out[to++] = 186;
       out[to++] = 19;
       to = endMessage(out, to, encodeDuration(item, out, to + 1));
@@ -1412,7 +1417,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedTimestamp = message.repeatedTimestamp;
   if (repeatedTimestamp != null) {
-    for (const item of repeatedTimestamp) {
+    for (const item of listOf(repeatedTimestamp)) {
       out[to++] = 194;
       out[to++] = 19;
       to = endMessage(out, to, encodeTimestamp(item, out, to + 1));
@@ -1420,7 +1425,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedFieldmask = message.repeatedFieldmask;
   if (repeatedFieldmask != null) {
-    for (const item of repeatedFieldmask) {
+    for (const item of listOf(repeatedFieldmask)) {
       out[to++] = 202;
       out[to++] = 19;
       to = endMessage(out, to, encodeFieldMask(item, out, to + 1));
@@ -1429,7 +1434,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   room(out, to, 0);
   const repeatedAny = message.repeatedAny;
   if (repeatedAny != null) {
-    for (const item of repeatedAny) {
+    for (const item of listOf(repeatedAny)) {
       out[to++] = 218;
       out[to++] = 19;
       to = endMessage(out, to, encodeAny(item, out, to + 1));
@@ -1437,7 +1442,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedValue = message.repeatedValue;
   if (repeatedValue != null) {
-    for (const item of repeatedValue) {
+    for (const item of listOf(repeatedValue)) {
       out[to++] = 226;
       out[to++] = 19;
       to = endMessage(out, to, encodeValue(item, out, to + 1));
@@ -1445,7 +1450,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedListValue = message.repeatedListValue;
   if (repeatedListValue != null) {
-    for (const item of repeatedListValue) {
+    for (const item of listOf(repeatedListValue)) {
       out[to++] = 234;
       out[to++] = 19;
       to = endMessage(out, to, encodeListValue(item, out, to + 1));
@@ -1453,7 +1458,7 @@ export function encodeTestAllTypesProto3(message: Encodable<typeof TestAllTypesP
   }
   const repeatedStruct = message.repeatedStruct;
   if (repeatedStruct != null) {
-    for (const item of repeatedStruct) {
+    for (const item of listOf(repeatedStruct)) {
       out[to++] = 162;
       out[to++] = 20;
       to = endMessage(out, to, encodeJsonObject(item, out, to + 1));
@@ -1975,7 +1980,7 @@ export function decodeTestAllTypesProto3(
       }
       case 248:
         at = reader.varint(at);
-        repeatedInt32.push(reader.int32());
+        if (repeatedInt32.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 258: {
@@ -1991,7 +1996,7 @@ export function decodeTestAllTypesProto3(
       }
       case 256:
         at = reader.varint(at);
-        repeatedInt64.push(reader.int64());
+        if (repeatedInt64.push(reader.int64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 266: {
@@ -2007,7 +2012,7 @@ export function decodeTestAllTypesProto3(
       }
       case 264:
         at = reader.varint(at);
-        repeatedUint32.push(reader.uint32());
+        if (repeatedUint32.push(reader.uint32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 274: {
@@ -2023,7 +2028,7 @@ export function decodeTestAllTypesProto3(
       }
       case 272:
         at = reader.varint(at);
-        repeatedUint64.push(reader.uint64());
+        if (repeatedUint64.push(reader.uint64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 282: {
@@ -2039,7 +2044,7 @@ export function decodeTestAllTypesProto3(
       }
       case 280:
         at = reader.varint(at);
-        repeatedSint32.push(reader.sint32());
+        if (repeatedSint32.push(reader.sint32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 290: {
@@ -2055,7 +2060,7 @@ export function decodeTestAllTypesProto3(
       }
       case 288:
         at = reader.varint(at);
-        repeatedSint64.push(reader.sint64());
+        if (repeatedSint64.push(reader.sint64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 298: {
@@ -2071,7 +2076,7 @@ export function decodeTestAllTypesProto3(
       }
       case 301:
         at = reader.i32(at);
-        repeatedFixed32.push(reader.fixed32(at));
+        if (repeatedFixed32.push(reader.fixed32(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 306: {
@@ -2087,7 +2092,7 @@ export function decodeTestAllTypesProto3(
       }
       case 305:
         at = reader.i64(at);
-        repeatedFixed64.push(reader.fixed64(at));
+        if (repeatedFixed64.push(reader.fixed64(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 314: {
@@ -2103,7 +2108,7 @@ export function decodeTestAllTypesProto3(
       }
       case 317:
         at = reader.i32(at);
-        repeatedSfixed32.push(reader.sfixed32(at));
+        if (repeatedSfixed32.push(reader.sfixed32(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 322: {
@@ -2119,7 +2124,7 @@ export function decodeTestAllTypesProto3(
       }
       case 321:
         at = reader.i64(at);
-        repeatedSfixed64.push(reader.sfixed64(at));
+        if (repeatedSfixed64.push(reader.sfixed64(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 330: {
@@ -2135,7 +2140,7 @@ export function decodeTestAllTypesProto3(
       }
       case 333:
         at = reader.i32(at);
-        repeatedFloat.push(reader.float(at));
+        if (repeatedFloat.push(reader.float(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 338: {
@@ -2151,7 +2156,7 @@ export function decodeTestAllTypesProto3(
       }
       case 337:
         at = reader.i64(at);
-        repeatedDouble.push(reader.double(at));
+        if (repeatedDouble.push(reader.double(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 346: {
@@ -2167,24 +2172,24 @@ export function decodeTestAllTypesProto3(
       }
       case 344:
         at = reader.varint(at);
-        repeatedBool.push(reader.bool());
+        if (repeatedBool.push(reader.bool()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 354:
         at = reader.len(at);
-        repeatedString.push(reader.string(at));
+        if (repeatedString.push(reader.string(at)) === 1) reader.openList();
         break;
       case 362:
         at = reader.len(at);
-        repeatedBytes.push(reader.bytes(at));
+        if (repeatedBytes.push(reader.bytes(at)) === 1) reader.openList();
         break;
       case 386:
         at = reader.len(at);
-        repeatedNestedMessage.push(decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), at));
+        if (repeatedNestedMessage.push(decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 394:
         at = reader.len(at);
-        repeatedForeignMessage.push(decodeForeignMessage(reader, reader.open(40), at));
+        if (repeatedForeignMessage.push(decodeForeignMessage(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       case 410: {
         const last = reader.len(at);
@@ -2199,7 +2204,7 @@ export function decodeTestAllTypesProto3(
       }
       case 408:
         at = reader.varint(at);
-        repeatedNestedEnum.push(reader.int32() as TestAllTypesProto3["repeatedNestedEnum"][number]);
+        if (repeatedNestedEnum.push(reader.int32() as TestAllTypesProto3["repeatedNestedEnum"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 418: {
@@ -2215,16 +2220,16 @@ export function decodeTestAllTypesProto3(
       }
       case 416:
         at = reader.varint(at);
-        repeatedForeignEnum.push(reader.int32() as TestAllTypesProto3["repeatedForeignEnum"][number]);
+        if (repeatedForeignEnum.push(reader.int32() as TestAllTypesProto3["repeatedForeignEnum"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 434:
         at = reader.len(at);
-        repeatedStringPiece.push(reader.string(at));
+        if (repeatedStringPiece.push(reader.string(at)) === 1) reader.openList();
         break;
       case 442:
         at = reader.len(at);
-        repeatedCord.push(reader.string(at));
+        if (repeatedCord.push(reader.string(at)) === 1) reader.openList();
         break;
       case 602: {
         const last = reader.len(at);
@@ -2239,7 +2244,7 @@ export function decodeTestAllTypesProto3(
       }
       case 600:
         at = reader.varint(at);
-        packedInt32.push(reader.int32());
+        if (packedInt32.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 610: {
@@ -2255,7 +2260,7 @@ export function decodeTestAllTypesProto3(
       }
       case 608:
         at = reader.varint(at);
-        packedInt64.push(reader.int64());
+        if (packedInt64.push(reader.int64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 618: {
@@ -2271,7 +2276,7 @@ export function decodeTestAllTypesProto3(
       }
       case 616:
         at = reader.varint(at);
-        packedUint32.push(reader.uint32());
+        if (packedUint32.push(reader.uint32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 626: {
@@ -2287,7 +2292,7 @@ export function decodeTestAllTypesProto3(
       }
       case 624:
         at = reader.varint(at);
-        packedUint64.push(reader.uint64());
+        if (packedUint64.push(reader.uint64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 634: {
@@ -2303,7 +2308,7 @@ export function decodeTestAllTypesProto3(
       }
       case 632:
         at = reader.varint(at);
-        packedSint32.push(reader.sint32());
+        if (packedSint32.push(reader.sint32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 642: {
@@ -2319,7 +2324,7 @@ export function decodeTestAllTypesProto3(
       }
       case 640:
         at = reader.varint(at);
-        packedSint64.push(reader.sint64());
+        if (packedSint64.push(reader.sint64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 650: {
@@ -2335,7 +2340,7 @@ export function decodeTestAllTypesProto3(
       }
       case 653:
         at = reader.i32(at);
-        packedFixed32.push(reader.fixed32(at));
+        if (packedFixed32.push(reader.fixed32(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 658: {
@@ -2351,7 +2356,7 @@ export function decodeTestAllTypesProto3(
       }
       case 657:
         at = reader.i64(at);
-        packedFixed64.push(reader.fixed64(at));
+        if (packedFixed64.push(reader.fixed64(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 666: {
@@ -2367,7 +2372,7 @@ export function decodeTestAllTypesProto3(
       }
       case 669:
         at = reader.i32(at);
-        packedSfixed32.push(reader.sfixed32(at));
+        if (packedSfixed32.push(reader.sfixed32(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 674: {
@@ -2383,7 +2388,7 @@ export function decodeTestAllTypesProto3(
       }
       case 673:
         at = reader.i64(at);
-        packedSfixed64.push(reader.sfixed64(at));
+        if (packedSfixed64.push(reader.sfixed64(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 682: {
@@ -2399,7 +2404,7 @@ export function decodeTestAllTypesProto3(
       }
       case 685:
         at = reader.i32(at);
-        packedFloat.push(reader.float(at));
+        if (packedFloat.push(reader.float(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 690: {
@@ -2415,7 +2420,7 @@ export function decodeTestAllTypesProto3(
       }
       case 689:
         at = reader.i64(at);
-        packedDouble.push(reader.double(at));
+        if (packedDouble.push(reader.double(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 698: {
@@ -2431,7 +2436,7 @@ export function decodeTestAllTypesProto3(
       }
       case 696:
         at = reader.varint(at);
-        packedBool.push(reader.bool());
+        if (packedBool.push(reader.bool()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 706: {
@@ -2447,7 +2452,7 @@ export function decodeTestAllTypesProto3(
       }
       case 704:
         at = reader.varint(at);
-        packedNestedEnum.push(reader.int32() as TestAllTypesProto3["packedNestedEnum"][number]);
+        if (packedNestedEnum.push(reader.int32() as TestAllTypesProto3["packedNestedEnum"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 714: {
@@ -2463,7 +2468,7 @@ export function decodeTestAllTypesProto3(
       }
       case 712:
         at = reader.varint(at);
-        unpackedInt32.push(reader.int32());
+        if (unpackedInt32.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 722: {
@@ -2479,7 +2484,7 @@ export function decodeTestAllTypesProto3(
       }
       case 720:
         at = reader.varint(at);
-        unpackedInt64.push(reader.int64());
+        if (unpackedInt64.push(reader.int64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 730: {
@@ -2495,7 +2500,7 @@ export function decodeTestAllTypesProto3(
       }
       case 728:
         at = reader.varint(at);
-        unpackedUint32.push(reader.uint32());
+        if (unpackedUint32.push(reader.uint32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 738: {
@@ -2511,7 +2516,7 @@ export function decodeTestAllTypesProto3(
       }
       case 736:
         at = reader.varint(at);
-        unpackedUint64.push(reader.uint64());
+        if (unpackedUint64.push(reader.uint64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 746: {
@@ -2527,7 +2532,7 @@ export function decodeTestAllTypesProto3(
       }
       case 744:
         at = reader.varint(at);
-        unpackedSint32.push(reader.sint32());
+        if (unpackedSint32.push(reader.sint32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 754: {
@@ -2543,7 +2548,7 @@ export function decodeTestAllTypesProto3(
       }
       case 752:
         at = reader.varint(at);
-        unpackedSint64.push(reader.sint64());
+        if (unpackedSint64.push(reader.sint64()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 762: {
@@ -2559,7 +2564,7 @@ export function decodeTestAllTypesProto3(
       }
       case 765:
         at = reader.i32(at);
-        unpackedFixed32.push(reader.fixed32(at));
+        if (unpackedFixed32.push(reader.fixed32(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 770: {
@@ -2575,7 +2580,7 @@ export function decodeTestAllTypesProto3(
       }
       case 769:
         at = reader.i64(at);
-        unpackedFixed64.push(reader.fixed64(at));
+        if (unpackedFixed64.push(reader.fixed64(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 778: {
@@ -2591,7 +2596,7 @@ export function decodeTestAllTypesProto3(
       }
       case 781:
         at = reader.i32(at);
-        unpackedSfixed32.push(reader.sfixed32(at));
+        if (unpackedSfixed32.push(reader.sfixed32(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 786: {
@@ -2607,7 +2612,7 @@ export function decodeTestAllTypesProto3(
       }
       case 785:
         at = reader.i64(at);
-        unpackedSfixed64.push(reader.sfixed64(at));
+        if (unpackedSfixed64.push(reader.sfixed64(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 794: {
@@ -2623,7 +2628,7 @@ export function decodeTestAllTypesProto3(
       }
       case 797:
         at = reader.i32(at);
-        unpackedFloat.push(reader.float(at));
+        if (unpackedFloat.push(reader.float(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 802: {
@@ -2639,7 +2644,7 @@ export function decodeTestAllTypesProto3(
       }
       case 801:
         at = reader.i64(at);
-        unpackedDouble.push(reader.double(at));
+        if (unpackedDouble.push(reader.double(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 810: {
@@ -2655,7 +2660,7 @@ export function decodeTestAllTypesProto3(
       }
       case 808:
         at = reader.varint(at);
-        unpackedBool.push(reader.bool());
+        if (unpackedBool.push(reader.bool()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 818: {
@@ -2671,7 +2676,7 @@ export function decodeTestAllTypesProto3(
       }
       case 816:
         at = reader.varint(at);
-        unpackedNestedEnum.push(reader.int32() as TestAllTypesProto3["unpackedNestedEnum"][number]);
+        if (unpackedNestedEnum.push(reader.int32() as TestAllTypesProto3["unpackedNestedEnum"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 450: {
@@ -2981,10 +2986,7 @@ export function decodeTestAllTypesProto3(
             value = decodeTestAllTypesProto3_NestedMessage(reader, reader.open(48), at, value);
           } else at = reader.skip(at);
         }
-        if (value === undefined) {
-          reader.spend(48);
-          value = create(TestAllTypesProto3_NestedMessageSchema);
-        }
+        value ??= decodeTestAllTypesProto3_NestedMessage(reader, reader.openGroup(at, 48), at);
         if (key === "__proto__") putEntry(mapStringNestedMessage, key, value);
         else mapStringNestedMessage[key] = value;
         break;
@@ -3005,10 +3007,7 @@ export function decodeTestAllTypesProto3(
             value = decodeForeignMessage(reader, reader.open(40), at, value);
           } else at = reader.skip(at);
         }
-        if (value === undefined) {
-          reader.spend(40);
-          value = create(ForeignMessageSchema);
-        }
+        value ??= decodeForeignMessage(reader, reader.openGroup(at, 40), at);
         if (key === "__proto__") putEntry(mapStringForeignMessage, key, value);
         else mapStringForeignMessage[key] = value;
         break;
@@ -3133,39 +3132,39 @@ export function decodeTestAllTypesProto3(
         break;
       case 1690:
         at = reader.len(at);
-        repeatedBoolWrapper.push(decodeBoolValue(reader, reader.open(40), at));
+        if (repeatedBoolWrapper.push(decodeBoolValue(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       case 1698:
         at = reader.len(at);
-        repeatedInt32Wrapper.push(decodeInt32Value(reader, reader.open(40), at));
+        if (repeatedInt32Wrapper.push(decodeInt32Value(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       case 1706:
         at = reader.len(at);
-        repeatedInt64Wrapper.push(decodeInt64Value(reader, reader.open(40), at));
+        if (repeatedInt64Wrapper.push(decodeInt64Value(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       case 1714:
         at = reader.len(at);
-        repeatedUint32Wrapper.push(decodeUInt32Value(reader, reader.open(40), at));
+        if (repeatedUint32Wrapper.push(decodeUInt32Value(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       case 1722:
         at = reader.len(at);
-        repeatedUint64Wrapper.push(decodeUInt64Value(reader, reader.open(40), at));
+        if (repeatedUint64Wrapper.push(decodeUInt64Value(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       case 1730:
         at = reader.len(at);
-        repeatedFloatWrapper.push(decodeFloatValue(reader, reader.open(40), at));
+        if (repeatedFloatWrapper.push(decodeFloatValue(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       case 1738:
         at = reader.len(at);
-        repeatedDoubleWrapper.push(decodeDoubleValue(reader, reader.open(40), at));
+        if (repeatedDoubleWrapper.push(decodeDoubleValue(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       case 1746:
         at = reader.len(at);
-        repeatedStringWrapper.push(decodeStringValue(reader, reader.open(40), at));
+        if (repeatedStringWrapper.push(decodeStringValue(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       case 1754:
         at = reader.len(at);
-        repeatedBytesWrapper.push(decodeBytesValue(reader, reader.open(144), at));
+        if (repeatedBytesWrapper.push(decodeBytesValue(reader, reader.open(144), at)) === 1) reader.openList();
         break;
       case 2410:
         at = reader.len(at);
@@ -3197,31 +3196,31 @@ export function decodeTestAllTypesProto3(
         break;
       case 2490:
         at = reader.len(at);
-        repeatedDuration.push(decodeDuration(reader, reader.open(48), at));
+        if (repeatedDuration.push(decodeDuration(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 2498:
         at = reader.len(at);
-        repeatedTimestamp.push(decodeTimestamp(reader, reader.open(48), at));
+        if (repeatedTimestamp.push(decodeTimestamp(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 2506:
         at = reader.len(at);
-        repeatedFieldmask.push(decodeFieldMask(reader, reader.open(72), at));
+        if (repeatedFieldmask.push(decodeFieldMask(reader, reader.open(72), at)) === 1) reader.openList();
         break;
       case 2594:
         at = reader.len(at);
-        repeatedStruct.push(decodeJsonObject(reader, reader.open(96), at));
+        if (repeatedStruct.push(decodeJsonObject(reader, reader.open(96), at)) === 1) reader.openList();
         break;
       case 2522:
         at = reader.len(at);
-        repeatedAny.push(decodeAny(reader, reader.open(152), at));
+        if (repeatedAny.push(decodeAny(reader, reader.open(152), at)) === 1) reader.openList();
         break;
       case 2530:
         at = reader.len(at);
-        repeatedValue.push(decodeValue(reader, reader.open(80), at));
+        if (repeatedValue.push(decodeValue(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 2538:
         at = reader.len(at);
-        repeatedListValue.push(decodeListValue(reader, reader.open(72), at));
+        if (repeatedListValue.push(decodeListValue(reader, reader.open(72), at)) === 1) reader.openList();
         break;
       case 3208:
         at = reader.varint(at);

@@ -8,6 +8,7 @@ import {
   type Codec,
   type Encodable,
   endMessage,
+  listOf,
   messageCodec,
   type Reader,
   refuseOther,
@@ -158,7 +159,7 @@ export function encodePayload(message: Encodable<typeof PayloadSchema>, out: Buf
     to = writeInt32(out, to, type$);
   }
   const body = message.body;
-  if (body != null && body.length > 0) {
+  if (body != null && body.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, body);
   }
@@ -627,7 +628,7 @@ export function decodeResponseParameters(
 export function boundStreamingOutputCallRequest(message: Encodable<typeof StreamingOutputCallRequestSchema>): number {
   let bytes = 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseParameters = message.responseParameters;
-  if (responseParameters != null) for (const item of responseParameters) bytes += 6 + boundResponseParameters(item);
+  if (responseParameters != null) for (const item of listOf(responseParameters)) bytes += 6 + boundResponseParameters(item);
   const payload = message.payload;
   if (payload != null) bytes += 6 + boundPayload(payload);
   const responseStatus = message.responseStatus;
@@ -647,7 +648,7 @@ export function encodeStreamingOutputCallRequest(message: Encodable<typeof Strea
   }
   const responseParameters = message.responseParameters;
   if (responseParameters != null) {
-    for (const item of responseParameters) {
+    for (const item of listOf(responseParameters)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeResponseParameters(item, out, to + 1));
     }
@@ -688,7 +689,7 @@ export function decodeStreamingOutputCallRequest(
         break;
       case 18:
         at = reader.len(at);
-        responseParameters.push(decodeResponseParameters(reader, reader.open(56), at));
+        if (responseParameters.push(decodeResponseParameters(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);

@@ -1,5 +1,6 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { wholeKey } from "./wire/map-entries.ts";
+import { create, type DescField, type DescMessage, type DescOneof, ScalarType } from "@bufbuild/protobuf";
+import { reasonOf } from "./protobuf-message.ts";
+import { isPlainObject, wholeKey } from "./wire/map-entries.ts";
 import {
   notA,
   shown,
@@ -23,7 +24,12 @@ import {
  * values are all good. Generated encoders throw where they stand; this walk along the descriptor finds the place afterwards.
  */
 export function encodeFault(schema: DescMessage, message: unknown): string | undefined {
-  return messageFault(schema, message, "", 0);
+  try {
+    return messageFault(schema, message, "", 0);
+  } catch {
+    // Not even its type can be asked for; the encoder's own error tells why.
+    return undefined;
+  }
 }
 
 /** Beyond it a message holds itself, or can't be shown. */
@@ -49,12 +55,14 @@ const WRITERS: Partial<Record<ScalarType, Writer>> = {
 
 const scratch = Buffer.alloc(16);
 
+type Fields = Readonly<Record<string, unknown>>;
+
 function messageFault(schema: DescMessage, message: unknown, path: string, depth: number): string | undefined {
   if (depth > MAX_DEPTH) return `it has more than ${MAX_DEPTH} levels of messages, or one that holds itself`;
   if (typeof message !== "object" || message === null) {
     return at(path, `expected a ${schema.typeName}, got ${shown(message)}`);
   }
-  const fields = message as Readonly<Record<string, unknown>>;
+  const fields = message as Fields;
   if (fields.$typeName !== undefined && fields.$typeName !== schema.typeName) {
     return at(path, `expected a ${schema.typeName}, got a ${fields.$typeName}`);
   }
@@ -62,18 +70,45 @@ function messageFault(schema: DescMessage, message: unknown, path: string, depth
     const fault = fieldFault(field, fields, path, depth);
     if (fault !== undefined) return fault;
   }
-  return undefined;
+  for (const oneof of schema.oneofs) {
+    const fault = caseFault(oneof, fields);
+    if (fault !== undefined) return at(join(path, oneof.localName), fault);
+  }
+  return unknownFault(fields.$unknown, join(path, "$unknown"));
 }
 
-function fieldFault(
-  field: DescField,
-  fields: Readonly<Record<string, unknown>>,
-  path: string,
-  depth: number,
-): string | undefined {
-  const place = path === "" ? field.localName : `${path}.${field.localName}`;
-  const value = fieldValue(field, fields);
-  if (value === undefined || value === null) {
+function caseFault(oneof: DescOneof, fields: Fields): string | undefined {
+  const name = chosenOf(oneof, fields)?.case;
+  const names = oneof.fields.map((field) => field.localName);
+  if (name === undefined || name === null || names.some((each) => each === name)) return undefined;
+  return `it has no case ${shown(name)} (${names.join(", ")})`;
+}
+
+function unknownFault(unknown: unknown, place: string): string | undefined {
+  if (unknown === undefined) return undefined;
+  if (!Array.isArray(unknown)) return at(place, `expected an array, got ${shown(unknown)}`);
+  const i = unknown.findIndex((field) => !(field?.data instanceof Uint8Array));
+  return i < 0 ? undefined : at(`${place}[${i}]`, "expected an UnknownField, whose data is a Uint8Array");
+}
+
+/** What can't be read, because a getter throws, is a fault of that field. */
+function fieldFault(field: DescField, fields: Fields, path: string, depth: number): string | undefined {
+  const place = join(path, field.localName);
+  try {
+    return presentFault(field, fields, place, depth);
+  } catch (cause) {
+    return at(place, `it can't be read: ${reasonOf(cause)}`);
+  }
+}
+
+function presentFault(field: DescField, fields: Fields, place: string, depth: number): string | undefined {
+  if (field.oneof !== undefined) {
+    const chosen = chosenOf(field.oneof, fields);
+    // Whoever names a case gives its value as well.
+    return chosen?.case === field.localName ? valueFault(field, chosen.value, place, depth) : undefined;
+  }
+  const value = memberOf(fields, field.localName);
+  if (value === undefined || value === null || isDefault(field, fields, value)) {
     return isMissing(field) ? at(place, "it is required and not set") : undefined;
   }
   if (field.fieldKind === "list") return listFault(field, value, place, depth);
@@ -85,16 +120,24 @@ function fieldFault(
 const REQUIRED = 3;
 
 function isMissing(field: DescField): boolean {
-  return field.oneof === undefined && (field.presence as number) === REQUIRED;
+  return (field.presence as number) === REQUIRED;
 }
 
-function fieldValue(field: DescField, fields: Readonly<Record<string, unknown>>): unknown {
-  if (field.oneof === undefined) {
-    // What a prototype has is a default, or `hasOwnProperty` and the like.
-    return Object.hasOwn(fields, field.localName) ? fields[field.localName] : undefined;
-  }
-  const chosen = fields[field.oneof.localName] as { case?: unknown; value?: unknown } | undefined | null;
-  return chosen?.case === field.localName ? chosen.value : undefined;
+/** A member, also one that a class has as a getter; `hasOwnProperty` and the like are members only if the object has them itself. */
+function memberOf(fields: Fields, name: string): unknown {
+  return name in Object.prototype && !Object.hasOwn(fields, name) ? undefined : fields[name];
+}
+
+function chosenOf(oneof: DescOneof, fields: Fields): { case?: unknown; value?: unknown } | undefined | null {
+  return memberOf(fields, oneof.localName) as ReturnType<typeof chosenOf>;
+}
+
+/** True for what an unset field shows: protobuf-es keeps the defaults of proto2, and of some editions, on a prototype. */
+function isDefault(field: DescField, fields: Fields, value: unknown): boolean {
+  if ((field.fieldKind !== "scalar" && field.fieldKind !== "enum") || Object.hasOwn(fields, field.localName))
+    return false;
+  const defaults = Object.getPrototypeOf(create(field.parent));
+  return defaults !== Object.prototype && Object.is(value, defaults[field.localName]);
 }
 
 function listFault(
@@ -117,7 +160,9 @@ function mapFault(
   place: string,
   depth: number,
 ): string | undefined {
-  if (typeof value !== "object" || value === null) return at(place, `expected an object, got ${shown(value)}`);
+  if (typeof value !== "object" || value === null || !isPlainObject(value)) {
+    return at(place, `expected a plain object, got ${shown(value)}`);
+  }
   for (const [key, each] of Object.entries(value)) {
     const fault = keyFault(field.mapKey, key);
     if (fault !== undefined) return at(`${place}[${JSON.stringify(key)}]`, `the key ${fault}`);
@@ -143,7 +188,7 @@ const LONG: ReadonlySet<ScalarType> = new Set([
 
 function valueFault(field: DescField, value: unknown, place: string, depth: number): string | undefined {
   if (field.message !== undefined) {
-    if (isPlain(field)) return undefined;
+    if (isStruct(field)) return structFault(value, place);
     const wrapped = isBoxed(field) ? field.message.fields[0] : undefined;
     if (wrapped !== undefined) return valueFault(wrapped, value, place, depth);
     return messageFault(field.message, value, place, depth + 1);
@@ -153,8 +198,14 @@ function valueFault(field: DescField, value: unknown, place: string, depth: numb
 }
 
 /** google.protobuf.Struct is a JSON object in protobuf-es, and wrappers of singular fields are what they wrap. */
-function isPlain(field: DescField): boolean {
+function isStruct(field: DescField): boolean {
   return field.message?.typeName === "google.protobuf.Struct" && field.parent.typeName !== "google.protobuf.Value";
+}
+
+function structFault(value: unknown, place: string): string | undefined {
+  return typeof value === "object" && value !== null
+    ? undefined
+    : at(place, `expected a JSON object, got ${shown(value)}`);
 }
 
 function isBoxed(field: DescField): boolean {
@@ -173,6 +224,10 @@ function scalarFault(type: ScalarType, value: unknown): string | undefined {
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+function join(path: string, name: string): string {
+  return path === "" ? name : `${path}.${name}`;
 }
 
 function at(path: string, text: string): string {

@@ -5,6 +5,7 @@ import {
   FileDescriptorProtoSchema,
   ListValueSchema,
   TimestampSchema,
+  UninterpretedOption_NamePartSchema,
 } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { AnyCodec } from "../gen/google/protobuf/any_rpc.ts";
@@ -28,6 +29,23 @@ function errorOf(action: () => unknown): RpcError {
 
 const second = create(TimestampSchema, { seconds: 1_700_000_000n, nanos: 5 });
 const any = create(AnySchema, { typeUrl: "x", value: Uint8Array.of(1, 2, 3) });
+
+/** A row of a table, as classes of others show it. */
+class Dto {
+  readonly #row: { readonly name: unknown } | undefined;
+
+  constructor(row: { readonly name: unknown } | undefined) {
+    this.#row = row;
+  }
+
+  get name(): unknown {
+    return (this.#row as { readonly name: unknown }).name;
+  }
+}
+
+function raise(thrown: unknown): never {
+  throw thrown;
+}
 
 /** So many levels of structs within each other, the outermost counted. */
 function nested(levels: number): Buffer {
@@ -136,12 +154,50 @@ describe("a message that can't be encoded", () => {
     ],
     ["a value of a map", StructCodec, { fields: { "a.b": 5 } }, /fields\["a\.b"\]: expected a google\.protobuf\.Value/],
     ["a member of a oneof", ValueCodec, { kind: { case: "boolValue", value: 1 } }, /boolValue: 1 is no bool/],
+    [
+      "a chosen oneof without a value",
+      ValueCodec,
+      { kind: { case: "stringValue" } },
+      /stringValue: undefined is no string/,
+    ],
+    [
+      "a chosen oneof with null",
+      ListValueCodec,
+      { values: [{}, { kind: { case: "structValue", value: null } }] },
+      /values\[1\]\.structValue: expected a google\.protobuf\.Struct, got null/,
+    ],
+    ["what a class gives", FileDescriptorSetCodec, { file: [new Dto({ name: 7 })] }, /file\[0\]\.name: 7 is no string/],
+    ["unknown fields that are none", TimestampCodec, { $unknown: null }, /\$unknown: expected an array, got null/],
+    [
+      "an unknown field without data",
+      TimestampCodec,
+      { $unknown: [{ no: 9, wireType: 0 }] },
+      /\$unknown\[0\]: expected an UnknownField/,
+    ],
+    [
+      "a getter that throws",
+      FileDescriptorSetCodec,
+      { file: [new Dto(undefined)] },
+      /file\[0\]\.name: it can't be read: Cannot read properties of undefined/,
+    ],
+    [
+      "a proxy that throws anything",
+      TimestampCodec,
+      new Proxy({}, { get: () => raise(Object.create(null)) }),
+      /Timestamp: what was thrown can't be shown$/,
+    ],
   ])("is named with the path to the fault: %s", (_what, codec, message, text) => {
     const error = errorOf(() => toBytes(codec, message as Message));
     expect(error).toMatchObject({ code: Code.INTERNAL, reason: "codec", text: expect.stringMatching(text) });
+    expect(errorOf(() => codec.attempt?.(message as Message, Buffer.alloc(1000), 0)).text).toBe(error.text);
     expect(
       errorOf(() => codec.write(message as Message, Buffer.alloc(100), codec.measure(message as Message))).text,
     ).toBe(error.text);
+  });
+
+  it("is named by the field that is missing, though its prototype shows a default", () => {
+    const parts = { name: [create(UninterpretedOption_NamePartSchema, { isExtension: true })] } as never;
+    expect(errorOf(() => toBytes(UninterpretedOptionCodec, parts)).text).toMatch(/name\[0\]\.namePart: it is required/);
   });
 
   it("may hold itself", () => {

@@ -15,6 +15,7 @@ import {
   type FieldDescriptorProtoSchema,
   FileDescriptorProtoSchema,
   FileDescriptorSetSchema,
+  file_google_protobuf_struct,
   ListValueSchema,
   StringValueSchema,
   StructSchema,
@@ -22,6 +23,7 @@ import {
 } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { FileDescriptorProtoCodec } from "../gen/google/protobuf/descriptor_rpc.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { inNextTurn } from "../rpc/turn.ts";
@@ -300,8 +302,53 @@ describe("what can't be encoded or decoded", () => {
       for (let i = 0; i < levels; i++) value = field(i % 2 === 0 ? 6 : 1, value);
       return field(1, Buffer.concat([field(1, Buffer.from("k")), field(2, value)]));
     };
-    expect(() => decode(codec, nested(90))).not.toThrow();
-    expect(errorOf(() => decode(codec, nested(120))).text).toContain("maximum recursion depth of 100");
+    expect(() => decode(codec, nested(91))).not.toThrow();
+    expect(errorOf(() => decode(codec, nested(121))).text).toContain("more than 100 levels of messages");
+  });
+
+  it.each<[string, DescMessage, number[], RegExp]>([
+    ["a message as a number", ListValueSchema, [0x08, 0], /values has wire type 0, not 2/],
+    ["a message as four bytes", ListValueSchema, [0x0d, 0, 0, 0, 0], /values has wire type 5, not 2/],
+    ["a message as a group", ListValueSchema, [0x0b, 0x0c], /values has wire type 3, not 2/],
+    ["a map as a number", StructSchema, [0x08, 0], /fields has wire type 0, not 2/],
+    ["the key of a map as a number", StructSchema, [0x0a, 2, 0x08, 1], /the key of a map has wire type 0, not 2/],
+    ["the value of a map as a number", StructSchema, [0x0a, 2, 0x10, 1], /the value of a map has wire type 0, not 2/],
+    ["a number as text", DurationSchema, [0x0a, 1, 5], /seconds has wire type 2, not 0/],
+    ["a text that reaches beyond its message", ListValueSchema, [0x0a, 2, 0x1a, 3, 1, 1, 1], /cut short/],
+    ["a number that reaches beyond its list", everythingSchema(), [0xca, 6, 1, 0x80, 1], /cut short/],
+    ["a fixed number that reaches beyond its list", everythingSchema(), [0xda, 6, 3, 1, 1, 1, 0], /cut short/],
+    ["a length of 2⁶³", AnySchema, [0x0a, ...Array<number>(9).fill(0x80), 1], /cut short/],
+  ])("includes what protobuf-es would read otherwise than others: %s", (_what, schema, bytes, text) => {
+    expect(errorOf(() => decode(protobufCodec(schema), Buffer.from(bytes)))).toMatchObject({
+      code: Code.INTERNAL,
+      reason: "codec",
+      text: expect.stringMatching(text),
+    });
+  });
+
+  it("is all that generated code does not read alike", () => {
+    const file = toBinary(FileDescriptorProtoSchema, file_google_protobuf_struct.proto);
+    const dynamic = protobufCodec(FileDescriptorProtoSchema);
+    const change = fc.tuple(fc.nat(file.length - 1), fc.nat(255));
+    const isRead = (bytes: Buffer): boolean => {
+      let message: Message;
+      try {
+        message = decode(dynamic, bytes);
+      } catch {
+        return false;
+      }
+      expect(decode(FileDescriptorProtoCodec, bytes)).toEqual(message);
+      return true;
+    };
+    expect(isRead(Buffer.from(file))).toBe(true);
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), (changes) => {
+        const bytes = Buffer.from(file);
+        for (const [at, value] of changes) bytes[at] = value;
+        isRead(bytes);
+      }),
+      { numRuns: 1000 },
+    );
   });
 
   it("includes fields that are cut short and lengths beyond the end", () => {

@@ -1,6 +1,5 @@
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { decodeBudget, overBudget } from "./budget/decode-budget.ts";
-import { mostPerByte } from "./budget/object-bytes.ts";
 import { reckonMessage } from "./budget/reckon-message.ts";
 import { boundedCodec, type Codec } from "./codec.ts";
 import { keepEncoded, takeEncoded } from "./kept-message.ts";
@@ -16,8 +15,8 @@ const READ_OPTIONS = { recursionLimit: 100 };
  * The codec of one message type on protobuf-es: for generated messages and for descriptors that are known at run time only.
  *
  * What is encoded may be a message or just an object with some of its fields, nested ones included: `create()` is not needed.
- * What is decoded is a protobuf-es message that owns its bytes; strings that are no UTF-8, fields cut short and more than
- * 100 levels of nesting are refused. Both ways one `RpcError` INTERNAL with reason `codec` names the message type and the fault. Input
+ * What is decoded is a protobuf-es message that owns its bytes; strings that are no UTF-8, fields cut short, known fields with another wire
+ * type, which generated code keeps as unknown ones, and more than 100 levels of nesting are refused. Both ways one `RpcError` INTERNAL with reason `codec` names the message type and the fault. Input
  * that would take more memory than 8 times its size, and more than 32 MiB, is refused with RESOURCE_EXHAUSTED, reason `limit`;
  * `bounded` sets another bound.
  *
@@ -80,8 +79,8 @@ class ProtobufCodec<Desc extends DescMessage> implements Codec<MessageShape<Desc
     const { length } = bytes;
     const budgetBytes = decodeBudget(this.#maxDecodedBytes, length);
     try {
-      // protobuf-es counts nothing itself: what could be too much is walked over first.
-      if (length * mostPerByte(schema) > budgetBytes) reckonMessage(schema, bytes, budgetBytes);
+      // protobuf-es counts nothing itself, and does not look at wire types.
+      reckonMessage(schema, bytes, budgetBytes);
       return fromBinary(schema, bytes, READ_OPTIONS);
     } catch (cause) {
       if (cause instanceof DecodeBudgetError) throw overBudget(schema, "", length, this.#maxDecodedBytes);

@@ -4,7 +4,6 @@ import {
   type DescMessage,
   fromJsonString,
   type JsonReadOptions,
-  type JsonWriteOptions,
   type MessageShape,
   type Registry,
   toJsonString,
@@ -37,12 +36,15 @@ class ProtobufJsonCodec<Desc extends DescMessage> implements Codec<MessageShape<
   readonly name: string = "json";
   readonly #schema: Desc;
   readonly #maxDecodedBytes: number | undefined;
-  readonly #options: JsonReadOptions & Pick<JsonWriteOptions, "registry">;
+  readonly #mostPerByte: number;
+  readonly #options: JsonReadOptions & { readonly registry: Registry };
 
   constructor(schema: Desc, maxDecodedBytes?: number) {
     this.#schema = schema;
     this.#maxDecodedBytes = maxDecodedBytes;
-    this.#options = { registry: typesAround(schema.file), ignoreUnknownFields: true, recursionLimit: 100 };
+    const { registry, mostPerByte } = typesAround(schema.file);
+    this.#mostPerByte = mostPerByte;
+    this.#options = { registry, ignoreUnknownFields: true, recursionLimit: 100 };
   }
 
   bounded(maxDecodedBytes: number): Codec<MessageShape<Desc>> {
@@ -81,9 +83,9 @@ class ProtobufJsonCodec<Desc extends DescMessage> implements Codec<MessageShape<
   /** JSON.parse and protobuf-es count nothing themselves: what could be too much is looked at first. */
   #reckon(bytes: Buffer, text: string): void {
     const budgetBytes = decodeBudget(this.#maxDecodedBytes, bytes.length);
-    if (bytes.length * mostPerByte(this.#schema) <= budgetBytes) return;
+    if (bytes.length * this.#mostPerByte <= budgetBytes) return;
     reckonJsonText(bytes, budgetBytes);
-    reckonJson(this.#schema, JSON.parse(text), budgetBytes);
+    reckonJson(this.#schema, JSON.parse(text), this.#options.registry, budgetBytes);
   }
 
   #encode(message: MessageShape<Desc>): Uint8Array {
@@ -97,19 +99,25 @@ class ProtobufJsonCodec<Desc extends DescMessage> implements Codec<MessageShape<
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-/** One registry a file, whatever the number of its messages. */
-const registries: WeakMap<DescFile, Registry> = new WeakMap();
+interface Types {
+  readonly registry: Registry;
+  readonly mostPerByte: number;
+}
 
-function typesAround(file: DescFile): Registry {
-  let registry = registries.get(file);
-  if (registry === undefined) {
+/** One registry a file, whatever the number of its messages. */
+const known: WeakMap<DescFile, Types> = new WeakMap();
+
+function typesAround(file: DescFile): Types {
+  let types = known.get(file);
+  if (types === undefined) {
     const files = new Set([file]);
     // A Set's iteration meets what is added while it runs.
     for (const each of files) {
       for (const dependency of each.dependencies) files.add(dependency);
     }
-    registry = createRegistry(...files);
-    registries.set(file, registry);
+    const registry = createRegistry(...files);
+    types = { registry, mostPerByte: mostPerByte(registry) };
+    known.set(file, types);
   }
-  return registry;
+  return types;
 }

@@ -31,9 +31,14 @@ function codecError(text: string, cause: unknown): RpcError {
 /** Parsers show values of the peer's: as much as helps to find them. */
 const MAX_REASON = 300;
 
-function reasonOf(cause: unknown): string {
-  if (cause instanceof RangeError && cause.message.includes("call stack"))
-    return "it is nested too deeply or holds itself";
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
+/** The text of what was thrown, whatever it is: getters of a user's objects may throw anything. */
+export function reasonOf(cause: unknown): string {
+  try {
+    if (cause instanceof RangeError && cause.message.includes("call stack"))
+      return "it is nested too deeply or holds itself";
+    const text = cause instanceof Error ? cause.message : String(cause);
+    return text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text;
+  } catch {
+    return "what was thrown can't be shown";
+  }
 }

@@ -11,7 +11,7 @@ import type { OutputPlan } from "./plan-output.ts";
 const PROJECT_FILES: ReadonlySet<string> = new Set(["package.json", CONFIG_FILE]);
 const GENERATED = /_(?:pb|rpc)\.ts$/;
 
-/** How a file on disk relates to what was generated: `gone` means that its .proto is not generated from any more. */
+/** How a file on disk relates to what was generated: `gone` means that it is not generated any more. */
 export type FileState = "new" | "changed" | "unchanged" | "gone";
 
 /** A file of the output folder. */
@@ -46,7 +46,9 @@ export async function compareOutputs(plans: readonly OutputPlan[]): Promise<Outp
         const text = texts.get(join(folder, path)) ?? "";
         files.push({ path, text, state: await stateOf(join(folder, path), text) });
       }
-      if (own.some((plan) => plan.clean)) files.push(...(await goneFiles(folder, texts)));
+      const tests = own.flatMap((plan) => plan.isGone ?? []);
+      const isGone: OutputPlan["isGone"] = (importPath) => tests.some((test) => test(importPath));
+      if (tests.length > 0) files.push(...(await goneFiles(folder, texts, isGone)));
       return { folder, files: files.sort((a, b) => (a.path < b.path ? -1 : 1)) };
     }),
   );
@@ -150,7 +152,11 @@ async function removeFile(folder: string, path: string): Promise<void> {
 }
 
 /** Looks at no folder of another project, where generated files are that project's affair, unless this run writes there itself. */
-async function goneFiles(folder: string, kept: ReadonlyMap<string, string>): Promise<OutputFile[]> {
+async function goneFiles(
+  folder: string,
+  kept: ReadonlyMap<string, string>,
+  isGone: (importPath: string) => boolean,
+): Promise<OutputFile[]> {
   const own = foldersOf(folder, kept.keys());
   const gone: OutputFile[] = [];
   const look = async (at: string): Promise<void> => {
@@ -161,7 +167,9 @@ async function goneFiles(folder: string, kept: ReadonlyMap<string, string>): Pro
       if (entry.isDirectory() && entry.name !== "node_modules") await look(path);
       if (!entry.isFile() || kept.has(path)) continue;
       const fromFolder = relative(folder, path).replaceAll(sep, "/");
-      if (!isLeftDraft(entry.name) && !(await isGenerated(path, fromFolder))) continue;
+      if (!isLeftDraft(entry.name)) {
+        if (!(await isGenerated(path, fromFolder)) || !isGone(protoOf(fromFolder))) continue;
+      }
       gone.push({ path: fromFolder, text: "", state: "gone" });
     }
   };
@@ -189,7 +197,7 @@ function entriesOf(folder: string): Promise<Dirent[]> {
 /** By its first line, which names the .proto and so where a file is from the output folder that it was generated into. */
 async function isGenerated(path: string, fromFolder: string): Promise<boolean> {
   if (!GENERATED.test(fromFolder)) return false;
-  const head = Buffer.from(generatedHead(fromFolder.replace(GENERATED, ".proto")));
+  const head = Buffer.from(generatedHead(protoOf(fromFolder)));
   // Another run may be faster.
   const file = await open(path).catch(() => undefined);
   if (file === undefined) return false;
@@ -199,6 +207,11 @@ async function isGenerated(path: string, fromFolder: string): Promise<boolean> {
   } finally {
     await file.close();
   }
+}
+
+/** The import path of the .proto that a generated file in the output folder comes from. */
+function protoOf(fromFolder: string): string {
+  return fromFolder.replace(GENERATED, ".proto");
 }
 
 /** What a run has left that was killed in the middle of writing a file. */

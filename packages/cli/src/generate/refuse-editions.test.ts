@@ -7,15 +7,15 @@ import { refuseUnknownEditions } from "./refuse-editions.ts";
 
 const runtime = loadPluginRuntime();
 const text = '// Far away.\nedition = "99999";\n';
-const targets = new Map([["x.proto", { shown: "proto/x.proto", text }]]);
+const imports = new Map([["x.proto", { shown: "proto/x.proto", text }]]);
 
 /** What is thrown for a file of this edition whose edition statement is on line 2. */
 function thrown(edition: Edition): unknown {
   const sourceCodeInfo = { location: [{ path: [14], span: [1, 0, 18] }] };
   const file = [{ name: "x.proto", syntax: "editions", edition, sourceCodeInfo }];
-  const set = toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file }));
+  const descriptorSet = toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file }));
   try {
-    refuseUnknownEditions(set, targets, runtime);
+    refuseUnknownEditions({ descriptorSet, targets: new Map(), imports }, runtime);
     return undefined;
   } catch (error) {
     return error;
@@ -23,7 +23,7 @@ function thrown(edition: Edition): unknown {
 }
 
 describe("refuseUnknownEditions", () => {
-  it("shows where the edition stands, and the newest that is known", () => {
+  it("shows where the edition stands, in a file that is only imported as well, and the newest that is known", () => {
     const error = thrown(Edition.EDITION_99999_TEST_ONLY);
     if (!(error instanceof DiagnosticError)) throw new Error(`not refused: ${error}`);
     expect(error.diagnostics).toMatchObject([{ file: "proto/x.proto", line: 2, column: 1, endColumn: 19 }]);
@@ -35,6 +35,7 @@ describe("refuseUnknownEditions", () => {
     expect(thrown(Edition.EDITION_2023)).toBeUndefined();
     expect(thrown(Edition.EDITION_2024)).toBeUndefined();
     const old = create(FileDescriptorSetSchema, { file: [{ name: "x.proto" }, { name: "y.proto", syntax: "proto3" }] });
-    expect(() => refuseUnknownEditions(toBinary(FileDescriptorSetSchema, old), targets, runtime)).not.toThrow();
+    const request = { descriptorSet: toBinary(FileDescriptorSetSchema, old), targets: new Map() };
+    expect(() => refuseUnknownEditions(request, runtime)).not.toThrow();
   });
 });

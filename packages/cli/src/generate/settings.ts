@@ -11,6 +11,8 @@ export interface GenerateSettings {
   readonly cwd: string;
   /** .proto files and folders; empty: those of the project. With a descriptor set: import paths in it; empty: all. */
   readonly paths: readonly string[];
+  /** What the output folder is for, in the form of `paths`, where these are only a part of it. */
+  readonly partOf?: readonly string[] | undefined;
   /** The folder whose proto/ or buf.yaml is taken where nothing is named, and whose src/ decides on `out`; default: `cwd`. */
   readonly project?: string | undefined;
   /** A compiled file, instead of .proto files. */
@@ -27,7 +29,9 @@ export interface GenerateSettings {
   readonly messagesFrom?: string | undefined;
   /** Default: auto. */
   readonly compiler?: CompilerName | undefined;
-  /** Remove generated files whose .proto is gone. Default: false. */
+  /**
+   * Remove other generated files: all that this run does not make, or those whose .proto is gone if it is for a part. Default: false.
+   */
   readonly clean?: boolean | undefined;
 }
 
@@ -59,6 +63,7 @@ function merged(request: GenerateRequest, output: OutputConfig & { project?: str
   return {
     cwd,
     paths: paths.length > 0 ? paths : inputs,
+    partOf: paths.length > 0 ? inputs : undefined,
     project: output.project,
     descriptorSet: request.descriptorSet ?? output.descriptorSet,
     include: request.include ?? output.include,

@@ -54,7 +54,7 @@ function textsFor(request: CodeGeneratorRequest, { runtime, importExtension }: P
   const set = protobuf.create(wellKnownTypes.FileDescriptorSetSchema, { file });
   const descriptorSet = protobuf.toBinary(wellKnownTypes.FileDescriptorSetSchema, set);
   const targets = new Map(request.fileToGenerate.map((name) => [name, { shown: name, text: "" }]));
-  refuseUnknownEditions(descriptorSet, targets, runtime);
+  refuseUnknownEditions({ descriptorSet, targets }, runtime);
   const texts = generateFiles({ descriptorSet, targets, ...options }, runtime);
   // Imports are not asked for: another call of the plugin, or nobody, generates them.
   return texts.filter(({ path }) => targets.has(path.replace(/_(?:pb|rpc)\.ts$/, ".proto")));

@@ -161,7 +161,7 @@ export function encodeWork(message: Encodable<typeof WorkSchema>, out: Buffer, a
     to = writeUint32(out, to, intervalMs);
   }
   const filling = message.filling;
-  if (filling != null && filling.length > 0) {
+  if (filling != null && filling.byteLength !== 0) {
     out[to++] = 66;
     to = writeBytes(out, to, filling);
   }
@@ -282,7 +282,7 @@ export function encodeDone(message: Encodable<typeof DoneSchema>, out: Buffer, a
     to = writeText(out, to, serverId);
   }
   const payload = message.payload;
-  if (payload != null && payload.length > 0) {
+  if (payload != null && payload.byteLength !== 0) {
     out[to++] = 42;
     to = writeBytes(out, to, payload);
   }

@@ -13,6 +13,8 @@ import {
   endPacked,
   entryOf,
   fileDescriptors,
+  keysOf,
+  listOf,
   type MessageInit,
   messageCodec,
   putEntry,
@@ -105,7 +107,7 @@ export function boundOrder(message: Encodable<typeof OrderSchema>): number {
   const parcel = message.parcel;
   if (parcel != null) bytes += 6 + boundParcel(parcel);
   const weights = message.weights;
-  if (weights != null) for (const key of Object.keys(weights)) bytes += 18 + boundText(key);
+  if (weights != null) for (const key of keysOf(weights)) bytes += 18 + boundText(key);
   return bytes;
 }
 
@@ -141,14 +143,14 @@ export function encodeOrder(message: Encodable<typeof OrderSchema>, out: Buffer,
   }
   const notes = message.notes;
   if (notes != null) {
-    for (const item of notes) {
+    for (const item of listOf(notes)) {
       out[to++] = 50;
       to = writeText(out, to, item);
     }
   }
   const weights = message.weights;
   if (weights != null) {
-    for (const key of Object.keys(weights)) {
+    for (const key of keysOf(weights)) {
       out[to++] = 58;
       out[to + 1] = 10;
       let end = writeText(out, to + 2, key);
@@ -197,7 +199,7 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
         break;
       case 50:
         at = reader.len(at);
-        notes.push(reader.string(at));
+        if (notes.push(reader.string(at)) === 1) reader.openList();
         break;
       case 58: {
         const last = reader.len(at);
@@ -234,7 +236,7 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
 export function boundParcel(message: Encodable<typeof ParcelSchema>): number {
   let bytes = 10 + boundBytes(message.label) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const sizes = message.sizes;
-  if (sizes != null) bytes += 6 + 8 * sizes.length;
+  if (sizes != null) bytes += 6 + 8 * listOf(sizes).length;
   return bytes;
 }
 
@@ -249,7 +251,7 @@ export function encodeParcel(message: Encodable<typeof ParcelSchema>, out: Buffe
     to = writeFixed64(out, to, number$);
   }
   const sizes = message.sizes;
-  if (sizes != null && sizes.length > 0) {
+  if (sizes != null && listOf(sizes).length > 0) {
     room(out, to, 8 * sizes.length);
     out[to++] = 18;
     const reserved = varintBytes(8 * sizes.length);
@@ -258,7 +260,7 @@ export function encodeParcel(message: Encodable<typeof ParcelSchema>, out: Buffe
     to = endPacked(out, to, reserved, end);
   }
   const label = message.label;
-  if (label != null && label.length > 0) {
+  if (label != null && label.byteLength !== 0) {
     out[to++] = 26;
     to = writeBytes(out, to, label);
   }
@@ -293,7 +295,7 @@ export function decodeParcel(reader: Reader, start: number, end: number, into?: 
       }
       case 17:
         at = reader.i64(at);
-        sizes.push(reader.double(at));
+        if (sizes.push(reader.double(at)) === 1) reader.openList();
         reader.spend(8);
         break;
       case 26:

@@ -7,8 +7,10 @@ import {
   type Codec,
   type Encodable,
   endMessage,
+  listOf,
   messageCodec,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   writeBool,
@@ -46,7 +48,7 @@ export const CustomHttpPatternCodec: Codec<CustomHttpPattern> = /*@__PURE__*/ me
 export function boundHttp(message: Encodable<typeof HttpSchema>): number {
   let bytes = 2 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const rules = message.rules;
-  if (rules != null) for (const item of rules) bytes += 6 + boundHttpRule(item);
+  if (rules != null) for (const item of listOf(rules)) bytes += 6 + boundHttpRule(item);
   return bytes;
 }
 
@@ -57,7 +59,7 @@ export function encodeHttp(message: Encodable<typeof HttpSchema>, out: Buffer, a
   let to = at;
   const rules = message.rules;
   if (rules != null) {
-    for (const item of rules) {
+    for (const item of listOf(rules)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeHttpRule(item, out, to + 1));
     }
@@ -82,7 +84,7 @@ export function decodeHttp(reader: Reader, start: number, end: number, into?: Ht
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        rules.push(decodeHttpRule(reader, reader.open(144), at));
+        if (rules.push(decodeHttpRule(reader, reader.open(144), at)) === 1) reader.openList();
         break;
       case 16:
         at = reader.varint(at);
@@ -114,7 +116,7 @@ export function boundHttpRule(message: Encodable<typeof HttpRuleSchema>): number
   if (pattern?.case === "patch") bytes += 1 + boundText(pattern.value);
   if (pattern?.case === "custom") bytes += 6 + boundCustomHttpPattern(pattern.value);
   const additionalBindings = message.additionalBindings;
-  if (additionalBindings != null) for (const item of additionalBindings) bytes += 6 + boundHttpRule(item);
+  if (additionalBindings != null) for (const item of listOf(additionalBindings)) bytes += 6 + boundHttpRule(item);
   return bytes;
 }
 
@@ -156,13 +158,23 @@ export function encodeHttpRule(message: Encodable<typeof HttpRuleSchema>, out: B
     out[to++] = 58;
     to = writeText(out, to, body);
   }
-  if (pattern?.case === "custom") {
-    out[to++] = 66;
-    to = endMessage(out, to, encodeCustomHttpPattern(pattern.value, out, to + 1));
+  switch (pattern?.case) {
+    case "custom":
+      out[to++] = 66;
+      to = endMessage(out, to, encodeCustomHttpPattern(pattern.value, out, to + 1));
+      break;
+    case "get":
+    case "put":
+    case "post":
+    case "delete":
+    case "patch":
+      break;
+    default:
+      refuseCase(pattern?.case);
   }
   const additionalBindings = message.additionalBindings;
   if (additionalBindings != null) {
-    for (const item of additionalBindings) {
+    for (const item of listOf(additionalBindings)) {
       out[to++] = 90;
       to = endMessage(out, to, encodeHttpRule(item, out, to + 1));
     }
@@ -228,7 +240,7 @@ export function decodeHttpRule(reader: Reader, start: number, end: number, into?
         break;
       case 90:
         at = reader.len(at);
-        additionalBindings.push(decodeHttpRule(reader, reader.open(144), at));
+        if (additionalBindings.push(decodeHttpRule(reader, reader.open(144), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

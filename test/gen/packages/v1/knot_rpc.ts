@@ -11,6 +11,7 @@ import {
   type Encodable,
   endMessage,
   fileDescriptors,
+  listOf,
   type MessageInit,
   messageCodec,
   type Reader,
@@ -223,7 +224,7 @@ export function encodeKnot(message: Encodable<typeof KnotSchema>, out: Buffer, a
     to = writeText(out, to, name);
   }
   const padding = message.padding;
-  if (padding != null && padding.length > 0) {
+  if (padding != null && padding.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, padding);
   }
@@ -333,7 +334,7 @@ export function encodeCollectResponse(message: Encodable<typeof CollectResponseS
   let to = at;
   const names = message.names;
   if (names != null) {
-    for (const item of names) {
+    for (const item of listOf(names)) {
       out[to++] = 10;
       to = writeText(out, to, item);
     }
@@ -357,7 +358,7 @@ export function decodeCollectResponse(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        names.push(reader.string(at));
+        if (names.push(reader.string(at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

@@ -12,8 +12,10 @@ import {
   type Encodable,
   encodeJsonObject,
   endMessage,
+  listOf,
   messageCodec,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   writeBool,
@@ -104,9 +106,9 @@ export function boundClientCompatRequest(message: Encodable<typeof ClientCompatR
   const clientTlsCreds = message.clientTlsCreds;
   if (clientTlsCreds != null) bytes += 6 + boundTLSCreds(clientTlsCreds);
   const requestHeaders = message.requestHeaders;
-  if (requestHeaders != null) for (const item of requestHeaders) bytes += 6 + boundHeader(item);
+  if (requestHeaders != null) for (const item of listOf(requestHeaders)) bytes += 6 + boundHeader(item);
   const requestMessages = message.requestMessages;
-  if (requestMessages != null) for (const item of requestMessages) bytes += 7 + boundAny(item);
+  if (requestMessages != null) for (const item of listOf(requestMessages)) bytes += 7 + boundAny(item);
   const cancel = message.cancel;
   if (cancel != null) bytes += 7 + boundClientCompatRequest_Cancel(cancel);
   const rawRequest = message.rawRequest;
@@ -155,7 +157,7 @@ export function encodeClientCompatRequest(message: Encodable<typeof ClientCompat
     to = writeUint32(out, to, port);
   }
   const serverTlsCert = message.serverTlsCert;
-  if (serverTlsCert != null && serverTlsCert.length > 0) {
+  if (serverTlsCert != null && serverTlsCert.byteLength !== 0) {
     out[to++] = 66;
     to = writeBytes(out, to, serverTlsCert);
   }
@@ -192,14 +194,14 @@ export function encodeClientCompatRequest(message: Encodable<typeof ClientCompat
   }
   const requestHeaders = message.requestHeaders;
   if (requestHeaders != null) {
-    for (const item of requestHeaders) {
+    for (const item of listOf(requestHeaders)) {
       out[to++] = 122;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
   }
   const requestMessages = message.requestMessages;
   if (requestMessages != null) {
-    for (const item of requestMessages) {
+    for (const item of listOf(requestMessages)) {
       out[to++] = 130;
       out[to++] = 1;
       to = endMessage(out, to, encodeAny(item, out, to + 1));
@@ -345,11 +347,11 @@ export function decodeClientCompatRequest(
         break;
       case 122:
         at = reader.len(at);
-        requestHeaders.push(decodeHeader(reader, reader.open(80), at));
+        if (requestHeaders.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 130:
         at = reader.len(at);
-        requestMessages.push(decodeAny(reader, reader.open(152), at));
+        if (requestMessages.push(decodeAny(reader, reader.open(152), at)) === 1) reader.openList();
         break;
       case 136:
         at = reader.varint(at);
@@ -426,6 +428,8 @@ export function encodeClientCompatRequest_Cancel(message: Encodable<typeof Clien
       out[to++] = 24;
       to = writeUint32(out, to, cancelTiming.value);
       break;
+    default:
+      refuseCase(cancelTiming?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
@@ -500,6 +504,8 @@ export function encodeClientCompatResponse(message: Encodable<typeof ClientCompa
       out[to++] = 26;
       to = endMessage(out, to, encodeClientErrorResult(result.value, out, to + 1));
       break;
+    default:
+      refuseCase(result?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
@@ -556,13 +562,13 @@ export function boundClientResponseResult(message: Encodable<typeof ClientRespon
     boundTexts(message.feedback, 1) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseHeaders = message.responseHeaders;
-  if (responseHeaders != null) for (const item of responseHeaders) bytes += 6 + boundHeader(item);
+  if (responseHeaders != null) for (const item of listOf(responseHeaders)) bytes += 6 + boundHeader(item);
   const payloads = message.payloads;
-  if (payloads != null) for (const item of payloads) bytes += 6 + boundConformancePayload(item);
+  if (payloads != null) for (const item of listOf(payloads)) bytes += 6 + boundConformancePayload(item);
   const error = message.error;
   if (error != null) bytes += 6 + boundError(error);
   const responseTrailers = message.responseTrailers;
-  if (responseTrailers != null) for (const item of responseTrailers) bytes += 6 + boundHeader(item);
+  if (responseTrailers != null) for (const item of listOf(responseTrailers)) bytes += 6 + boundHeader(item);
   return bytes;
 }
 
@@ -573,14 +579,14 @@ export function encodeClientResponseResult(message: Encodable<typeof ClientRespo
   let to = at;
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) {
-    for (const item of responseHeaders) {
+    for (const item of listOf(responseHeaders)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
   }
   const payloads = message.payloads;
   if (payloads != null) {
-    for (const item of payloads) {
+    for (const item of listOf(payloads)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeConformancePayload(item, out, to + 1));
     }
@@ -592,7 +598,7 @@ export function encodeClientResponseResult(message: Encodable<typeof ClientRespo
   }
   const responseTrailers = message.responseTrailers;
   if (responseTrailers != null) {
-    for (const item of responseTrailers) {
+    for (const item of listOf(responseTrailers)) {
       out[to++] = 34;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
@@ -609,7 +615,7 @@ export function encodeClientResponseResult(message: Encodable<typeof ClientRespo
   }
   const feedback = message.feedback;
   if (feedback != null) {
-    for (const item of feedback) {
+    for (const item of listOf(feedback)) {
       out[to++] = 58;
       to = writeText(out, to, item);
     }
@@ -648,11 +654,11 @@ export function decodeClientResponseResult(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        responseHeaders.push(decodeHeader(reader, reader.open(80), at));
+        if (responseHeaders.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 18:
         at = reader.len(at);
-        payloads.push(decodeConformancePayload(reader, reader.open(152), at));
+        if (payloads.push(decodeConformancePayload(reader, reader.open(152), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
@@ -660,7 +666,7 @@ export function decodeClientResponseResult(
         break;
       case 34:
         at = reader.len(at);
-        responseTrailers.push(decodeHeader(reader, reader.open(80), at));
+        if (responseTrailers.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 40:
         at = reader.varint(at);
@@ -672,7 +678,7 @@ export function decodeClientResponseResult(
         break;
       case 58:
         at = reader.len(at);
-        feedback.push(reader.string(at));
+        if (feedback.push(reader.string(at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -748,7 +754,7 @@ export function boundWireDetails(message: Encodable<typeof WireDetailsSchema>): 
   const connectErrorRaw = message.connectErrorRaw;
   if (connectErrorRaw != null) bytes += 6 + boundJsonObject(connectErrorRaw);
   const actualHttpTrailers = message.actualHttpTrailers;
-  if (actualHttpTrailers != null) for (const item of actualHttpTrailers) bytes += 6 + boundHeader(item);
+  if (actualHttpTrailers != null) for (const item of listOf(actualHttpTrailers)) bytes += 6 + boundHeader(item);
   return bytes;
 }
 
@@ -769,7 +775,7 @@ export function encodeWireDetails(message: Encodable<typeof WireDetailsSchema>, 
   }
   const actualHttpTrailers = message.actualHttpTrailers;
   if (actualHttpTrailers != null) {
-    for (const item of actualHttpTrailers) {
+    for (const item of listOf(actualHttpTrailers)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
@@ -810,7 +816,7 @@ export function decodeWireDetails(reader: Reader, start: number, end: number, in
         break;
       case 26:
         at = reader.len(at);
-        actualHttpTrailers.push(decodeHeader(reader, reader.open(80), at));
+        if (actualHttpTrailers.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 34:
         at = reader.len(at);

@@ -9,6 +9,7 @@ import {
   type Encodable,
   endMessage,
   endPacked,
+  listOf,
   messageCodec,
   type Reader,
   refuseOther,
@@ -60,9 +61,9 @@ export function boundConfig(message: Encodable<typeof ConfigSchema>): number {
   const features = message.features;
   if (features != null) bytes += 6 + boundFeatures(features);
   const includeCases = message.includeCases;
-  if (includeCases != null) for (const item of includeCases) bytes += 6 + boundConfigCase(item);
+  if (includeCases != null) for (const item of listOf(includeCases)) bytes += 6 + boundConfigCase(item);
   const excludeCases = message.excludeCases;
-  if (excludeCases != null) for (const item of excludeCases) bytes += 6 + boundConfigCase(item);
+  if (excludeCases != null) for (const item of listOf(excludeCases)) bytes += 6 + boundConfigCase(item);
   return bytes;
 }
 
@@ -78,14 +79,14 @@ export function encodeConfig(message: Encodable<typeof ConfigSchema>, out: Buffe
   }
   const includeCases = message.includeCases;
   if (includeCases != null) {
-    for (const item of includeCases) {
+    for (const item of listOf(includeCases)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeConfigCase(item, out, to + 1));
     }
   }
   const excludeCases = message.excludeCases;
   if (excludeCases != null) {
-    for (const item of excludeCases) {
+    for (const item of listOf(excludeCases)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeConfigCase(item, out, to + 1));
     }
@@ -110,11 +111,11 @@ export function decodeConfig(reader: Reader, start: number, end: number, into?: 
         break;
       case 18:
         at = reader.len(at);
-        includeCases.push(decodeConfigCase(reader, reader.open(96), at));
+        if (includeCases.push(decodeConfigCase(reader, reader.open(96), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
-        excludeCases.push(decodeConfigCase(reader, reader.open(96), at));
+        if (excludeCases.push(decodeConfigCase(reader, reader.open(96), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -131,15 +132,15 @@ export function decodeConfig(reader: Reader, start: number, end: number, into?: 
 export function boundFeatures(message: Encodable<typeof FeaturesSchema>): number {
   let bytes = 14 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const versions = message.versions;
-  if (versions != null) bytes += 6 + boundVarints(versions, 10);
+  if (versions != null) bytes += 6 + boundVarints(listOf(versions), 10);
   const protocols = message.protocols;
-  if (protocols != null) bytes += 6 + boundVarints(protocols, 10);
+  if (protocols != null) bytes += 6 + boundVarints(listOf(protocols), 10);
   const codecs = message.codecs;
-  if (codecs != null) bytes += 6 + boundVarints(codecs, 10);
+  if (codecs != null) bytes += 6 + boundVarints(listOf(codecs), 10);
   const compressions = message.compressions;
-  if (compressions != null) bytes += 6 + boundVarints(compressions, 10);
+  if (compressions != null) bytes += 6 + boundVarints(listOf(compressions), 10);
   const streamTypes = message.streamTypes;
-  if (streamTypes != null) bytes += 6 + boundVarints(streamTypes, 10);
+  if (streamTypes != null) bytes += 6 + boundVarints(listOf(streamTypes), 10);
   return bytes;
 }
 
@@ -149,7 +150,7 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
   room(out, at, 0);
   let to = at;
   const versions = message.versions;
-  if (versions != null && versions.length > 0) {
+  if (versions != null && listOf(versions).length > 0) {
     room(out, to, boundVarints(versions, 10));
     out[to++] = 10;
     const reserved = varintBytes(versions.length);
@@ -158,7 +159,7 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const protocols = message.protocols;
-  if (protocols != null && protocols.length > 0) {
+  if (protocols != null && listOf(protocols).length > 0) {
     room(out, to, boundVarints(protocols, 10));
     out[to++] = 18;
     const reserved = varintBytes(protocols.length);
@@ -167,7 +168,7 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const codecs = message.codecs;
-  if (codecs != null && codecs.length > 0) {
+  if (codecs != null && listOf(codecs).length > 0) {
     room(out, to, boundVarints(codecs, 10));
     out[to++] = 26;
     const reserved = varintBytes(codecs.length);
@@ -176,7 +177,7 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const compressions = message.compressions;
-  if (compressions != null && compressions.length > 0) {
+  if (compressions != null && listOf(compressions).length > 0) {
     room(out, to, boundVarints(compressions, 10));
     out[to++] = 34;
     const reserved = varintBytes(compressions.length);
@@ -185,7 +186,7 @@ export function encodeFeatures(message: Encodable<typeof FeaturesSchema>, out: B
     to = endPacked(out, to, reserved, end);
   }
   const streamTypes = message.streamTypes;
-  if (streamTypes != null && streamTypes.length > 0) {
+  if (streamTypes != null && listOf(streamTypes).length > 0) {
     room(out, to, boundVarints(streamTypes, 10));
     out[to++] = 42;
     const reserved = varintBytes(streamTypes.length);
@@ -278,7 +279,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       }
       case 8:
         at = reader.varint(at);
-        versions.push(reader.int32() as Features["versions"][number]);
+        if (versions.push(reader.int32() as Features["versions"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 18: {
@@ -294,7 +295,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       }
       case 16:
         at = reader.varint(at);
-        protocols.push(reader.int32() as Features["protocols"][number]);
+        if (protocols.push(reader.int32() as Features["protocols"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 26: {
@@ -310,7 +311,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       }
       case 24:
         at = reader.varint(at);
-        codecs.push(reader.int32() as Features["codecs"][number]);
+        if (codecs.push(reader.int32() as Features["codecs"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 34: {
@@ -326,7 +327,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       }
       case 32:
         at = reader.varint(at);
-        compressions.push(reader.int32() as Features["compressions"][number]);
+        if (compressions.push(reader.int32() as Features["compressions"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 42: {
@@ -342,7 +343,7 @@ export function decodeFeatures(reader: Reader, start: number, end: number, into?
       }
       case 40:
         at = reader.varint(at);
-        streamTypes.push(reader.int32() as Features["streamTypes"][number]);
+        if (streamTypes.push(reader.int32() as Features["streamTypes"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 48:
@@ -544,12 +545,12 @@ export function encodeTLSCreds(message: Encodable<typeof TLSCredsSchema>, out: B
   room(out, at, 0);
   let to = at;
   const cert = message.cert;
-  if (cert != null && cert.length > 0) {
+  if (cert != null && cert.byteLength !== 0) {
     out[to++] = 10;
     to = writeBytes(out, to, cert);
   }
   const key$ = message.key;
-  if (key$ != null && key$.length > 0) {
+  if (key$ != null && key$.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, key$);
   }

@@ -71,7 +71,7 @@ export function encodeServerCompatRequest(message: Encodable<typeof ServerCompat
     to = writeBool(out, to, useTls);
   }
   const clientTlsCert = message.clientTlsCert;
-  if (clientTlsCert != null && clientTlsCert.length > 0) {
+  if (clientTlsCert != null && clientTlsCert.byteLength !== 0) {
     out[to++] = 42;
     to = writeBytes(out, to, clientTlsCert);
   }
@@ -183,7 +183,7 @@ export function encodeServerCompatResponse(message: Encodable<typeof ServerCompa
     to = writeUint32(out, to, port);
   }
   const pemCert = message.pemCert;
-  if (pemCert != null && pemCert.length > 0) {
+  if (pemCert != null && pemCert.byteLength !== 0) {
     out[to++] = 26;
     to = writeBytes(out, to, pemCert);
   }

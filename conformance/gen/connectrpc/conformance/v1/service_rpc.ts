@@ -12,9 +12,11 @@ import {
   type Encodable,
   endMessage,
   fileDescriptors,
+  listOf,
   type MessageInit,
   messageCodec,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   type ServerContext,
@@ -609,12 +611,12 @@ export const ConformanceService: Service<ConformanceServiceClient, ConformanceSe
 export function boundUnaryResponseDefinition(message: Encodable<typeof UnaryResponseDefinitionSchema>): number {
   let bytes = 6 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseHeaders = message.responseHeaders;
-  if (responseHeaders != null) for (const item of responseHeaders) bytes += 6 + boundHeader(item);
+  if (responseHeaders != null) for (const item of listOf(responseHeaders)) bytes += 6 + boundHeader(item);
   const response = message.response;
   if (response?.case === "responseData") bytes += 1 + boundBytes(response.value);
   if (response?.case === "error") bytes += 6 + boundError(response.value);
   const responseTrailers = message.responseTrailers;
-  if (responseTrailers != null) for (const item of responseTrailers) bytes += 6 + boundHeader(item);
+  if (responseTrailers != null) for (const item of listOf(responseTrailers)) bytes += 6 + boundHeader(item);
   const rawResponse = message.rawResponse;
   if (rawResponse != null) bytes += 6 + boundRawHTTPResponse(rawResponse);
   return bytes;
@@ -627,7 +629,7 @@ export function encodeUnaryResponseDefinition(message: Encodable<typeof UnaryRes
   let to = at;
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) {
-    for (const item of responseHeaders) {
+    for (const item of listOf(responseHeaders)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
@@ -642,10 +644,12 @@ export function encodeUnaryResponseDefinition(message: Encodable<typeof UnaryRes
       out[to++] = 26;
       to = endMessage(out, to, encodeError(response.value, out, to + 1));
       break;
+    default:
+      refuseCase(response?.case);
   }
   const responseTrailers = message.responseTrailers;
   if (responseTrailers != null) {
-    for (const item of responseTrailers) {
+    for (const item of listOf(responseTrailers)) {
       out[to++] = 34;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
@@ -690,7 +694,7 @@ export function decodeUnaryResponseDefinition(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        responseHeaders.push(decodeHeader(reader, reader.open(80), at));
+        if (responseHeaders.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 18:
         at = reader.len(at);
@@ -704,7 +708,7 @@ export function decodeUnaryResponseDefinition(
       }
       case 34:
         at = reader.len(at);
-        responseTrailers.push(decodeHeader(reader, reader.open(80), at));
+        if (responseTrailers.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 48:
         at = reader.varint(at);
@@ -738,11 +742,11 @@ export function boundStreamResponseDefinition(message: Encodable<typeof StreamRe
     boundBytesList(message.responseData, 1) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const responseHeaders = message.responseHeaders;
-  if (responseHeaders != null) for (const item of responseHeaders) bytes += 6 + boundHeader(item);
+  if (responseHeaders != null) for (const item of listOf(responseHeaders)) bytes += 6 + boundHeader(item);
   const error = message.error;
   if (error != null) bytes += 6 + boundError(error);
   const responseTrailers = message.responseTrailers;
-  if (responseTrailers != null) for (const item of responseTrailers) bytes += 6 + boundHeader(item);
+  if (responseTrailers != null) for (const item of listOf(responseTrailers)) bytes += 6 + boundHeader(item);
   const rawResponse = message.rawResponse;
   if (rawResponse != null) bytes += 6 + boundRawHTTPResponse(rawResponse);
   return bytes;
@@ -755,14 +759,14 @@ export function encodeStreamResponseDefinition(message: Encodable<typeof StreamR
   let to = at;
   const responseHeaders = message.responseHeaders;
   if (responseHeaders != null) {
-    for (const item of responseHeaders) {
+    for (const item of listOf(responseHeaders)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
   }
   const responseData = message.responseData;
   if (responseData != null) {
-    for (const item of responseData) {
+    for (const item of listOf(responseData)) {
       out[to++] = 18;
       to = writeBytes(out, to, item);
     }
@@ -779,7 +783,7 @@ export function encodeStreamResponseDefinition(message: Encodable<typeof StreamR
   }
   const responseTrailers = message.responseTrailers;
   if (responseTrailers != null) {
-    for (const item of responseTrailers) {
+    for (const item of listOf(responseTrailers)) {
       out[to++] = 42;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
@@ -821,11 +825,11 @@ export function decodeStreamResponseDefinition(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        responseHeaders.push(decodeHeader(reader, reader.open(80), at));
+        if (responseHeaders.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 18:
         at = reader.len(at);
-        responseData.push(reader.bytes(at));
+        if (responseData.push(reader.bytes(at)) === 1) reader.openList();
         break;
       case 24:
         at = reader.varint(at);
@@ -837,7 +841,7 @@ export function decodeStreamResponseDefinition(
         break;
       case 42:
         at = reader.len(at);
-        responseTrailers.push(decodeHeader(reader, reader.open(80), at));
+        if (responseTrailers.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 50:
         at = reader.len(at);
@@ -883,7 +887,7 @@ export function encodeUnaryRequest(message: Encodable<typeof UnaryRequestSchema>
     to = endMessage(out, to, encodeUnaryResponseDefinition(responseDefinition, out, to + 1));
   }
   const requestData = message.requestData;
-  if (requestData != null && requestData.length > 0) {
+  if (requestData != null && requestData.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, requestData);
   }
@@ -989,7 +993,7 @@ export function encodeIdempotentUnaryRequest(message: Encodable<typeof Idempoten
     to = endMessage(out, to, encodeUnaryResponseDefinition(responseDefinition, out, to + 1));
   }
   const requestData = message.requestData;
-  if (requestData != null && requestData.length > 0) {
+  if (requestData != null && requestData.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, requestData);
   }
@@ -1105,7 +1109,7 @@ export function encodeServerStreamRequest(message: Encodable<typeof ServerStream
     to = endMessage(out, to, encodeStreamResponseDefinition(responseDefinition, out, to + 1));
   }
   const requestData = message.requestData;
-  if (requestData != null && requestData.length > 0) {
+  if (requestData != null && requestData.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, requestData);
   }
@@ -1221,7 +1225,7 @@ export function encodeClientStreamRequest(message: Encodable<typeof ClientStream
     to = endMessage(out, to, encodeUnaryResponseDefinition(responseDefinition, out, to + 1));
   }
   const requestData = message.requestData;
-  if (requestData != null && requestData.length > 0) {
+  if (requestData != null && requestData.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, requestData);
   }
@@ -1342,7 +1346,7 @@ export function encodeBidiStreamRequest(message: Encodable<typeof BidiStreamRequ
     to = writeBool(out, to, fullDuplex);
   }
   const requestData = message.requestData;
-  if (requestData != null && requestData.length > 0) {
+  if (requestData != null && requestData.byteLength !== 0) {
     out[to++] = 26;
     to = writeBytes(out, to, requestData);
   }
@@ -1518,7 +1522,7 @@ export function encodeConformancePayload(message: Encodable<typeof ConformancePa
   room(out, at, 0);
   let to = at;
   const data = message.data;
-  if (data != null && data.length > 0) {
+  if (data != null && data.byteLength !== 0) {
     out[to++] = 10;
     to = writeBytes(out, to, data);
   }
@@ -1571,9 +1575,9 @@ export function decodeConformancePayload(
 export function boundConformancePayload_RequestInfo(message: Encodable<typeof ConformancePayload_RequestInfoSchema>): number {
   let bytes = 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const requestHeaders = message.requestHeaders;
-  if (requestHeaders != null) for (const item of requestHeaders) bytes += 6 + boundHeader(item);
+  if (requestHeaders != null) for (const item of listOf(requestHeaders)) bytes += 6 + boundHeader(item);
   const requests = message.requests;
-  if (requests != null) for (const item of requests) bytes += 6 + boundAny(item);
+  if (requests != null) for (const item of listOf(requests)) bytes += 6 + boundAny(item);
   const connectGetInfo = message.connectGetInfo;
   if (connectGetInfo != null) bytes += 6 + boundConformancePayload_ConnectGetInfo(connectGetInfo);
   return bytes;
@@ -1586,7 +1590,7 @@ export function encodeConformancePayload_RequestInfo(message: Encodable<typeof C
   let to = at;
   const requestHeaders = message.requestHeaders;
   if (requestHeaders != null) {
-    for (const item of requestHeaders) {
+    for (const item of listOf(requestHeaders)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
@@ -1598,7 +1602,7 @@ export function encodeConformancePayload_RequestInfo(message: Encodable<typeof C
   }
   const requests = message.requests;
   if (requests != null) {
-    for (const item of requests) {
+    for (const item of listOf(requests)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeAny(item, out, to + 1));
     }
@@ -1630,7 +1634,7 @@ export function decodeConformancePayload_RequestInfo(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        requestHeaders.push(decodeHeader(reader, reader.open(80), at));
+        if (requestHeaders.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 16:
         at = reader.varint(at);
@@ -1638,7 +1642,7 @@ export function decodeConformancePayload_RequestInfo(
         break;
       case 26:
         at = reader.len(at);
-        requests.push(decodeAny(reader, reader.open(152), at));
+        if (requests.push(decodeAny(reader, reader.open(152), at)) === 1) reader.openList();
         break;
       case 34:
         at = reader.len(at);
@@ -1664,7 +1668,7 @@ export function decodeConformancePayload_RequestInfo(
 export function boundConformancePayload_ConnectGetInfo(message: Encodable<typeof ConformancePayload_ConnectGetInfoSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const queryParams = message.queryParams;
-  if (queryParams != null) for (const item of queryParams) bytes += 6 + boundHeader(item);
+  if (queryParams != null) for (const item of listOf(queryParams)) bytes += 6 + boundHeader(item);
   return bytes;
 }
 
@@ -1675,7 +1679,7 @@ export function encodeConformancePayload_ConnectGetInfo(message: Encodable<typeo
   let to = at;
   const queryParams = message.queryParams;
   if (queryParams != null) {
-    for (const item of queryParams) {
+    for (const item of listOf(queryParams)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
@@ -1699,7 +1703,7 @@ export function decodeConformancePayload_ConnectGetInfo(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        queryParams.push(decodeHeader(reader, reader.open(80), at));
+        if (queryParams.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -1718,7 +1722,7 @@ export function decodeConformancePayload_ConnectGetInfo(
 export function boundError(message: Encodable<typeof ErrorSchema>): number {
   let bytes = 12 + boundText(message.message) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const details = message.details;
-  if (details != null) for (const item of details) bytes += 6 + boundAny(item);
+  if (details != null) for (const item of listOf(details)) bytes += 6 + boundAny(item);
   return bytes;
 }
 
@@ -1739,7 +1743,7 @@ export function encodeError(message: Encodable<typeof ErrorSchema>, out: Buffer,
   }
   const details = message.details;
   if (details != null) {
-    for (const item of details) {
+    for (const item of listOf(details)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeAny(item, out, to + 1));
     }
@@ -1768,7 +1772,7 @@ export function decodeError(reader: Reader, start: number, end: number, into?: E
         break;
       case 26:
         at = reader.len(at);
-        details.push(decodeAny(reader, reader.open(152), at));
+        if (details.push(decodeAny(reader, reader.open(152), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -1803,7 +1807,7 @@ export function encodeHeader(message: Encodable<typeof HeaderSchema>, out: Buffe
   }
   const value = message.value;
   if (value != null) {
-    for (const item of value) {
+    for (const item of listOf(value)) {
       out[to++] = 18;
       to = writeText(out, to, item);
     }
@@ -1827,7 +1831,7 @@ export function decodeHeader(reader: Reader, start: number, end: number, into?: 
         break;
       case 18:
         at = reader.len(at);
-        value$.push(reader.string(at));
+        if (value$.push(reader.string(at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -1847,11 +1851,11 @@ export function boundRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSche
     boundText(message.uri) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const headers = message.headers;
-  if (headers != null) for (const item of headers) bytes += 6 + boundHeader(item);
+  if (headers != null) for (const item of listOf(headers)) bytes += 6 + boundHeader(item);
   const rawQueryParams = message.rawQueryParams;
-  if (rawQueryParams != null) for (const item of rawQueryParams) bytes += 6 + boundHeader(item);
+  if (rawQueryParams != null) for (const item of listOf(rawQueryParams)) bytes += 6 + boundHeader(item);
   const encodedQueryParams = message.encodedQueryParams;
-  if (encodedQueryParams != null) for (const item of encodedQueryParams) bytes += 6 + boundRawHTTPRequest_EncodedQueryParam(item);
+  if (encodedQueryParams != null) for (const item of listOf(encodedQueryParams)) bytes += 6 + boundRawHTTPRequest_EncodedQueryParam(item);
   const body = message.body;
   if (body?.case === "unary") bytes += 6 + boundMessageContents(body.value);
   if (body?.case === "stream") bytes += 6 + boundStreamContents(body.value);
@@ -1875,21 +1879,21 @@ export function encodeRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSch
   }
   const headers = message.headers;
   if (headers != null) {
-    for (const item of headers) {
+    for (const item of listOf(headers)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
   }
   const rawQueryParams = message.rawQueryParams;
   if (rawQueryParams != null) {
-    for (const item of rawQueryParams) {
+    for (const item of listOf(rawQueryParams)) {
       out[to++] = 34;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
   }
   const encodedQueryParams = message.encodedQueryParams;
   if (encodedQueryParams != null) {
-    for (const item of encodedQueryParams) {
+    for (const item of listOf(encodedQueryParams)) {
       out[to++] = 42;
       to = endMessage(out, to, encodeRawHTTPRequest_EncodedQueryParam(item, out, to + 1));
     }
@@ -1904,6 +1908,8 @@ export function encodeRawHTTPRequest(message: Encodable<typeof RawHTTPRequestSch
       out[to++] = 58;
       to = endMessage(out, to, encodeStreamContents(body.value, out, to + 1));
       break;
+    default:
+      refuseCase(body?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
@@ -1937,15 +1943,15 @@ export function decodeRawHTTPRequest(
         break;
       case 26:
         at = reader.len(at);
-        headers.push(decodeHeader(reader, reader.open(80), at));
+        if (headers.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 34:
         at = reader.len(at);
-        rawQueryParams.push(decodeHeader(reader, reader.open(80), at));
+        if (rawQueryParams.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 42:
         at = reader.len(at);
-        encodedQueryParams.push(decodeRawHTTPRequest_EncodedQueryParam(reader, reader.open(56), at));
+        if (encodedQueryParams.push(decodeRawHTTPRequest_EncodedQueryParam(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       case 50: {
         const value: Extract<RawHTTPRequest["body"], { case: "unary" }>["value"] | undefined = body?.case === "unary" ? body.value : undefined;
@@ -2080,6 +2086,8 @@ export function encodeMessageContents(message: Encodable<typeof MessageContentsS
       out[to++] = 26;
       to = endMessage(out, to, encodeAny(data.value, out, to + 1));
       break;
+    default:
+      refuseCase(data?.case);
   }
   const compression = message.compression;
   if (compression != null && compression !== 0) {
@@ -2140,7 +2148,7 @@ export function decodeMessageContents(
 export function boundStreamContents(message: Encodable<typeof StreamContentsSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const items = message.items;
-  if (items != null) for (const item of items) bytes += 6 + boundStreamContents_StreamItem(item);
+  if (items != null) for (const item of listOf(items)) bytes += 6 + boundStreamContents_StreamItem(item);
   return bytes;
 }
 
@@ -2151,7 +2159,7 @@ export function encodeStreamContents(message: Encodable<typeof StreamContentsSch
   let to = at;
   const items = message.items;
   if (items != null) {
-    for (const item of items) {
+    for (const item of listOf(items)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeStreamContents_StreamItem(item, out, to + 1));
     }
@@ -2175,7 +2183,7 @@ export function decodeStreamContents(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        items.push(decodeStreamContents_StreamItem(reader, reader.open(56), at));
+        if (items.push(decodeStreamContents_StreamItem(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -2265,12 +2273,12 @@ export function decodeStreamContents_StreamItem(
 export function boundRawHTTPResponse(message: Encodable<typeof RawHTTPResponseSchema>): number {
   let bytes = 6 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const headers = message.headers;
-  if (headers != null) for (const item of headers) bytes += 6 + boundHeader(item);
+  if (headers != null) for (const item of listOf(headers)) bytes += 6 + boundHeader(item);
   const body = message.body;
   if (body?.case === "unary") bytes += 6 + boundMessageContents(body.value);
   if (body?.case === "stream") bytes += 6 + boundStreamContents(body.value);
   const trailers = message.trailers;
-  if (trailers != null) for (const item of trailers) bytes += 6 + boundHeader(item);
+  if (trailers != null) for (const item of listOf(trailers)) bytes += 6 + boundHeader(item);
   return bytes;
 }
 
@@ -2286,7 +2294,7 @@ export function encodeRawHTTPResponse(message: Encodable<typeof RawHTTPResponseS
   }
   const headers = message.headers;
   if (headers != null) {
-    for (const item of headers) {
+    for (const item of listOf(headers)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
@@ -2301,10 +2309,12 @@ export function encodeRawHTTPResponse(message: Encodable<typeof RawHTTPResponseS
       out[to++] = 34;
       to = endMessage(out, to, encodeStreamContents(body.value, out, to + 1));
       break;
+    default:
+      refuseCase(body?.case);
   }
   const trailers = message.trailers;
   if (trailers != null) {
-    for (const item of trailers) {
+    for (const item of listOf(trailers)) {
       out[to++] = 42;
       to = endMessage(out, to, encodeHeader(item, out, to + 1));
     }
@@ -2335,7 +2345,7 @@ export function decodeRawHTTPResponse(
         break;
       case 18:
         at = reader.len(at);
-        headers.push(decodeHeader(reader, reader.open(80), at));
+        if (headers.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 26: {
         const value: Extract<RawHTTPResponse["body"], { case: "unary" }>["value"] | undefined = body?.case === "unary" ? body.value : undefined;
@@ -2351,7 +2361,7 @@ export function decodeRawHTTPResponse(
       }
       case 42:
         at = reader.len(at);
-        trailers.push(decodeHeader(reader, reader.open(80), at));
+        if (trailers.push(decodeHeader(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

@@ -1,61 +1,112 @@
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
-import { BIGINT_BYTES, DecodeBudgetError, TEXT_BYTES } from "../wire/number-reader.ts";
-import { ARRAY_BYTES, ELEMENT_BYTES, ENTRY_BYTES, Reader, UNKNOWN_FIELD_BYTES } from "../wire/reader.ts";
-import { objectBytes } from "./object-bytes.ts";
+import { BIGINT_BYTES, TEXT_BYTES } from "../wire/number-reader.ts";
+import { ARRAY_BYTES, ELEMENT_BYTES, LIST_ROOM_BYTES, Reader, UNKNOWN_FIELD_BYTES } from "../wire/reader.ts";
+import { hasPresence, LONGS, objectBytes } from "./object-bytes.ts";
 
 const reader = new Reader();
 
 /**
- * Walks over a message without making any object and counts what they would take.
+ * Walks over a message without making any object and counts what they would take that protobuf-es makes of it.
  *
- * @throws DecodeBudgetError when that is more than `budgetBytes`; other faults of the bytes are left to whoever reads them
+ * protobuf-es reads a known field as its type says, whatever its wire type is, and goes on behind the end of a message when a
+ * field reaches beyond it. So it would meet other objects than this walk in such bytes: they are refused, and what is left is read by
+ * both alike.
+ *
+ * @throws DecodeBudgetError when that is more than `budgetBytes`
+ * @throws Error when the bytes are no such message
  */
 export function reckonMessage(schema: DescMessage, bytes: Uint8Array, budgetBytes: number): void {
-  const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
-    reader.begin(source, source.length, false, budgetBytes);
-    walk(schema, 0, source.length);
-  } catch (error) {
-    if (error instanceof DecodeBudgetError) throw error;
+    // No text is read, for which it would have to be a Buffer.
+    reader.begin(bytes as Buffer, bytes.length, false, budgetBytes);
+    walk(schema, 0, bytes.length);
   } finally {
     reader.finish();
   }
 }
 
+/** A field and the wire type of one value of it. */
+interface KnownField {
+  readonly field: DescField;
+  readonly wireType: number;
+  readonly hasPresence: boolean;
+  readonly isStruct: boolean;
+}
+
+/** A field of type Struct is a JSON object. When it comes again, protobuf-es makes all of it anew, for each byte so much. */
+const STRUCT_AGAIN_BYTES = 16;
+
 /** `end` is below 0 within a group, which tells by a tag where it ends. */
 function walk(message: DescMessage, start: number, end: number): void {
   const fields = fieldsOf(message);
+  let [set, hasUnknown] = [0, 0];
+  let before: KnownField | undefined;
+  let structs: Map<KnownField, number> | undefined;
   let at = start;
   while (at < end || reader.goesOn(at, end)) {
     at = reader.tag(at);
-    const field = fields.get(reader.tagRead >>> 3);
-    if (field === undefined) at = pass(at, UNKNOWN_FIELD_BYTES, 1);
-    else at = field.fieldKind === "map" ? entry(field, at) : value(field, at);
+    const known = fields.get(reader.tagRead >>> 3);
+    if (known === undefined) {
+      at = pass(at, UNKNOWN_FIELD_BYTES, 1);
+      hasUnknown = 1;
+      continue;
+    }
+    if (known.hasPresence) set++;
+    // Elements of a list follow each other, mostly.
+    if (known !== before && known.field.fieldKind === "list") reader.spend(LIST_ROOM_BYTES);
+    if (known.isStruct) structs = again(structs ?? new Map(), known, at);
+    at = fieldEnd(known, at);
+    before = known;
   }
+  reader.spend(objectBytes(message, set + hasUnknown));
 }
 
-/** Where the value ends that begins at `at`, as below. */
-function value(field: DescField, at: number): number {
-  const { message } = field;
-  const tag = reader.tagRead;
+function again(firsts: Map<KnownField, number>, known: KnownField, at: number): Map<KnownField, number> {
+  const first = firsts.get(known);
+  if (first === undefined) firsts.set(known, at);
+  else reader.spend(STRUCT_AGAIN_BYTES * (at - first));
+  return firsts;
+}
+
+/** Where the field ends whose value begins at `at`, as below. */
+function fieldEnd({ field, wireType }: KnownField, at: number): number {
+  const read = reader.tagRead & 7;
+  const isPackable = field.fieldKind === "list" && wireType !== 2 && field.message === undefined;
+  if (read === 2 && isPackable) return packed(field, wireType, at);
+  expectWireType(wireType, field);
+  if (field.fieldKind === "map") return entry(field, at);
   if (field.fieldKind === "list") reader.spend(ELEMENT_BYTES);
-  if (message !== undefined && (tag & 7) === 2) return nested(message, at, objectBytes(message));
-  if (message !== undefined && (tag & 7) === 3) {
-    walk(message, reader.openGroup(at, objectBytes(message)), -(tag + 1));
-    return reader.position;
-  }
-  if (field.scalar === ScalarType.STRING) return pass(at, TEXT_BYTES, 1);
-  if (field.scalar === ScalarType.BYTES) return pass(at, ARRAY_BYTES, 1);
-  // A packed list: an element may be a byte.
-  if ((tag & 7) === 2) return pass(at, 0, perByte(field));
-  if (field.enum?.open === false && (tag & 7) === 0) return enumValue(field.enum, at);
-  return pass(at, isLong(field) ? BIGINT_BYTES : 0, 0);
+  if (field.message === undefined) return single(field, at);
+  return wireType === 3 ? group(field.message, at) : nested(field.message, at);
 }
 
-function nested(message: DescMessage, at: number, bytes: number): number {
+function expectWireType(wireType: number, { name }: { readonly name: string }): void {
+  const read = reader.tagRead & 7;
+  if (read !== wireType) throw new Error(`${name} has wire type ${read}, not ${wireType}`);
+}
+
+function nested(message: DescMessage, at: number): number {
   const end = reader.len(at);
-  walk(message, reader.open(bytes), end);
+  walk(message, reader.open(0), end);
   return end;
+}
+
+function group(message: DescMessage, at: number): number {
+  const end = -(reader.tagRead + 1);
+  walk(message, reader.openGroup(at, 0), end);
+  return reader.position;
+}
+
+function single(field: DescField, at: number): number {
+  if (field.fieldKind === "enum" && !field.enum.open) return enumValue(field.enum, at);
+  return scalar(field.scalar, at);
+}
+
+/** Passes over a value of this type, undefined: an enum. */
+function scalar(type: ScalarType | undefined, at: number): number {
+  if (type === ScalarType.STRING) return pass(at, TEXT_BYTES, 1);
+  if (type === ScalarType.BYTES) return pass(at, ARRAY_BYTES, 1);
+  return pass(at, LONGS.has(type) ? BIGINT_BYTES : 0, 0);
 }
 
 /** A value that a closed enum does not declare is kept as an unknown field. */
@@ -65,39 +116,43 @@ function enumValue({ value }: DescEnum, at: number): number {
   return end;
 }
 
-const LONGS: ReadonlySet<ScalarType | undefined> = new Set([
-  ScalarType.INT64,
-  ScalarType.UINT64,
-  ScalarType.SINT64,
-  ScalarType.FIXED64,
-  ScalarType.SFIXED64,
-]);
-
-function isLong({ scalar }: DescField): boolean {
-  return LONGS.has(scalar);
-}
-
-function perByte(field: DescField): number {
-  const { scalar } = field;
-  if (scalar === ScalarType.DOUBLE) return 1;
-  if (scalar === ScalarType.FLOAT || scalar === ScalarType.FIXED32 || scalar === ScalarType.SFIXED32) return 2;
-  if (scalar === ScalarType.FIXED64 || scalar === ScalarType.SFIXED64) return 4;
-  return isLong(field) ? ELEMENT_BYTES + BIGINT_BYTES : ELEMENT_BYTES;
-}
-
-/** An entry of a map is no object of its own. */
-function entry(field: DescField & { fieldKind: "map" }, at: number): number {
-  const { message } = field;
-  if ((reader.tagRead & 7) !== 2) return pass(at, UNKNOWN_FIELD_BYTES, 1);
-  const end = reader.len(at);
-  let part = reader.openEntry();
-  reader.spend(message === undefined ? ENTRY_BYTES : ENTRY_BYTES + objectBytes(message));
-  while (reader.hasMore(part, end)) {
-    part = reader.tag(part);
-    part = reader.tagRead === 18 && message !== undefined ? nested(message, part, 0) : pass(part, TEXT_BYTES, 1);
+function packed(field: DescField, wireType: number, start: number): number {
+  const end = reader.len(start);
+  const bytes = ELEMENT_BYTES + (LONGS.has(field.scalar) ? BIGINT_BYTES : 0);
+  let at = reader.openPacked();
+  while (reader.hasMore(at, end)) {
+    at = wireType === 0 ? reader.varint(at) : wireType === 1 ? reader.i64(at) : reader.i32(at);
+    reader.spend(bytes);
   }
   return end;
 }
+
+/** An entry of a map is no object of its own; its value is there even if it is not sent. */
+function entry(field: DescField & { fieldKind: "map" }, start: number): number {
+  const { message } = field;
+  const end = reader.len(start);
+  const first = reader.openEntry();
+  let at = first;
+  let hasValue = false;
+  while (reader.hasMore(at, end)) {
+    at = reader.tag(at);
+    const number = reader.tagRead >>> 3;
+    if (number === 1) {
+      expectWireType(WIRE_TYPES[field.mapKey] ?? 0, KEY);
+      at = scalar(field.mapKey, at);
+    } else if (number === 2) {
+      expectWireType(singleWireType(field), VALUE);
+      if (hasValue && isStruct(field)) reader.spend(STRUCT_AGAIN_BYTES * (at - first));
+      at = message === undefined ? scalar(field.scalar, at) : nested(message, at);
+      hasValue = true;
+    } else at = reader.skip(at);
+  }
+  if (!hasValue) reader.spend(message === undefined ? ARRAY_BYTES : objectBytes(message, 0));
+  return end;
+}
+
+const KEY = { name: "the key of a map" };
+const VALUE = { name: "the value of a map" };
 
 /** Passes over a value and counts what it takes, and for each byte of it. */
 function pass(at: number, bytes: number, each: number): number {
@@ -106,13 +161,41 @@ function pass(at: number, bytes: number, each: number): number {
   return end;
 }
 
-const known: WeakMap<DescMessage, ReadonlyMap<number, DescField>> = new WeakMap();
+/** Those that are no varints. */
+const WIRE_TYPES: Partial<Record<ScalarType, number>> = {
+  [ScalarType.DOUBLE]: 1,
+  [ScalarType.FIXED64]: 1,
+  [ScalarType.SFIXED64]: 1,
+  [ScalarType.STRING]: 2,
+  [ScalarType.BYTES]: 2,
+  [ScalarType.FLOAT]: 5,
+  [ScalarType.FIXED32]: 5,
+  [ScalarType.SFIXED32]: 5,
+};
 
-function fieldsOf(message: DescMessage): ReadonlyMap<number, DescField> {
+/** Of a value that is no list: of an element, or in an entry of a map. */
+function singleWireType(field: DescField): number {
+  if (field.message !== undefined) return field.fieldKind !== "map" && field.delimitedEncoding ? 3 : 2;
+  return field.scalar === undefined ? 0 : (WIRE_TYPES[field.scalar] ?? 0);
+}
+
+const known: WeakMap<DescMessage, ReadonlyMap<number, KnownField>> = new WeakMap();
+
+function fieldsOf(message: DescMessage): ReadonlyMap<number, KnownField> {
   let fields = known.get(message);
   if (fields === undefined) {
-    fields = new Map(message.fields.map((field) => [field.number, field]));
+    fields = new Map(
+      message.fields.map((field) => {
+        const wireType = field.fieldKind === "map" ? 2 : singleWireType(field);
+        const isSingularStruct = field.fieldKind === "message" && isStruct(field);
+        return [field.number, { field, wireType, hasPresence: hasPresence(field), isStruct: isSingularStruct }];
+      }),
+    );
     known.set(message, fields);
   }
   return fields;
+}
+
+function isStruct({ message, parent }: DescField): boolean {
+  return message?.typeName === "google.protobuf.Struct" && parent.typeName !== "google.protobuf.Value";
 }

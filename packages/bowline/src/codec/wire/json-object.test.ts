@@ -39,6 +39,14 @@ describe("a JSON object as google.protobuf.Struct", () => {
     );
   });
 
+  it("has room for arrays with holes, which are empty values", () => {
+    const sparse = { b: new Array<number>(1000) };
+    const out = Buffer.alloc(boundJsonObject(sparse) + MARGIN_BYTES);
+    const end = encodeJsonObject(sparse, out, 0);
+    expect(end).toBeLessThanOrEqual(boundJsonObject(sparse));
+    expect(decode(out.subarray(0, end)).b).toEqual(new Array(1000).fill(null));
+  });
+
   it("goes on with one that came before: later fields win", () => {
     const bytes = toBytes(StructCodec, structOf({ b: 2, c: [1] }));
     expect(decode(bytes, { a: 1, b: 1 })).toEqual({ a: 1, b: 2, c: [1] });

@@ -21,8 +21,15 @@ export function boundJsonObject(object: JsonObject): number {
 
 function boundValue(value: JsonValue | undefined): number {
   if (typeof value === "string") return 1 + boundText(value);
-  if (Array.isArray(value)) return value.reduce<number>((sum, each) => sum + 6 + boundValue(each), 6);
+  if (Array.isArray(value)) return boundList(value);
   return typeof value === "object" && value !== null ? 6 + boundJsonObject(value) : 9;
+}
+
+function boundList(list: readonly JsonValue[]): number {
+  let bytes = 6;
+  // Holes are written, too.
+  for (const each of list) bytes += 6 + boundValue(each);
+  return bytes;
 }
 
 /** Writes the content of a Struct. What JSON does not know (undefined, functions) becomes an empty Value. */

@@ -11,6 +11,21 @@ export function putEntry<T>(
   }
 }
 
+/**
+ * The keys of a map field. What is no plain object is refused: a JavaScript Map has entries but no properties, and would be sent as
+ * empty.
+ */
+export function keysOf(entries: object): string[] {
+  if (!isPlainObject(entries)) throw new TypeError("it is no plain object");
+  return Object.keys(entries);
+}
+
+/** True for objects without a class, those of another realm included; arrays have one, and so have texts and numbers. */
+export function isPlainObject(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
 /** The value under one of the object's own keys. */
 export function entryOf<T>(entries: { readonly [key: string]: T } | { readonly [key: number]: T }, key: string): T {
   return (entries as { readonly [key: string]: T })[key] as T;

@@ -17,6 +17,8 @@ export const ENTRY_BYTES = 48;
 const LARGE_PACKED_BYTES = 1024;
 /** Arrays that are made with more elements than V8 takes for fast ones, 2²⁵, become tables. */
 const MAX_MADE_ELEMENTS = 32_000_000;
+/** The room that V8 gives a list with its first element: for 16 more, and what holds them. */
+export const LIST_ROOM_BYTES = 136;
 /** A number in a list; and what it takes besides in one that V8 has made larger than it need be. */
 export const ELEMENT_BYTES = 8;
 const GROWN_BYTES = 4;
@@ -112,6 +114,11 @@ export class Reader extends NumberReader {
     return this.#start;
   }
 
+  /** A list has got its first element: counts the room that comes with it. */
+  openList(): void {
+    this.spend(LIST_ROOM_BYTES);
+  }
+
   /** Enters a packed field and returns where it begins. */
   openPacked(): number {
     return this.#start;
@@ -131,7 +138,10 @@ export class Reader extends NumberReader {
   widened<T>(list: T[], at: number, end: number, width: 0 | 4 | 8): T[] {
     const count = width === 0 ? this.#varintsIn(at, end) : Math.floor((end - at) / width);
     this.spend(ELEMENT_BYTES * count);
-    if (end - at <= LARGE_PACKED_BYTES && list.length <= LARGE_PACKED_BYTES) return list;
+    if (end - at <= LARGE_PACKED_BYTES && list.length <= LARGE_PACKED_BYTES) {
+      if (list.length === 0) this.openList();
+      return list;
+    }
     const before = list.length;
     if (count < before >> 3 || before + count > MAX_MADE_ELEMENTS) {
       this.spend(GROWN_BYTES * count);

@@ -36,17 +36,26 @@ export function boundBytes(bytes: Uint8Array | undefined | null): number {
   return bytes == null ? 0 : bytes.length + varintBytes(bytes.length);
 }
 
+/**
+ * The list of a repeated field. What is no array is refused: an iterator can be read once, by the bound or by the encoder, and a text
+ * would be a list of its characters.
+ */
+export function listOf<T>(list: readonly T[]): readonly T[] {
+  if (!Array.isArray(list)) throw new TypeError("it is no array");
+  return list;
+}
+
 /** Text of all elements, each behind a tag of `tagBytes`. */
 export function boundTexts(texts: readonly string[] | undefined | null, tagBytes: number): number {
   let bytes = 0;
-  if (texts != null) for (const text of texts) bytes += tagBytes + boundText(text);
+  if (texts != null) for (const text of listOf(texts)) bytes += tagBytes + boundText(text);
   return bytes;
 }
 
 /** Bytes of all elements, each behind a tag of `tagBytes`. */
 export function boundBytesList(list: readonly Uint8Array[] | undefined | null, tagBytes: number): number {
   let bytes = 0;
-  if (list != null) for (const each of list) bytes += tagBytes + boundBytes(each);
+  if (list != null) for (const each of listOf(list)) bytes += tagBytes + boundBytes(each);
   return bytes;
 }
 
@@ -59,6 +68,11 @@ export function boundVarints(values: readonly (number | bigint | string)[], most
   let bytes = 0;
   for (const value of values) bytes += Number(value) >= 0 && Number(value) < 0x20_0000 ? 4 : most;
   return bytes;
+}
+
+/** Refuses the case of a oneof that is none of its fields, of which nothing would be sent. */
+export function refuseCase(name: unknown): void {
+  if (name != null) throw new TypeError("a oneof has no such case");
 }
 
 /** The error of a required field that is not set; which one is found out afterwards. */

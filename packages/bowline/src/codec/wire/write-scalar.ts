@@ -181,6 +181,12 @@ export function notA(type: string, value: unknown): RangeError {
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
   if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : shownObject(value);
   return typeof value === "function" ? "a function" : String(value);
+}
+
+/** With its class if it has one: `an object (Map)`. */
+function shownObject(value: object): string {
+  const name: unknown = Object.getPrototypeOf(value)?.constructor?.name;
+  return typeof name === "string" && name !== "" && name !== "Object" ? `an object (${name})` : "an object";
 }

@@ -10,9 +10,11 @@ import {
   type Encodable,
   endMessage,
   fileDescriptors,
+  listOf,
   type MessageInit,
   messageCodec,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   type ServerContext,
@@ -423,7 +425,7 @@ export function encodeKeyValue(message: Encodable<typeof KeyValueSchema>, out: B
   room(out, at, 0);
   let to = at;
   const key$ = message.key;
-  if (key$ != null && key$.length > 0) {
+  if (key$ != null && key$.byteLength !== 0) {
     out[to++] = 10;
     to = writeBytes(out, to, key$);
   }
@@ -433,7 +435,7 @@ export function encodeKeyValue(message: Encodable<typeof KeyValueSchema>, out: B
     to = writeInt64(out, to, modRevision);
   }
   const value = message.value;
-  if (value != null && value.length > 0) {
+  if (value != null && value.byteLength !== 0) {
     out[to++] = 42;
     to = writeBytes(out, to, value);
   }
@@ -616,12 +618,12 @@ export function encodeRangeRequest(message: Encodable<typeof RangeRequestSchema>
   room(out, at, 0);
   let to = at;
   const key$ = message.key;
-  if (key$ != null && key$.length > 0) {
+  if (key$ != null && key$.byteLength !== 0) {
     out[to++] = 10;
     to = writeBytes(out, to, key$);
   }
   const rangeEnd = message.rangeEnd;
-  if (rangeEnd != null && rangeEnd.length > 0) {
+  if (rangeEnd != null && rangeEnd.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, rangeEnd);
   }
@@ -688,7 +690,7 @@ export function boundRangeResponse(message: Encodable<typeof RangeResponseSchema
   const header = message.header;
   if (header != null) bytes += 6 + boundResponseHeader(header);
   const kvs = message.kvs;
-  if (kvs != null) for (const item of kvs) bytes += 6 + boundKeyValue(item);
+  if (kvs != null) for (const item of listOf(kvs)) bytes += 6 + boundKeyValue(item);
   return bytes;
 }
 
@@ -704,7 +706,7 @@ export function encodeRangeResponse(message: Encodable<typeof RangeResponseSchem
   }
   const kvs = message.kvs;
   if (kvs != null) {
-    for (const item of kvs) {
+    for (const item of listOf(kvs)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeKeyValue(item, out, to + 1));
     }
@@ -734,7 +736,7 @@ export function decodeRangeResponse(reader: Reader, start: number, end: number, 
         break;
       case 18:
         at = reader.len(at);
-        kvs.push(decodeKeyValue(reader, reader.open(272), at));
+        if (kvs.push(decodeKeyValue(reader, reader.open(272), at)) === 1) reader.openList();
         break;
       case 24:
         at = reader.varint(at);
@@ -767,12 +769,12 @@ export function encodePutRequest(message: Encodable<typeof PutRequestSchema>, ou
   room(out, at, 0);
   let to = at;
   const key$ = message.key;
-  if (key$ != null && key$.length > 0) {
+  if (key$ != null && key$.byteLength !== 0) {
     out[to++] = 10;
     to = writeBytes(out, to, key$);
   }
   const value = message.value;
-  if (value != null && value.length > 0) {
+  if (value != null && value.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, value);
   }
@@ -833,7 +835,7 @@ export function encodeDeleteRangeRequest(message: Encodable<typeof DeleteRangeRe
   room(out, at, 0);
   let to = at;
   const key$ = message.key;
-  if (key$ != null && key$.length > 0) {
+  if (key$ != null && key$.byteLength !== 0) {
     out[to++] = 10;
     to = writeBytes(out, to, key$);
   }
@@ -897,6 +899,8 @@ export function encodeRequestOp(message: Encodable<typeof RequestOpSchema>, out:
       out[to++] = 26;
       to = endMessage(out, to, encodeDeleteRangeRequest(request.value, out, to + 1));
       break;
+    default:
+      refuseCase(request?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
@@ -955,7 +959,7 @@ export function encodeResponseOp(message: Encodable<typeof ResponseOpSchema>, ou
   if (response?.case === "responseRange") {
     out[to++] = 10;
     to = endMessage(out, to, encodeRangeResponse(response.value, out, to + 1));
-  }
+  } else refuseCase(response?.case);
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
@@ -988,7 +992,7 @@ export function decodeResponseOp(reader: Reader, start: number, end: number, int
 export function boundTxnRequest(message: Encodable<typeof TxnRequestSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const success = message.success;
-  if (success != null) for (const item of success) bytes += 6 + boundRequestOp(item);
+  if (success != null) for (const item of listOf(success)) bytes += 6 + boundRequestOp(item);
   return bytes;
 }
 
@@ -999,7 +1003,7 @@ export function encodeTxnRequest(message: Encodable<typeof TxnRequestSchema>, ou
   let to = at;
   const success = message.success;
   if (success != null) {
-    for (const item of success) {
+    for (const item of listOf(success)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeRequestOp(item, out, to + 1));
     }
@@ -1018,7 +1022,7 @@ export function decodeTxnRequest(reader: Reader, start: number, end: number, int
     switch (reader.tagRead) {
       case 18:
         at = reader.len(at);
-        success.push(decodeRequestOp(reader, reader.open(80), at));
+        if (success.push(decodeRequestOp(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -1036,7 +1040,7 @@ export function boundTxnResponse(message: Encodable<typeof TxnResponseSchema>): 
   const header = message.header;
   if (header != null) bytes += 6 + boundResponseHeader(header);
   const responses = message.responses;
-  if (responses != null) for (const item of responses) bytes += 6 + boundResponseOp(item);
+  if (responses != null) for (const item of listOf(responses)) bytes += 6 + boundResponseOp(item);
   return bytes;
 }
 
@@ -1052,7 +1056,7 @@ export function encodeTxnResponse(message: Encodable<typeof TxnResponseSchema>, 
   }
   const responses = message.responses;
   if (responses != null) {
-    for (const item of responses) {
+    for (const item of listOf(responses)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeResponseOp(item, out, to + 1));
     }
@@ -1076,7 +1080,7 @@ export function decodeTxnResponse(reader: Reader, start: number, end: number, in
         break;
       case 26:
         at = reader.len(at);
-        responses.push(decodeResponseOp(reader, reader.open(80), at));
+        if (responses.push(decodeResponseOp(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -1113,6 +1117,8 @@ export function encodeWatchRequest(message: Encodable<typeof WatchRequestSchema>
       out[to++] = 18;
       to = endMessage(out, to, encodeWatchCancelRequest(requestUnion.value, out, to + 1));
       break;
+    default:
+      refuseCase(requestUnion?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
@@ -1167,12 +1173,12 @@ export function encodeWatchCreateRequest(message: Encodable<typeof WatchCreateRe
   room(out, at, 0);
   let to = at;
   const key$ = message.key;
-  if (key$ != null && key$.length > 0) {
+  if (key$ != null && key$.byteLength !== 0) {
     out[to++] = 10;
     to = writeBytes(out, to, key$);
   }
   const rangeEnd = message.rangeEnd;
-  if (rangeEnd != null && rangeEnd.length > 0) {
+  if (rangeEnd != null && rangeEnd.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, rangeEnd);
   }
@@ -1304,7 +1310,7 @@ export function boundWatchResponse(message: Encodable<typeof WatchResponseSchema
   const header = message.header;
   if (header != null) bytes += 6 + boundResponseHeader(header);
   const events = message.events;
-  if (events != null) for (const item of events) bytes += 6 + boundEvent(item);
+  if (events != null) for (const item of listOf(events)) bytes += 6 + boundEvent(item);
   return bytes;
 }
 
@@ -1350,7 +1356,7 @@ export function encodeWatchResponse(message: Encodable<typeof WatchResponseSchem
   }
   const events = message.events;
   if (events != null) {
-    for (const item of events) {
+    for (const item of listOf(events)) {
       out[to++] = 90;
       to = endMessage(out, to, encodeEvent(item, out, to + 1));
     }
@@ -1414,7 +1420,7 @@ export function decodeWatchResponse(reader: Reader, start: number, end: number, 
         break;
       case 90:
         at = reader.len(at);
-        events.push(decodeEvent(reader, reader.open(48), at));
+        if (events.push(decodeEvent(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

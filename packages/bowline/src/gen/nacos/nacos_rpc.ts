@@ -10,6 +10,7 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  keysOf,
   type MessageInit,
   messageCodec,
   putEntry,
@@ -111,7 +112,7 @@ export function boundMetadata(message: Encodable<typeof MetadataSchema>): number
     boundText(message.clientIp) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const headers = message.headers;
-  if (headers != null) for (const key of Object.keys(headers)) bytes += 8 + boundText(key) + boundText(entryOf(headers, key));
+  if (headers != null) for (const key of keysOf(headers)) bytes += 8 + boundText(key) + boundText(entryOf(headers, key));
   return bytes;
 }
 
@@ -127,7 +128,7 @@ export function encodeMetadata(message: Encodable<typeof MetadataSchema>, out: B
   }
   const headers = message.headers;
   if (headers != null) {
-    for (const key of Object.keys(headers)) {
+    for (const key of keysOf(headers)) {
       out[to++] = 58;
       out[to + 1] = 10;
       let end = writeText(out, to + 2, key);

@@ -12,6 +12,8 @@ export interface DescriptorSet {
   readonly bytes: Uint8Array;
   /** Import paths of the files to generate from. */
   readonly targets: readonly string[];
+  /** Import paths of all files in it. */
+  readonly files: readonly string[];
 }
 
 /**
@@ -42,7 +44,11 @@ export async function readDescriptorSet(
   // Generated code holds descriptors: it should be the same whoever compiled them.
   for (const each of files) each.$unknown = each.$unknown?.filter((field) => field.no !== IMAGE_EXTENSION);
   const plain = protobuf.create(wellKnownTypes.FileDescriptorSetSchema, { file: files });
-  return { bytes: protobuf.toBinary(wellKnownTypes.FileDescriptorSetSchema, plain), targets };
+  return {
+    bytes: protobuf.toBinary(wellKnownTypes.FileDescriptorSetSchema, plain),
+    targets,
+    files: files.map(({ name }) => name),
+  };
 }
 
 /** Without the `./` and `/` that a shell's completion adds. */

@@ -51,8 +51,8 @@ export function isWithin(root: string, path: string): boolean {
   return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
 }
 
-/** One that is gone meanwhile is gone when it is read. */
-function realPath(folder: string): Promise<string> {
+/** The path without links in it; of one that is not there, the path itself. */
+export function realPath(folder: string): Promise<string> {
   return realpath(folder).catch(() => folder);
 }
 

@@ -24,7 +24,10 @@ export const OBJECT_MEMBERS: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** Gives each thing in a file a name of its own: the one it should have, or that name with `$`, `$1`, `$2`… behind it. */
+/**
+ * Gives each thing in a file a name of its own: the one it should have, or that name with `$`, `$1`, `$2`… behind it. A number, which a
+ * property may be called and nothing else, gets a `_` in front.
+ */
 export class CodeNames {
   readonly #taken = new Set<string>();
   readonly #outer: CodeNames | undefined;
@@ -36,8 +39,9 @@ export class CodeNames {
 
   /** The first name like `wanted` that is free; it is taken from then on. */
   take(wanted: string): string {
-    let name = wanted;
-    for (let i = 0; this.#isTaken(name); i++) name = `${wanted}$${i === 0 ? "" : i}`;
+    const plain = /^\d/.test(wanted) ? `_${wanted}` : wanted;
+    let name = plain;
+    for (let i = 0; this.#isTaken(name); i++) name = `${plain}$${i === 0 ? "" : i}`;
     this.#taken.add(name);
     return name;
   }

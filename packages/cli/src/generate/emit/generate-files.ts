@@ -4,8 +4,8 @@ import type { CodeGeneratorRequest, CodeGeneratorResponse } from "@bufbuild/prot
 import type { GeneratedFile, Plugin } from "@bufbuild/protoplugin";
 import { CommandError } from "../../command-error.ts";
 import { generatedHead } from "./generated-head.ts";
-import { refuseNameClashes } from "./name-clash.ts";
 import type { PluginRuntime } from "./plugin-runtime.ts";
+import { refuseNames } from "./refuse-names.ts";
 import { type MessageNames, rpcFile, rpcFilePath } from "./rpc-file.ts";
 import type { ImportExtension, ImportedName } from "./source-text.ts";
 
@@ -16,10 +16,11 @@ export interface GeneratedText {
   readonly text: string;
 }
 
-/** A .proto file that code is wanted for. */
-export interface TargetFile {
-  /** Its name in messages. */
+/** How messages show a .proto file. */
+export interface ShownFile {
+  /** Its name. */
   readonly shown: string;
+  /** Empty where it is not known. */
   readonly text: string;
 }
 
@@ -28,7 +29,9 @@ export interface GenerationRequest {
   /** An encoded google.protobuf.FileDescriptorSet with comments, imports first. */
   readonly descriptorSet: Uint8Array;
   /** By import path the files whose services are wanted; messages and their codecs are generated for what they import as well. */
-  readonly targets: ReadonlyMap<string, TargetFile>;
+  readonly targets: ReadonlyMap<string, ShownFile>;
+  /** The same for what they import, as far as it is known. */
+  readonly imports?: ReadonlyMap<string, ShownFile> | undefined;
   readonly importExtension: ImportExtension;
   /** False leaves `*_pb.ts` to a protoc-gen-es of the user's own. Default: true. */
   readonly messages?: boolean | undefined;
@@ -38,7 +41,7 @@ export interface GenerationRequest {
 
 /**
  * Messages by protoc-gen-es, services and codecs by our own generator. Messages of google/protobuf are imported from
- * @bufbuild/protobuf and their codecs from bowline, unless they are targets.
+ * @bufbuild/protobuf and their codecs from bowline, unless they are targets: whoever brings files of these names may have changed them.
  */
 export function generateFiles(request: GenerationRequest, runtime: PluginRuntime): GeneratedText[] {
   const { fromBinary, create } = runtime.protobuf;
@@ -86,10 +89,10 @@ function rpcFiles(input: CodeGeneratorRequest, request: GenerationRequest, runti
       for (const file of schema.files) {
         const target = request.targets.get(file.proto.name);
         const withServices = target !== undefined && file.services.length > 0;
+        refuseNames(file, shownFile(file.proto.name, request), withServices);
         if (!withServices && file.messages.length === 0) continue;
-        refuseNameClashes(file, target ?? { shown: file.proto.name, text: "" }, withServices);
         const path = rpcFilePath(file);
-        const names = messageNames(schema.generateFile(path), runtime, request.messagesFrom);
+        const names = messageNames(schema.generateFile(path), runtime, request);
         const moduleOf = (other: DescFile): string => modulePath(other, generated);
         const text = rpcFile({ file, names, extension: request.importExtension, withServices, moduleOf });
         texts.push({ path, text });
@@ -100,17 +103,29 @@ function rpcFiles(input: CodeGeneratorRequest, request: GenerationRequest, runti
   return texts;
 }
 
+/** How to show the file of this import path: by that path if nothing else is known. */
+export function shownFile(
+  importPath: string,
+  { targets, imports }: Pick<GenerationRequest, "targets" | "imports">,
+): ShownFile {
+  return targets.get(importPath) ?? imports?.get(importPath) ?? { shown: importPath, text: "" };
+}
+
 /** Codecs of the well-known types come with bowline. */
 function modulePath(file: DescFile, generated: ReadonlySet<DescFile>): string {
   return generated.has(file) || !isWellKnown(file.proto.name) ? `./${file.name}_rpc.js` : `bowline/${file.name}`;
 }
 
 /** The names that protoc-gen-es gave, as protoplugin's printer for one file knows them. */
-function messageNames(printer: GeneratedFile, runtime: PluginRuntime, messagesFrom: string | undefined): MessageNames {
+function messageNames(
+  printer: GeneratedFile,
+  runtime: PluginRuntime,
+  { messages, messagesFrom }: GenerationRequest,
+): MessageNames {
   const place = ({ name, from }: ImportedName, file: DescFile): ImportedName => {
     if (!from.startsWith("./")) return { name, from };
-    // Messages of the well-known types are those of protobuf-es even when their codecs are generated.
-    if (isWellKnown(file.proto.name)) return { name, from: "@bufbuild/protobuf/wkt" };
+    // Where only codecs are generated, messages of the well-known types are those of protobuf-es.
+    if (messages === false && isWellKnown(file.proto.name)) return { name, from: "@bufbuild/protobuf/wkt" };
     return { name, from: messagesFrom === undefined ? from : `./${posix.join(messagesFrom, from)}` };
   };
   return {

@@ -1,8 +1,8 @@
 import type { BigIntStats, Dirent } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { readdir, readlink, stat } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
 import { BUF_CONFIG_FILES } from "../compile/buf-modules.ts";
-import { protoFolders } from "../compile/proto-folders.ts";
+import { protoFolders, realPath } from "../compile/proto-folders.ts";
 import type { WatchedPlaces } from "./watched-places.ts";
 
 /** The files that matter as they are at a time. */
@@ -19,7 +19,7 @@ export async function takeSnapshot({ trees, files }: WatchedPlaces): Promise<Sna
   const folders = new Set<string>();
   for (const file of files) {
     await stamp(file, stamps);
-    folders.add(await nearestFolder(dirname(file)));
+    for (const place of [file, ...(await linkedFrom(file))]) folders.add(await nearestFolder(dirname(place)));
   }
   for (const tree of trees) {
     const there = await nearestFolder(tree);
@@ -41,9 +41,25 @@ async function walk(tree: string, stamps: Map<string, string>, folders: Set<stri
   for (const { folder, files } of await protoFolders(tree, readOrNothing)) {
     folders.add(folder);
     for (const file of files) {
-      if (file.endsWith(".proto") || BUF_CONFIG_FILES.includes(basename(file))) await stamp(file, stamps);
+      if (!file.endsWith(".proto") && !BUF_CONFIG_FILES.includes(basename(file))) continue;
+      await stamp(file, stamps);
+      for (const place of await linkedFrom(file)) folders.add(await nearestFolder(dirname(place)));
     }
   }
+}
+
+/** More links in a row lead in a circle. */
+const MAX_LINKS = 40;
+
+/** For a link to a file each path that it leads to, one after the other: in the folders of all of them its text may change. */
+async function linkedFrom(file: string): Promise<string[]> {
+  const paths: string[] = [];
+  for (let at = file; paths.length < MAX_LINKS; paths.push(at)) {
+    const target = await readlink(at).catch(() => undefined);
+    if (target === undefined) break;
+    at = resolve(await realPath(dirname(at)), target);
+  }
+  return paths;
 }
 
 /** A folder may go while it is looked at. */

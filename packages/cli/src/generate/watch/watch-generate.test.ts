@@ -82,6 +82,30 @@ describe("bowline generate --watch", () => {
     await terminal.seen("changed gen/shared/b_pb.ts");
   });
 
+  it("sees what is in a file that is linked to, by way of another link as well, and when it is written anew", async () => {
+    const { terminal, at } = await watching({
+      "proto/a.proto": message("A"),
+      "far/b.proto": message("B"),
+      "near/x": "",
+    });
+    await symlink("../far/b.proto", at("near/link"));
+    await symlink("../near/link", at("proto/b.proto"));
+    await terminal.seen("new gen/b_pb.ts");
+    await terminal.seen(DONE);
+    await writeFile(at("far/b.proto"), message("C"));
+    await terminal.seen("changed gen/b_pb.ts");
+    await terminal.seen(DONE);
+    await writeFile(at("far/b.proto~"), message("D"));
+    await rename(at("far/b.proto~"), at("far/b.proto"));
+    await terminal.seen("changed gen/b_pb.ts");
+    await terminal.seen(DONE);
+    await rm(at("far/b.proto"));
+    await terminal.seen("does not exist");
+    await terminal.seen(DONE);
+    await writeFile(at("far/b.proto"), message("E"));
+    await terminal.seen("changed gen/b_pb.ts");
+  });
+
   it("sees a folder that is removed and made again at once, as by a checkout", async () => {
     const { terminal, at } = await watching({ "proto/x/a.proto": message("A") });
     for (const name of ["B", "C", "D"]) {

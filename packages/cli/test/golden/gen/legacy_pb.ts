@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file legacy.proto.
  */
 export const file_legacy: GenFile = /*@__PURE__*/
-  fileDesc("CgxsZWdhY3kucHJvdG8iYgoGTGVnYWN5EgwKBG5hbWUYASACKAkSEAoEc2l6ZRgCIAEoBToCNDISHAoFaW5uZXIYAyABKAoyDS5MZWdhY3kuSW5uZXIaEwoFSW5uZXISCgoCb24YASABKAgqBQhkEMgBMigKDUxlZ2FjeVNlcnZpY2USFwoDR2V0EgcuTGVnYWN5GgcuTGVnYWN5OhsKBG5vdGUSBy5MZWdhY3kYZCABKAlSBG5vdGU");
+  fileDesc("CgxsZWdhY3kucHJvdG8iegoGTGVnYWN5EgwKBG5hbWUYASACKAkSEAoEc2l6ZRgCIAEoBToCNDISHAoFaW5uZXIYAyABKAoyDS5MZWdhY3kuSW5uZXISCgoCXzQYBCABKAwSCgoCXzUYBSADKAkaEwoFSW5uZXISCgoCb24YASABKAgqBQhkEMgBMigKDUxlZ2FjeVNlcnZpY2USFwoDR2V0EgcuTGVnYWN5GgcuTGVnYWN5OhsKBG5vdGUSBy5MZWdhY3kYZCABKAlSBG5vdGU");
 
 /**
  * @generated from message Legacy
@@ -34,6 +34,16 @@ export type Legacy = Message<"Legacy"> & {
    * @generated from field: optional Legacy.Inner inner = 3;
    */
   inner?: Legacy_Inner | undefined;
+
+  /**
+   * @generated from field: optional bytes _4 = 4;
+   */
+  4: Uint8Array;
+
+  /**
+   * @generated from field: repeated string _5 = 5;
+   */
+  5: string[];
 };
 
 /**

@@ -3,12 +3,15 @@
 import type { UnknownField } from "@bufbuild/protobuf";
 import {
   blankMessage,
+  boundBytes,
   boundText,
+  boundTexts,
   boundUnknown,
   type CallOptions,
   type Codec,
   type Encodable,
   fileDescriptors,
+  listOf,
   type MessageInit,
   messageCodec,
   type Reader,
@@ -18,6 +21,7 @@ import {
   type Service,
   unset,
   writeBool,
+  writeBytes,
   writeInt32,
   writeText,
   writeUnknown,
@@ -70,7 +74,12 @@ export const LegacyService: Service<LegacyServiceClient, LegacyServiceHandlers> 
 
 /** The most bytes that `encodeLegacy` writes. */
 export function boundLegacy(message: Encodable<typeof LegacySchema>): number {
-  let bytes = 12 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
+  let bytes =
+    13 +
+    boundText(message.name) +
+    boundBytes(message[4]) +
+    boundTexts(message[5], 1) +
+    (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const inner = message.inner;
   if (inner != null) bytes += 2 + boundLegacy_Inner(inner);
   return bytes;
@@ -97,6 +106,18 @@ export function encodeLegacy(message: Encodable<typeof LegacySchema>, out: Buffe
     out[to++] = 28;
     room(out, to, 0);
   }
+  const _4 = message[4];
+  if (_4 != null && Object.hasOwn(message, "4")) {
+    out[to++] = 34;
+    to = writeBytes(out, to, _4);
+  }
+  const _5 = message[5];
+  if (_5 != null) {
+    for (const item of listOf(_5)) {
+      out[to++] = 42;
+      to = writeText(out, to, item);
+    }
+  }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
 
@@ -105,6 +126,9 @@ const blankLegacy = /*@__PURE__*/ blankMessage(LegacySchema);
 /** Reads a Legacy from `start` to `end`; one that comes again goes on with `into`. */
 export function decodeLegacy(reader: Reader, start: number, end: number, into?: Legacy): Legacy {
   const message = into ?? blankLegacy();
+  if (into === undefined) {
+    message[5] = [];
+  }
   let unknown: UnknownField[] | undefined = message.$unknown;
   let at = start;
   while (at < end || reader.goesOn(at, end)) {
@@ -121,6 +145,14 @@ export function decodeLegacy(reader: Reader, start: number, end: number, into?: 
       case 27:
         message.inner = decodeLegacy_Inner(reader, reader.openGroup(at, 40), -28, message.inner);
         at = reader.position;
+        break;
+      case 34:
+        at = reader.len(at);
+        message[4] = reader.bytes(at);
+        break;
+      case 42:
+        at = reader.len(at);
+        if (message[5].push(reader.lenientString(at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

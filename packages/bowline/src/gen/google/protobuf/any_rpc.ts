@@ -44,7 +44,7 @@ export function encodeAny(message: Encodable<typeof AnySchema>, out: Buffer, at:
     to = writeText(out, to, typeUrl);
   }
   const value = message.value;
-  if (value != null && value.length > 0) {
+  if (value != null && value.byteLength !== 0) {
     out[to++] = 18;
     to = writeBytes(out, to, value);
   }

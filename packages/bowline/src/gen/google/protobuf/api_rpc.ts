@@ -8,6 +8,7 @@ import {
   type Codec,
   type Encodable,
   endMessage,
+  listOf,
   messageCodec,
   type Reader,
   refuseOther,
@@ -47,13 +48,13 @@ export function boundApi(message: Encodable<typeof ApiSchema>): number {
     boundText(message.edition) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const methods = message.methods;
-  if (methods != null) for (const item of methods) bytes += 6 + boundMethod(item);
+  if (methods != null) for (const item of listOf(methods)) bytes += 6 + boundMethod(item);
   const options = message.options;
-  if (options != null) for (const item of options) bytes += 6 + boundOption(item);
+  if (options != null) for (const item of listOf(options)) bytes += 6 + boundOption(item);
   const sourceContext = message.sourceContext;
   if (sourceContext != null) bytes += 6 + boundSourceContext(sourceContext);
   const mixins = message.mixins;
-  if (mixins != null) for (const item of mixins) bytes += 6 + boundMixin(item);
+  if (mixins != null) for (const item of listOf(mixins)) bytes += 6 + boundMixin(item);
   return bytes;
 }
 
@@ -69,14 +70,14 @@ export function encodeApi(message: Encodable<typeof ApiSchema>, out: Buffer, at:
   }
   const methods = message.methods;
   if (methods != null) {
-    for (const item of methods) {
+    for (const item of listOf(methods)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeMethod(item, out, to + 1));
     }
   }
   const options = message.options;
   if (options != null) {
-    for (const item of options) {
+    for (const item of listOf(options)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeOption(item, out, to + 1));
     }
@@ -93,7 +94,7 @@ export function encodeApi(message: Encodable<typeof ApiSchema>, out: Buffer, at:
   }
   const mixins = message.mixins;
   if (mixins != null) {
-    for (const item of mixins) {
+    for (const item of listOf(mixins)) {
       out[to++] = 50;
       to = endMessage(out, to, encodeMixin(item, out, to + 1));
     }
@@ -143,11 +144,11 @@ export function decodeApi(reader: Reader, start: number, end: number, into?: Api
         break;
       case 18:
         at = reader.len(at);
-        methods.push(decodeMethod(reader, reader.open(128), at));
+        if (methods.push(decodeMethod(reader, reader.open(128), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
-        options.push(decodeOption(reader, reader.open(48), at));
+        if (options.push(decodeOption(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 34:
         at = reader.len(at);
@@ -159,7 +160,7 @@ export function decodeApi(reader: Reader, start: number, end: number, into?: Api
         break;
       case 50:
         at = reader.len(at);
-        mixins.push(decodeMixin(reader, reader.open(48), at));
+        if (mixins.push(decodeMixin(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 56:
         at = reader.varint(at);
@@ -190,7 +191,7 @@ export function boundMethod(message: Encodable<typeof MethodSchema>): number {
     boundText(message.edition) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
-  if (options != null) for (const item of options) bytes += 6 + boundOption(item);
+  if (options != null) for (const item of listOf(options)) bytes += 6 + boundOption(item);
   return bytes;
 }
 
@@ -226,7 +227,7 @@ export function encodeMethod(message: Encodable<typeof MethodSchema>, out: Buffe
   }
   const options = message.options;
   if (options != null) {
-    for (const item of options) {
+    for (const item of listOf(options)) {
       out[to++] = 50;
       to = endMessage(out, to, encodeOption(item, out, to + 1));
     }
@@ -292,7 +293,7 @@ export function decodeMethod(reader: Reader, start: number, end: number, into?: 
         break;
       case 50:
         at = reader.len(at);
-        options.push(decodeOption(reader, reader.open(48), at));
+        if (options.push(decodeOption(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 56:
         at = reader.varint(at);

@@ -84,6 +84,7 @@ import {
   type Encodable,
   endMessage,
   endPacked,
+  listOf,
   messageCodec,
   type Reader,
   refuseOther,
@@ -314,7 +315,7 @@ export const GeneratedCodeInfo_AnnotationCodec: Codec<GeneratedCodeInfo_Annotati
 export function boundFileDescriptorSet(message: Encodable<typeof FileDescriptorSetSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const file = message.file;
-  if (file != null) for (const item of file) bytes += 6 + boundFileDescriptorProto(item);
+  if (file != null) for (const item of listOf(file)) bytes += 6 + boundFileDescriptorProto(item);
   return bytes;
 }
 
@@ -325,7 +326,7 @@ export function encodeFileDescriptorSet(message: Encodable<typeof FileDescriptor
   let to = at;
   const file = message.file;
   if (file != null) {
-    for (const item of file) {
+    for (const item of listOf(file)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeFileDescriptorProto(item, out, to + 1));
     }
@@ -353,7 +354,7 @@ export function decodeFileDescriptorSet(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        message.file.push(decodeFileDescriptorProto(reader, reader.open(400), at));
+        if (message.file.push(decodeFileDescriptorProto(reader, reader.open(400), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -375,17 +376,17 @@ export function boundFileDescriptorProto(message: Encodable<typeof FileDescripto
     boundText(message.syntax) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const publicDependency = message.publicDependency;
-  if (publicDependency != null) bytes += 11 * publicDependency.length;
+  if (publicDependency != null) bytes += 11 * listOf(publicDependency).length;
   const weakDependency = message.weakDependency;
-  if (weakDependency != null) bytes += 11 * weakDependency.length;
+  if (weakDependency != null) bytes += 11 * listOf(weakDependency).length;
   const messageType = message.messageType;
-  if (messageType != null) for (const item of messageType) bytes += 6 + boundDescriptorProto(item);
+  if (messageType != null) for (const item of listOf(messageType)) bytes += 6 + boundDescriptorProto(item);
   const enumType = message.enumType;
-  if (enumType != null) for (const item of enumType) bytes += 6 + boundEnumDescriptorProto(item);
+  if (enumType != null) for (const item of listOf(enumType)) bytes += 6 + boundEnumDescriptorProto(item);
   const service = message.service;
-  if (service != null) for (const item of service) bytes += 6 + boundServiceDescriptorProto(item);
+  if (service != null) for (const item of listOf(service)) bytes += 6 + boundServiceDescriptorProto(item);
   const extension = message.extension;
-  if (extension != null) for (const item of extension) bytes += 6 + boundFieldDescriptorProto(item);
+  if (extension != null) for (const item of listOf(extension)) bytes += 6 + boundFieldDescriptorProto(item);
   const options = message.options;
   if (options != null) bytes += 6 + boundFileOptions(options);
   const sourceCodeInfo = message.sourceCodeInfo;
@@ -410,35 +411,35 @@ export function encodeFileDescriptorProto(message: Encodable<typeof FileDescript
   }
   const dependency = message.dependency;
   if (dependency != null) {
-    for (const item of dependency) {
+    for (const item of listOf(dependency)) {
       out[to++] = 26;
       to = writeText(out, to, item);
     }
   }
   const messageType = message.messageType;
   if (messageType != null) {
-    for (const item of messageType) {
+    for (const item of listOf(messageType)) {
       out[to++] = 34;
       to = endMessage(out, to, encodeDescriptorProto(item, out, to + 1));
     }
   }
   const enumType = message.enumType;
   if (enumType != null) {
-    for (const item of enumType) {
+    for (const item of listOf(enumType)) {
       out[to++] = 42;
       to = endMessage(out, to, encodeEnumDescriptorProto(item, out, to + 1));
     }
   }
   const service = message.service;
   if (service != null) {
-    for (const item of service) {
+    for (const item of listOf(service)) {
       out[to++] = 50;
       to = endMessage(out, to, encodeServiceDescriptorProto(item, out, to + 1));
     }
   }
   const extension = message.extension;
   if (extension != null) {
-    for (const item of extension) {
+    for (const item of listOf(extension)) {
       out[to++] = 58;
       to = endMessage(out, to, encodeFieldDescriptorProto(item, out, to + 1));
     }
@@ -456,7 +457,7 @@ export function encodeFileDescriptorProto(message: Encodable<typeof FileDescript
   const publicDependency = message.publicDependency;
   if (publicDependency != null) {
     room(out, to, 11 * publicDependency.length);
-    for (const item of publicDependency) {
+    for (const item of listOf(publicDependency)) {
       out[to++] = 80;
       to = writeInt32(out, to, item);
     }
@@ -464,7 +465,7 @@ export function encodeFileDescriptorProto(message: Encodable<typeof FileDescript
   const weakDependency = message.weakDependency;
   if (weakDependency != null) {
     room(out, to, 11 * weakDependency.length);
-    for (const item of weakDependency) {
+    for (const item of listOf(weakDependency)) {
       out[to++] = 88;
       to = writeInt32(out, to, item);
     }
@@ -482,7 +483,7 @@ export function encodeFileDescriptorProto(message: Encodable<typeof FileDescript
   }
   const optionDependency = message.optionDependency;
   if (optionDependency != null) {
-    for (const item of optionDependency) {
+    for (const item of listOf(optionDependency)) {
       out[to++] = 122;
       to = writeText(out, to, item);
     }
@@ -525,7 +526,7 @@ export function decodeFileDescriptorProto(
         break;
       case 26:
         at = reader.len(at);
-        message.dependency.push(reader.lenientString(at));
+        if (message.dependency.push(reader.lenientString(at)) === 1) reader.openList();
         break;
       case 82: {
         const last = reader.len(at);
@@ -540,7 +541,7 @@ export function decodeFileDescriptorProto(
       }
       case 80:
         at = reader.varint(at);
-        message.publicDependency.push(reader.int32());
+        if (message.publicDependency.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 90: {
@@ -556,28 +557,28 @@ export function decodeFileDescriptorProto(
       }
       case 88:
         at = reader.varint(at);
-        message.weakDependency.push(reader.int32());
+        if (message.weakDependency.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 122:
         at = reader.len(at);
-        message.optionDependency.push(reader.lenientString(at));
+        if (message.optionDependency.push(reader.lenientString(at)) === 1) reader.openList();
         break;
       case 34:
         at = reader.len(at);
-        message.messageType.push(decodeDescriptorProto(reader, reader.open(376), at));
+        if (message.messageType.push(decodeDescriptorProto(reader, reader.open(376), at)) === 1) reader.openList();
         break;
       case 42:
         at = reader.len(at);
-        message.enumType.push(decodeEnumDescriptorProto(reader, reader.open(176), at));
+        if (message.enumType.push(decodeEnumDescriptorProto(reader, reader.open(176), at)) === 1) reader.openList();
         break;
       case 50:
         at = reader.len(at);
-        message.service.push(decodeServiceDescriptorProto(reader, reader.open(88), at));
+        if (message.service.push(decodeServiceDescriptorProto(reader, reader.open(88), at)) === 1) reader.openList();
         break;
       case 58:
         at = reader.len(at);
-        message.extension.push(decodeFieldDescriptorProto(reader, reader.open(120), at));
+        if (message.extension.push(decodeFieldDescriptorProto(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       case 66:
         at = reader.len(at);
@@ -615,21 +616,21 @@ export function boundDescriptorProto(message: Encodable<typeof DescriptorProtoSc
     boundTexts(message.reservedName, 1) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const field = message.field;
-  if (field != null) for (const item of field) bytes += 6 + boundFieldDescriptorProto(item);
+  if (field != null) for (const item of listOf(field)) bytes += 6 + boundFieldDescriptorProto(item);
   const extension = message.extension;
-  if (extension != null) for (const item of extension) bytes += 6 + boundFieldDescriptorProto(item);
+  if (extension != null) for (const item of listOf(extension)) bytes += 6 + boundFieldDescriptorProto(item);
   const nestedType = message.nestedType;
-  if (nestedType != null) for (const item of nestedType) bytes += 6 + boundDescriptorProto(item);
+  if (nestedType != null) for (const item of listOf(nestedType)) bytes += 6 + boundDescriptorProto(item);
   const enumType = message.enumType;
-  if (enumType != null) for (const item of enumType) bytes += 6 + boundEnumDescriptorProto(item);
+  if (enumType != null) for (const item of listOf(enumType)) bytes += 6 + boundEnumDescriptorProto(item);
   const extensionRange = message.extensionRange;
-  if (extensionRange != null) for (const item of extensionRange) bytes += 6 + boundDescriptorProto_ExtensionRange(item);
+  if (extensionRange != null) for (const item of listOf(extensionRange)) bytes += 6 + boundDescriptorProto_ExtensionRange(item);
   const oneofDecl = message.oneofDecl;
-  if (oneofDecl != null) for (const item of oneofDecl) bytes += 6 + boundOneofDescriptorProto(item);
+  if (oneofDecl != null) for (const item of listOf(oneofDecl)) bytes += 6 + boundOneofDescriptorProto(item);
   const options = message.options;
   if (options != null) bytes += 6 + boundMessageOptions(options);
   const reservedRange = message.reservedRange;
-  if (reservedRange != null) for (const item of reservedRange) bytes += 6 + boundDescriptorProto_ReservedRange(item);
+  if (reservedRange != null) for (const item of listOf(reservedRange)) bytes += 6 + boundDescriptorProto_ReservedRange(item);
   return bytes;
 }
 
@@ -645,35 +646,35 @@ export function encodeDescriptorProto(message: Encodable<typeof DescriptorProtoS
   }
   const field = message.field;
   if (field != null) {
-    for (const item of field) {
+    for (const item of listOf(field)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeFieldDescriptorProto(item, out, to + 1));
     }
   }
   const nestedType = message.nestedType;
   if (nestedType != null) {
-    for (const item of nestedType) {
+    for (const item of listOf(nestedType)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeDescriptorProto(item, out, to + 1));
     }
   }
   const enumType = message.enumType;
   if (enumType != null) {
-    for (const item of enumType) {
+    for (const item of listOf(enumType)) {
       out[to++] = 34;
       to = endMessage(out, to, encodeEnumDescriptorProto(item, out, to + 1));
     }
   }
   const extensionRange = message.extensionRange;
   if (extensionRange != null) {
-    for (const item of extensionRange) {
+    for (const item of listOf(extensionRange)) {
       out[to++] = 42;
       to = endMessage(out, to, encodeDescriptorProto_ExtensionRange(item, out, to + 1));
     }
   }
   const extension = message.extension;
   if (extension != null) {
-    for (const item of extension) {
+    for (const item of listOf(extension)) {
       out[to++] = 50;
       to = endMessage(out, to, encodeFieldDescriptorProto(item, out, to + 1));
     }
@@ -685,21 +686,21 @@ export function encodeDescriptorProto(message: Encodable<typeof DescriptorProtoS
   }
   const oneofDecl = message.oneofDecl;
   if (oneofDecl != null) {
-    for (const item of oneofDecl) {
+    for (const item of listOf(oneofDecl)) {
       out[to++] = 66;
       to = endMessage(out, to, encodeOneofDescriptorProto(item, out, to + 1));
     }
   }
   const reservedRange = message.reservedRange;
   if (reservedRange != null) {
-    for (const item of reservedRange) {
+    for (const item of listOf(reservedRange)) {
       out[to++] = 74;
       to = endMessage(out, to, encodeDescriptorProto_ReservedRange(item, out, to + 1));
     }
   }
   const reservedName = message.reservedName;
   if (reservedName != null) {
-    for (const item of reservedName) {
+    for (const item of listOf(reservedName)) {
       out[to++] = 82;
       to = writeText(out, to, item);
     }
@@ -743,27 +744,27 @@ export function decodeDescriptorProto(
         break;
       case 18:
         at = reader.len(at);
-        message.field.push(decodeFieldDescriptorProto(reader, reader.open(120), at));
+        if (message.field.push(decodeFieldDescriptorProto(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       case 50:
         at = reader.len(at);
-        message.extension.push(decodeFieldDescriptorProto(reader, reader.open(120), at));
+        if (message.extension.push(decodeFieldDescriptorProto(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
-        message.nestedType.push(decodeDescriptorProto(reader, reader.open(376), at));
+        if (message.nestedType.push(decodeDescriptorProto(reader, reader.open(376), at)) === 1) reader.openList();
         break;
       case 34:
         at = reader.len(at);
-        message.enumType.push(decodeEnumDescriptorProto(reader, reader.open(176), at));
+        if (message.enumType.push(decodeEnumDescriptorProto(reader, reader.open(176), at)) === 1) reader.openList();
         break;
       case 42:
         at = reader.len(at);
-        message.extensionRange.push(decodeDescriptorProto_ExtensionRange(reader, reader.open(56), at));
+        if (message.extensionRange.push(decodeDescriptorProto_ExtensionRange(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       case 66:
         at = reader.len(at);
-        message.oneofDecl.push(decodeOneofDescriptorProto(reader, reader.open(48), at));
+        if (message.oneofDecl.push(decodeOneofDescriptorProto(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 58:
         at = reader.len(at);
@@ -771,11 +772,11 @@ export function decodeDescriptorProto(
         break;
       case 74:
         at = reader.len(at);
-        message.reservedRange.push(decodeDescriptorProto_ReservedRange(reader, reader.open(48), at));
+        if (message.reservedRange.push(decodeDescriptorProto_ReservedRange(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 82:
         at = reader.len(at);
-        message.reservedName.push(reader.lenientString(at));
+        if (message.reservedName.push(reader.lenientString(at)) === 1) reader.openList();
         break;
       case 88: {
         at = reader.varint(at);
@@ -919,9 +920,9 @@ export function decodeDescriptorProto_ReservedRange(
 export function boundExtensionRangeOptions(message: Encodable<typeof ExtensionRangeOptionsSchema>): number {
   let bytes = 11 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const uninterpretedOption = message.uninterpretedOption;
-  if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
+  if (uninterpretedOption != null) for (const item of listOf(uninterpretedOption)) bytes += 7 + boundUninterpretedOption(item);
   const declaration = message.declaration;
-  if (declaration != null) for (const item of declaration) bytes += 6 + boundExtensionRangeOptions_Declaration(item);
+  if (declaration != null) for (const item of listOf(declaration)) bytes += 6 + boundExtensionRangeOptions_Declaration(item);
   const features = message.features;
   if (features != null) bytes += 7 + boundFeatureSet(features);
   return bytes;
@@ -934,7 +935,7 @@ export function encodeExtensionRangeOptions(message: Encodable<typeof ExtensionR
   let to = at;
   const declaration = message.declaration;
   if (declaration != null) {
-    for (const item of declaration) {
+    for (const item of listOf(declaration)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeExtensionRangeOptions_Declaration(item, out, to + 1));
     }
@@ -952,7 +953,7 @@ export function encodeExtensionRangeOptions(message: Encodable<typeof ExtensionR
   }
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) {
-    for (const item of uninterpretedOption) {
+    for (const item of listOf(uninterpretedOption)) {
       out[to++] = 186;
       out[to++] = 62;
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
@@ -982,11 +983,11 @@ export function decodeExtensionRangeOptions(
     switch (reader.tagRead) {
       case 7994:
         at = reader.len(at);
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
+        if (message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       case 18:
         at = reader.len(at);
-        message.declaration.push(decodeExtensionRangeOptions_Declaration(reader, reader.open(72), at));
+        if (message.declaration.push(decodeExtensionRangeOptions_Declaration(reader, reader.open(72), at)) === 1) reader.openList();
         break;
       case 402:
         at = reader.len(at);
@@ -1314,11 +1315,11 @@ export function boundEnumDescriptorProto(message: Encodable<typeof EnumDescripto
     boundTexts(message.reservedName, 1) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const value = message.value;
-  if (value != null) for (const item of value) bytes += 6 + boundEnumValueDescriptorProto(item);
+  if (value != null) for (const item of listOf(value)) bytes += 6 + boundEnumValueDescriptorProto(item);
   const options = message.options;
   if (options != null) bytes += 6 + boundEnumOptions(options);
   const reservedRange = message.reservedRange;
-  if (reservedRange != null) for (const item of reservedRange) bytes += 6 + boundEnumDescriptorProto_EnumReservedRange(item);
+  if (reservedRange != null) for (const item of listOf(reservedRange)) bytes += 6 + boundEnumDescriptorProto_EnumReservedRange(item);
   return bytes;
 }
 
@@ -1334,7 +1335,7 @@ export function encodeEnumDescriptorProto(message: Encodable<typeof EnumDescript
   }
   const value = message.value;
   if (value != null) {
-    for (const item of value) {
+    for (const item of listOf(value)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeEnumValueDescriptorProto(item, out, to + 1));
     }
@@ -1346,14 +1347,14 @@ export function encodeEnumDescriptorProto(message: Encodable<typeof EnumDescript
   }
   const reservedRange = message.reservedRange;
   if (reservedRange != null) {
-    for (const item of reservedRange) {
+    for (const item of listOf(reservedRange)) {
       out[to++] = 34;
       to = endMessage(out, to, encodeEnumDescriptorProto_EnumReservedRange(item, out, to + 1));
     }
   }
   const reservedName = message.reservedName;
   if (reservedName != null) {
-    for (const item of reservedName) {
+    for (const item of listOf(reservedName)) {
       out[to++] = 42;
       to = writeText(out, to, item);
     }
@@ -1392,7 +1393,7 @@ export function decodeEnumDescriptorProto(
         break;
       case 18:
         at = reader.len(at);
-        message.value.push(decodeEnumValueDescriptorProto(reader, reader.open(56), at));
+        if (message.value.push(decodeEnumValueDescriptorProto(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
@@ -1400,11 +1401,11 @@ export function decodeEnumDescriptorProto(
         break;
       case 34:
         at = reader.len(at);
-        message.reservedRange.push(decodeEnumDescriptorProto_EnumReservedRange(reader, reader.open(48), at));
+        if (message.reservedRange.push(decodeEnumDescriptorProto_EnumReservedRange(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 42:
         at = reader.len(at);
-        message.reservedName.push(reader.lenientString(at));
+        if (message.reservedName.push(reader.lenientString(at)) === 1) reader.openList();
         break;
       case 48: {
         at = reader.varint(at);
@@ -1548,7 +1549,7 @@ export function decodeEnumValueDescriptorProto(
 export function boundServiceDescriptorProto(message: Encodable<typeof ServiceDescriptorProtoSchema>): number {
   let bytes = 1 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const method = message.method;
-  if (method != null) for (const item of method) bytes += 6 + boundMethodDescriptorProto(item);
+  if (method != null) for (const item of listOf(method)) bytes += 6 + boundMethodDescriptorProto(item);
   const options = message.options;
   if (options != null) bytes += 6 + boundServiceOptions(options);
   return bytes;
@@ -1566,7 +1567,7 @@ export function encodeServiceDescriptorProto(message: Encodable<typeof ServiceDe
   }
   const method = message.method;
   if (method != null) {
-    for (const item of method) {
+    for (const item of listOf(method)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeMethodDescriptorProto(item, out, to + 1));
     }
@@ -1603,7 +1604,7 @@ export function decodeServiceDescriptorProto(
         break;
       case 18:
         at = reader.len(at);
-        message.method.push(decodeMethodDescriptorProto(reader, reader.open(80), at));
+        if (message.method.push(decodeMethodDescriptorProto(reader, reader.open(80), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
@@ -1735,7 +1736,7 @@ export function boundFileOptions(message: Encodable<typeof FileOptionsSchema>): 
   const features = message.features;
   if (features != null) bytes += 7 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
-  if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
+  if (uninterpretedOption != null) for (const item of listOf(uninterpretedOption)) bytes += 7 + boundUninterpretedOption(item);
   return bytes;
 }
 
@@ -1862,7 +1863,7 @@ export function encodeFileOptions(message: Encodable<typeof FileOptionsSchema>, 
   }
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) {
-    for (const item of uninterpretedOption) {
+    for (const item of listOf(uninterpretedOption)) {
       out[to++] = 186;
       out[to++] = 62;
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
@@ -1969,7 +1970,7 @@ export function decodeFileOptions(reader: Reader, start: number, end: number, in
         break;
       case 7994:
         at = reader.len(at);
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
+        if (message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -1986,7 +1987,7 @@ export function boundMessageOptions(message: Encodable<typeof MessageOptionsSche
   const features = message.features;
   if (features != null) bytes += 6 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
-  if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
+  if (uninterpretedOption != null) for (const item of listOf(uninterpretedOption)) bytes += 7 + boundUninterpretedOption(item);
   return bytes;
 }
 
@@ -2027,7 +2028,7 @@ export function encodeMessageOptions(message: Encodable<typeof MessageOptionsSch
   }
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) {
-    for (const item of uninterpretedOption) {
+    for (const item of listOf(uninterpretedOption)) {
       out[to++] = 186;
       out[to++] = 62;
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
@@ -2080,7 +2081,7 @@ export function decodeMessageOptions(
         break;
       case 7994:
         at = reader.len(at);
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
+        if (message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -2095,15 +2096,15 @@ export function decodeMessageOptions(
 export function boundFieldOptions(message: Encodable<typeof FieldOptionsSchema>): number {
   let bytes = 47 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const targets = message.targets;
-  if (targets != null) bytes += 12 * targets.length;
+  if (targets != null) bytes += 12 * listOf(targets).length;
   const editionDefaults = message.editionDefaults;
-  if (editionDefaults != null) for (const item of editionDefaults) bytes += 7 + boundFieldOptions_EditionDefault(item);
+  if (editionDefaults != null) for (const item of listOf(editionDefaults)) bytes += 7 + boundFieldOptions_EditionDefault(item);
   const features = message.features;
   if (features != null) bytes += 7 + boundFeatureSet(features);
   const featureSupport = message.featureSupport;
   if (featureSupport != null) bytes += 7 + boundFieldOptions_FeatureSupport(featureSupport);
   const uninterpretedOption = message.uninterpretedOption;
-  if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
+  if (uninterpretedOption != null) for (const item of listOf(uninterpretedOption)) bytes += 7 + boundUninterpretedOption(item);
   return bytes;
 }
 
@@ -2162,7 +2163,7 @@ export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>
   const targets = message.targets;
   if (targets != null) {
     room(out, to, 12 * targets.length);
-    for (const item of targets) {
+    for (const item of listOf(targets)) {
       out[to++] = 152;
       out[to++] = 1;
       to = writeInt32(out, to, item);
@@ -2170,7 +2171,7 @@ export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>
   }
   const editionDefaults = message.editionDefaults;
   if (editionDefaults != null) {
-    for (const item of editionDefaults) {
+    for (const item of listOf(editionDefaults)) {
       out[to++] = 162;
       out[to++] = 1;
       to = endMessage(out, to, encodeFieldOptions_EditionDefault(item, out, to + 1));
@@ -2191,7 +2192,7 @@ export function encodeFieldOptions(message: Encodable<typeof FieldOptionsSchema>
   }
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) {
-    for (const item of uninterpretedOption) {
+    for (const item of listOf(uninterpretedOption)) {
       out[to++] = 186;
       out[to++] = 62;
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
@@ -2273,12 +2274,12 @@ export function decodeFieldOptions(reader: Reader, start: number, end: number, i
       }
       case 152:
         at = reader.varint(at);
-        message.targets.push(reader.int32() as FieldOptions["targets"][number]);
+        if (message.targets.push(reader.int32() as FieldOptions["targets"][number]) === 1) reader.openList();
         reader.spend(8);
         break;
       case 162:
         at = reader.len(at);
-        message.editionDefaults.push(decodeFieldOptions_EditionDefault(reader, reader.open(48), at));
+        if (message.editionDefaults.push(decodeFieldOptions_EditionDefault(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 170:
         at = reader.len(at);
@@ -2290,7 +2291,7 @@ export function decodeFieldOptions(reader: Reader, start: number, end: number, i
         break;
       case 7994:
         at = reader.len(at);
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
+        if (message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -2461,7 +2462,7 @@ export function boundOneofOptions(message: Encodable<typeof OneofOptionsSchema>)
   const features = message.features;
   if (features != null) bytes += 6 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
-  if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
+  if (uninterpretedOption != null) for (const item of listOf(uninterpretedOption)) bytes += 7 + boundUninterpretedOption(item);
   return bytes;
 }
 
@@ -2477,7 +2478,7 @@ export function encodeOneofOptions(message: Encodable<typeof OneofOptionsSchema>
   }
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) {
-    for (const item of uninterpretedOption) {
+    for (const item of listOf(uninterpretedOption)) {
       out[to++] = 186;
       out[to++] = 62;
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
@@ -2505,7 +2506,7 @@ export function decodeOneofOptions(reader: Reader, start: number, end: number, i
         break;
       case 7994:
         at = reader.len(at);
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
+        if (message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -2522,7 +2523,7 @@ export function boundEnumOptions(message: Encodable<typeof EnumOptionsSchema>): 
   const features = message.features;
   if (features != null) bytes += 6 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
-  if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
+  if (uninterpretedOption != null) for (const item of listOf(uninterpretedOption)) bytes += 7 + boundUninterpretedOption(item);
   return bytes;
 }
 
@@ -2553,7 +2554,7 @@ export function encodeEnumOptions(message: Encodable<typeof EnumOptionsSchema>, 
   }
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) {
-    for (const item of uninterpretedOption) {
+    for (const item of listOf(uninterpretedOption)) {
       out[to++] = 186;
       out[to++] = 62;
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
@@ -2593,7 +2594,7 @@ export function decodeEnumOptions(reader: Reader, start: number, end: number, in
         break;
       case 7994:
         at = reader.len(at);
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
+        if (message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -2612,7 +2613,7 @@ export function boundEnumValueOptions(message: Encodable<typeof EnumValueOptions
   const featureSupport = message.featureSupport;
   if (featureSupport != null) bytes += 6 + boundFieldOptions_FeatureSupport(featureSupport);
   const uninterpretedOption = message.uninterpretedOption;
-  if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
+  if (uninterpretedOption != null) for (const item of listOf(uninterpretedOption)) bytes += 7 + boundUninterpretedOption(item);
   return bytes;
 }
 
@@ -2643,7 +2644,7 @@ export function encodeEnumValueOptions(message: Encodable<typeof EnumValueOption
   }
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) {
-    for (const item of uninterpretedOption) {
+    for (const item of listOf(uninterpretedOption)) {
       out[to++] = 186;
       out[to++] = 62;
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
@@ -2688,7 +2689,7 @@ export function decodeEnumValueOptions(
         break;
       case 7994:
         at = reader.len(at);
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
+        if (message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -2705,7 +2706,7 @@ export function boundServiceOptions(message: Encodable<typeof ServiceOptionsSche
   const features = message.features;
   if (features != null) bytes += 7 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
-  if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
+  if (uninterpretedOption != null) for (const item of listOf(uninterpretedOption)) bytes += 7 + boundUninterpretedOption(item);
   return bytes;
 }
 
@@ -2728,7 +2729,7 @@ export function encodeServiceOptions(message: Encodable<typeof ServiceOptionsSch
   }
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) {
-    for (const item of uninterpretedOption) {
+    for (const item of listOf(uninterpretedOption)) {
       out[to++] = 186;
       out[to++] = 62;
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
@@ -2765,7 +2766,7 @@ export function decodeServiceOptions(
         break;
       case 7994:
         at = reader.len(at);
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
+        if (message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -2782,7 +2783,7 @@ export function boundMethodOptions(message: Encodable<typeof MethodOptionsSchema
   const features = message.features;
   if (features != null) bytes += 7 + boundFeatureSet(features);
   const uninterpretedOption = message.uninterpretedOption;
-  if (uninterpretedOption != null) for (const item of uninterpretedOption) bytes += 7 + boundUninterpretedOption(item);
+  if (uninterpretedOption != null) for (const item of listOf(uninterpretedOption)) bytes += 7 + boundUninterpretedOption(item);
   return bytes;
 }
 
@@ -2811,7 +2812,7 @@ export function encodeMethodOptions(message: Encodable<typeof MethodOptionsSchem
   }
   const uninterpretedOption = message.uninterpretedOption;
   if (uninterpretedOption != null) {
-    for (const item of uninterpretedOption) {
+    for (const item of listOf(uninterpretedOption)) {
       out[to++] = 186;
       out[to++] = 62;
       to = endMessage(out, to, encodeUninterpretedOption(item, out, to + 1));
@@ -2850,7 +2851,7 @@ export function decodeMethodOptions(reader: Reader, start: number, end: number, 
         break;
       case 7994:
         at = reader.len(at);
-        message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at));
+        if (message.uninterpretedOption.push(decodeUninterpretedOption(reader, reader.open(120), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -2870,7 +2871,7 @@ export function boundUninterpretedOption(message: Encodable<typeof Uninterpreted
     boundText(message.aggregateValue) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const name = message.name;
-  if (name != null) for (const item of name) bytes += 6 + boundUninterpretedOption_NamePart(item);
+  if (name != null) for (const item of listOf(name)) bytes += 6 + boundUninterpretedOption_NamePart(item);
   return bytes;
 }
 
@@ -2881,7 +2882,7 @@ export function encodeUninterpretedOption(message: Encodable<typeof Uninterprete
   let to = at;
   const name = message.name;
   if (name != null) {
-    for (const item of name) {
+    for (const item of listOf(name)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeUninterpretedOption_NamePart(item, out, to + 1));
     }
@@ -2939,7 +2940,7 @@ export function decodeUninterpretedOption(
     switch (reader.tagRead) {
       case 18:
         at = reader.len(at);
-        message.name.push(decodeUninterpretedOption_NamePart(reader, reader.open(48), at));
+        if (message.name.push(decodeUninterpretedOption_NamePart(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
@@ -3235,7 +3236,7 @@ export function decodeFeatureSet_ProtoLimitsFeature(
 export function boundFeatureSetDefaults(message: Encodable<typeof FeatureSetDefaultsSchema>): number {
   let bytes = 22 + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const defaults = message.defaults;
-  if (defaults != null) for (const item of defaults) bytes += 6 + boundFeatureSetDefaults_FeatureSetEditionDefault(item);
+  if (defaults != null) for (const item of listOf(defaults)) bytes += 6 + boundFeatureSetDefaults_FeatureSetEditionDefault(item);
   return bytes;
 }
 
@@ -3246,7 +3247,7 @@ export function encodeFeatureSetDefaults(message: Encodable<typeof FeatureSetDef
   let to = at;
   const defaults = message.defaults;
   if (defaults != null) {
-    for (const item of defaults) {
+    for (const item of listOf(defaults)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeFeatureSetDefaults_FeatureSetEditionDefault(item, out, to + 1));
     }
@@ -3284,7 +3285,7 @@ export function decodeFeatureSetDefaults(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        message.defaults.push(decodeFeatureSetDefaults_FeatureSetEditionDefault(reader, reader.open(56), at));
+        if (message.defaults.push(decodeFeatureSetDefaults_FeatureSetEditionDefault(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       case 32: {
         at = reader.varint(at);
@@ -3385,7 +3386,7 @@ export function decodeFeatureSetDefaults_FeatureSetEditionDefault(
 export function boundSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const location = message.location;
-  if (location != null) for (const item of location) bytes += 6 + boundSourceCodeInfo_Location(item);
+  if (location != null) for (const item of listOf(location)) bytes += 6 + boundSourceCodeInfo_Location(item);
   return bytes;
 }
 
@@ -3396,7 +3397,7 @@ export function encodeSourceCodeInfo(message: Encodable<typeof SourceCodeInfoSch
   let to = at;
   const location = message.location;
   if (location != null) {
-    for (const item of location) {
+    for (const item of listOf(location)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeSourceCodeInfo_Location(item, out, to + 1));
     }
@@ -3424,7 +3425,7 @@ export function decodeSourceCodeInfo(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        message.location.push(decodeSourceCodeInfo_Location(reader, reader.open(168), at));
+        if (message.location.push(decodeSourceCodeInfo_Location(reader, reader.open(168), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -3444,9 +3445,9 @@ export function boundSourceCodeInfo_Location(message: Encodable<typeof SourceCod
     boundTexts(message.leadingDetachedComments, 1) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const path = message.path;
-  if (path != null) bytes += 6 + boundVarints(path, 10);
+  if (path != null) bytes += 6 + boundVarints(listOf(path), 10);
   const span = message.span;
-  if (span != null) bytes += 6 + boundVarints(span, 10);
+  if (span != null) bytes += 6 + boundVarints(listOf(span), 10);
   return bytes;
 }
 
@@ -3456,7 +3457,7 @@ export function encodeSourceCodeInfo_Location(message: Encodable<typeof SourceCo
   room(out, at, 0);
   let to = at;
   const path = message.path;
-  if (path != null && path.length > 0) {
+  if (path != null && listOf(path).length > 0) {
     room(out, to, boundVarints(path, 10));
     out[to++] = 10;
     const reserved = varintBytes(path.length);
@@ -3465,7 +3466,7 @@ export function encodeSourceCodeInfo_Location(message: Encodable<typeof SourceCo
     to = endPacked(out, to, reserved, end);
   }
   const span = message.span;
-  if (span != null && span.length > 0) {
+  if (span != null && listOf(span).length > 0) {
     room(out, to, boundVarints(span, 10));
     out[to++] = 18;
     const reserved = varintBytes(span.length);
@@ -3485,7 +3486,7 @@ export function encodeSourceCodeInfo_Location(message: Encodable<typeof SourceCo
   }
   const leadingDetachedComments = message.leadingDetachedComments;
   if (leadingDetachedComments != null) {
-    for (const item of leadingDetachedComments) {
+    for (const item of listOf(leadingDetachedComments)) {
       out[to++] = 50;
       to = writeText(out, to, item);
     }
@@ -3526,7 +3527,7 @@ export function decodeSourceCodeInfo_Location(
       }
       case 8:
         at = reader.varint(at);
-        message.path.push(reader.int32());
+        if (message.path.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 18: {
@@ -3542,7 +3543,7 @@ export function decodeSourceCodeInfo_Location(
       }
       case 16:
         at = reader.varint(at);
-        message.span.push(reader.int32());
+        if (message.span.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 26:
@@ -3555,7 +3556,7 @@ export function decodeSourceCodeInfo_Location(
         break;
       case 50:
         at = reader.len(at);
-        message.leadingDetachedComments.push(reader.lenientString(at));
+        if (message.leadingDetachedComments.push(reader.lenientString(at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -3570,7 +3571,7 @@ export function decodeSourceCodeInfo_Location(
 export function boundGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeInfoSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const annotation = message.annotation;
-  if (annotation != null) for (const item of annotation) bytes += 6 + boundGeneratedCodeInfo_Annotation(item);
+  if (annotation != null) for (const item of listOf(annotation)) bytes += 6 + boundGeneratedCodeInfo_Annotation(item);
   return bytes;
 }
 
@@ -3581,7 +3582,7 @@ export function encodeGeneratedCodeInfo(message: Encodable<typeof GeneratedCodeI
   let to = at;
   const annotation = message.annotation;
   if (annotation != null) {
-    for (const item of annotation) {
+    for (const item of listOf(annotation)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeGeneratedCodeInfo_Annotation(item, out, to + 1));
     }
@@ -3609,7 +3610,7 @@ export function decodeGeneratedCodeInfo(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        message.annotation.push(decodeGeneratedCodeInfo_Annotation(reader, reader.open(104), at));
+        if (message.annotation.push(decodeGeneratedCodeInfo_Annotation(reader, reader.open(104), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -3627,7 +3628,7 @@ export function boundGeneratedCodeInfo_Annotation(message: Encodable<typeof Gene
     boundText(message.sourceFile) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const path = message.path;
-  if (path != null) bytes += 6 + boundVarints(path, 10);
+  if (path != null) bytes += 6 + boundVarints(listOf(path), 10);
   return bytes;
 }
 
@@ -3637,7 +3638,7 @@ export function encodeGeneratedCodeInfo_Annotation(message: Encodable<typeof Gen
   room(out, at, 0);
   let to = at;
   const path = message.path;
-  if (path != null && path.length > 0) {
+  if (path != null && listOf(path).length > 0) {
     room(out, to, boundVarints(path, 10));
     out[to++] = 10;
     const reserved = varintBytes(path.length);
@@ -3699,7 +3700,7 @@ export function decodeGeneratedCodeInfo_Annotation(
       }
       case 8:
         at = reader.varint(at);
-        message.path.push(reader.int32());
+        if (message.path.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       case 18:

@@ -7,6 +7,7 @@ import {
   boundUnknown,
   type Codec,
   type Encodable,
+  listOf,
   messageCodec,
   type Reader,
   refuseOther,
@@ -33,7 +34,7 @@ export function encodeFieldMask(message: Encodable<typeof FieldMaskSchema>, out:
   let to = at;
   const paths = message.paths;
   if (paths != null) {
-    for (const item of paths) {
+    for (const item of listOf(paths)) {
       out[to++] = 10;
       to = writeText(out, to, item);
     }
@@ -52,7 +53,7 @@ export function decodeFieldMask(reader: Reader, start: number, end: number, into
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        paths.push(reader.string(at));
+        if (paths.push(reader.string(at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

@@ -20,6 +20,7 @@ import {
   type Codec,
   type Encodable,
   endMessage,
+  listOf,
   messageCodec,
   type Reader,
   refuseOther,
@@ -71,9 +72,9 @@ export function boundType(message: Encodable<typeof TypeSchema>): number {
     boundText(message.edition) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const fields = message.fields;
-  if (fields != null) for (const item of fields) bytes += 6 + boundField(item);
+  if (fields != null) for (const item of listOf(fields)) bytes += 6 + boundField(item);
   const options = message.options;
-  if (options != null) for (const item of options) bytes += 6 + boundOption(item);
+  if (options != null) for (const item of listOf(options)) bytes += 6 + boundOption(item);
   const sourceContext = message.sourceContext;
   if (sourceContext != null) bytes += 6 + boundSourceContext(sourceContext);
   return bytes;
@@ -91,21 +92,21 @@ export function encodeType(message: Encodable<typeof TypeSchema>, out: Buffer, a
   }
   const fields = message.fields;
   if (fields != null) {
-    for (const item of fields) {
+    for (const item of listOf(fields)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeField(item, out, to + 1));
     }
   }
   const oneofs = message.oneofs;
   if (oneofs != null) {
-    for (const item of oneofs) {
+    for (const item of listOf(oneofs)) {
       out[to++] = 26;
       to = writeText(out, to, item);
     }
   }
   const options = message.options;
   if (options != null) {
-    for (const item of options) {
+    for (const item of listOf(options)) {
       out[to++] = 34;
       to = endMessage(out, to, encodeOption(item, out, to + 1));
     }
@@ -149,15 +150,15 @@ export function decodeType(reader: Reader, start: number, end: number, into?: Ty
         break;
       case 18:
         at = reader.len(at);
-        fields.push(decodeField(reader, reader.open(144), at));
+        if (fields.push(decodeField(reader, reader.open(144), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
-        oneofs.push(reader.string(at));
+        if (oneofs.push(reader.string(at)) === 1) reader.openList();
         break;
       case 34:
         at = reader.len(at);
-        options.push(decodeOption(reader, reader.open(48), at));
+        if (options.push(decodeOption(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 42:
         at = reader.len(at);
@@ -192,7 +193,7 @@ export function boundField(message: Encodable<typeof FieldSchema>): number {
     boundText(message.defaultValue) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
-  if (options != null) for (const item of options) bytes += 6 + boundOption(item);
+  if (options != null) for (const item of listOf(options)) bytes += 6 + boundOption(item);
   return bytes;
 }
 
@@ -238,7 +239,7 @@ export function encodeField(message: Encodable<typeof FieldSchema>, out: Buffer,
   }
   const options = message.options;
   if (options != null) {
-    for (const item of options) {
+    for (const item of listOf(options)) {
       out[to++] = 74;
       to = endMessage(out, to, encodeOption(item, out, to + 1));
     }
@@ -316,7 +317,7 @@ export function decodeField(reader: Reader, start: number, end: number, into?: F
         break;
       case 74:
         at = reader.len(at);
-        options.push(decodeOption(reader, reader.open(48), at));
+        if (options.push(decodeOption(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 82:
         at = reader.len(at);
@@ -356,9 +357,9 @@ export function boundEnum(message: Encodable<typeof EnumSchema>): number {
     boundText(message.edition) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const enumvalue = message.enumvalue;
-  if (enumvalue != null) for (const item of enumvalue) bytes += 6 + boundEnumValue(item);
+  if (enumvalue != null) for (const item of listOf(enumvalue)) bytes += 6 + boundEnumValue(item);
   const options = message.options;
-  if (options != null) for (const item of options) bytes += 6 + boundOption(item);
+  if (options != null) for (const item of listOf(options)) bytes += 6 + boundOption(item);
   const sourceContext = message.sourceContext;
   if (sourceContext != null) bytes += 6 + boundSourceContext(sourceContext);
   return bytes;
@@ -376,14 +377,14 @@ export function encodeEnum(message: Encodable<typeof EnumSchema>, out: Buffer, a
   }
   const enumvalue = message.enumvalue;
   if (enumvalue != null) {
-    for (const item of enumvalue) {
+    for (const item of listOf(enumvalue)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeEnumValue(item, out, to + 1));
     }
   }
   const options = message.options;
   if (options != null) {
-    for (const item of options) {
+    for (const item of listOf(options)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeOption(item, out, to + 1));
     }
@@ -426,11 +427,11 @@ export function decodeEnum(reader: Reader, start: number, end: number, into?: En
         break;
       case 18:
         at = reader.len(at);
-        enumvalue.push(decodeEnumValue(reader, reader.open(88), at));
+        if (enumvalue.push(decodeEnumValue(reader, reader.open(88), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
-        options.push(decodeOption(reader, reader.open(48), at));
+        if (options.push(decodeOption(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       case 34:
         at = reader.len(at);
@@ -459,7 +460,7 @@ export function decodeEnum(reader: Reader, start: number, end: number, into?: En
 export function boundEnumValue(message: Encodable<typeof EnumValueSchema>): number {
   let bytes = 12 + boundText(message.name) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const options = message.options;
-  if (options != null) for (const item of options) bytes += 6 + boundOption(item);
+  if (options != null) for (const item of listOf(options)) bytes += 6 + boundOption(item);
   return bytes;
 }
 
@@ -480,7 +481,7 @@ export function encodeEnumValue(message: Encodable<typeof EnumValueSchema>, out:
   }
   const options = message.options;
   if (options != null) {
-    for (const item of options) {
+    for (const item of listOf(options)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeOption(item, out, to + 1));
     }
@@ -509,7 +510,7 @@ export function decodeEnumValue(reader: Reader, start: number, end: number, into
         break;
       case 26:
         at = reader.len(at);
-        options.push(decodeOption(reader, reader.open(48), at));
+        if (options.push(decodeOption(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

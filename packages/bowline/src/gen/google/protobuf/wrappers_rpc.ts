@@ -436,7 +436,7 @@ export function encodeBytesValue(message: Encodable<typeof BytesValueSchema>, ou
   room(out, at, 0);
   let to = at;
   const value = message.value;
-  if (value != null && value.length > 0) {
+  if (value != null && value.byteLength !== 0) {
     out[to++] = 10;
     to = writeBytes(out, to, value);
   }

@@ -9,6 +9,8 @@ import {
   type Encodable,
   endMessage,
   entryOf,
+  keysOf,
+  listOf,
   messageCodec,
   putEntry,
   type Reader,
@@ -142,7 +144,7 @@ export function boundErrorInfo(message: Encodable<typeof ErrorInfoSchema>): numb
     boundText(message.domain) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const metadata = message.metadata;
-  if (metadata != null) for (const key of Object.keys(metadata)) bytes += 8 + boundText(key) + boundText(entryOf(metadata, key));
+  if (metadata != null) for (const key of keysOf(metadata)) bytes += 8 + boundText(key) + boundText(entryOf(metadata, key));
   return bytes;
 }
 
@@ -163,7 +165,7 @@ export function encodeErrorInfo(message: Encodable<typeof ErrorInfoSchema>, out:
   }
   const metadata = message.metadata;
   if (metadata != null) {
-    for (const key of Object.keys(metadata)) {
+    for (const key of keysOf(metadata)) {
       out[to++] = 26;
       out[to + 1] = 10;
       let end = writeText(out, to + 2, key);
@@ -286,7 +288,7 @@ export function encodeDebugInfo(message: Encodable<typeof DebugInfoSchema>, out:
   let to = at;
   const stackEntries = message.stackEntries;
   if (stackEntries != null) {
-    for (const item of stackEntries) {
+    for (const item of listOf(stackEntries)) {
       out[to++] = 10;
       to = writeText(out, to, item);
     }
@@ -311,7 +313,7 @@ export function decodeDebugInfo(reader: Reader, start: number, end: number, into
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        stackEntries.push(reader.string(at));
+        if (stackEntries.push(reader.string(at)) === 1) reader.openList();
         break;
       case 18:
         at = reader.len(at);
@@ -331,7 +333,7 @@ export function decodeDebugInfo(reader: Reader, start: number, end: number, into
 export function boundQuotaFailure(message: Encodable<typeof QuotaFailureSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const violations = message.violations;
-  if (violations != null) for (const item of violations) bytes += 6 + boundQuotaFailure_Violation(item);
+  if (violations != null) for (const item of listOf(violations)) bytes += 6 + boundQuotaFailure_Violation(item);
   return bytes;
 }
 
@@ -342,7 +344,7 @@ export function encodeQuotaFailure(message: Encodable<typeof QuotaFailureSchema>
   let to = at;
   const violations = message.violations;
   if (violations != null) {
-    for (const item of violations) {
+    for (const item of listOf(violations)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeQuotaFailure_Violation(item, out, to + 1));
     }
@@ -361,7 +363,7 @@ export function decodeQuotaFailure(reader: Reader, start: number, end: number, i
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        violations.push(decodeQuotaFailure_Violation(reader, reader.open(152), at));
+        if (violations.push(decodeQuotaFailure_Violation(reader, reader.open(152), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -384,7 +386,7 @@ export function boundQuotaFailure_Violation(message: Encodable<typeof QuotaFailu
     boundText(message.quotaId) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const quotaDimensions = message.quotaDimensions;
-  if (quotaDimensions != null) for (const key of Object.keys(quotaDimensions)) bytes += 8 + boundText(key) + boundText(entryOf(quotaDimensions, key));
+  if (quotaDimensions != null) for (const key of keysOf(quotaDimensions)) bytes += 8 + boundText(key) + boundText(entryOf(quotaDimensions, key));
   return bytes;
 }
 
@@ -420,7 +422,7 @@ export function encodeQuotaFailure_Violation(message: Encodable<typeof QuotaFail
   }
   const quotaDimensions = message.quotaDimensions;
   if (quotaDimensions != null) {
-    for (const key of Object.keys(quotaDimensions)) {
+    for (const key of keysOf(quotaDimensions)) {
       out[to++] = 50;
       out[to + 1] = 10;
       let end = writeText(out, to + 2, key);
@@ -545,7 +547,7 @@ export function decodeQuotaFailure_Violation(
 export function boundPreconditionFailure(message: Encodable<typeof PreconditionFailureSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const violations = message.violations;
-  if (violations != null) for (const item of violations) bytes += 6 + boundPreconditionFailure_Violation(item);
+  if (violations != null) for (const item of listOf(violations)) bytes += 6 + boundPreconditionFailure_Violation(item);
   return bytes;
 }
 
@@ -556,7 +558,7 @@ export function encodePreconditionFailure(message: Encodable<typeof Precondition
   let to = at;
   const violations = message.violations;
   if (violations != null) {
-    for (const item of violations) {
+    for (const item of listOf(violations)) {
       out[to++] = 10;
       to = endMessage(out, to, encodePreconditionFailure_Violation(item, out, to + 1));
     }
@@ -580,7 +582,7 @@ export function decodePreconditionFailure(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        violations.push(decodePreconditionFailure_Violation(reader, reader.open(56), at));
+        if (violations.push(decodePreconditionFailure_Violation(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -673,7 +675,7 @@ export function decodePreconditionFailure_Violation(
 export function boundBadRequest(message: Encodable<typeof BadRequestSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const fieldViolations = message.fieldViolations;
-  if (fieldViolations != null) for (const item of fieldViolations) bytes += 6 + boundBadRequest_FieldViolation(item);
+  if (fieldViolations != null) for (const item of listOf(fieldViolations)) bytes += 6 + boundBadRequest_FieldViolation(item);
   return bytes;
 }
 
@@ -684,7 +686,7 @@ export function encodeBadRequest(message: Encodable<typeof BadRequestSchema>, ou
   let to = at;
   const fieldViolations = message.fieldViolations;
   if (fieldViolations != null) {
-    for (const item of fieldViolations) {
+    for (const item of listOf(fieldViolations)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeBadRequest_FieldViolation(item, out, to + 1));
     }
@@ -703,7 +705,7 @@ export function decodeBadRequest(reader: Reader, start: number, end: number, int
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        fieldViolations.push(decodeBadRequest_FieldViolation(reader, reader.open(64), at));
+        if (fieldViolations.push(decodeBadRequest_FieldViolation(reader, reader.open(64), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -949,7 +951,7 @@ export function decodeResourceInfo(reader: Reader, start: number, end: number, i
 export function boundHelp(message: Encodable<typeof HelpSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const links = message.links;
-  if (links != null) for (const item of links) bytes += 6 + boundHelp_Link(item);
+  if (links != null) for (const item of listOf(links)) bytes += 6 + boundHelp_Link(item);
   return bytes;
 }
 
@@ -960,7 +962,7 @@ export function encodeHelp(message: Encodable<typeof HelpSchema>, out: Buffer, a
   let to = at;
   const links = message.links;
   if (links != null) {
-    for (const item of links) {
+    for (const item of listOf(links)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeHelp_Link(item, out, to + 1));
     }
@@ -979,7 +981,7 @@ export function decodeHelp(reader: Reader, start: number, end: number, into?: He
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        links.push(decodeHelp_Link(reader, reader.open(48), at));
+        if (links.push(decodeHelp_Link(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

@@ -83,17 +83,18 @@ function listShare(scope: CodecScope, field: DescField & { fieldKind: "list" }, 
     return { bytes: 0, terms: [`${bound}(${property}, ${tag})`], lines: [] };
   }
   const local = names.take(field.localName);
+  const list = `${runtime(scope, "listOf")}(${local})`;
   const lines = [`const ${local} = ${property};`];
   if (field.listKind === "message") {
     const value = boundMessage(scope, field, "item");
-    lines.push(`if (${local} != null) for (const item of ${local}) bytes += ${frameBytes(field)} + ${value};`);
+    lines.push(`if (${local} != null) for (const item of ${list}) bytes += ${frameBytes(field)} + ${value};`);
   } else if (field.packed && wireType === 0 && maxBytes > 1) {
     const bound = runtime(scope, "boundVarints");
-    lines.push(`if (${local} != null) bytes += ${tag + MAX_LENGTH_BYTES} + ${bound}(${local}, ${maxBytes});`);
+    lines.push(`if (${local} != null) bytes += ${tag + MAX_LENGTH_BYTES} + ${bound}(${list}, ${maxBytes});`);
   } else if (field.packed) {
-    lines.push(`if (${local} != null) bytes += ${tag + MAX_LENGTH_BYTES} + ${times(maxBytes)}${local}.length;`);
+    lines.push(`if (${local} != null) bytes += ${tag + MAX_LENGTH_BYTES} + ${times(maxBytes)}${list}.length;`);
   } else {
-    lines.push(`if (${local} != null) bytes += ${times(tag + maxBytes)}${local}.length;`);
+    lines.push(`if (${local} != null) bytes += ${times(tag + maxBytes)}${list}.length;`);
   }
   return { bytes: 0, terms: [], lines };
 }
@@ -117,12 +118,13 @@ function mapShare(scope: CodecScope, field: DescField & { fieldKind: "map" }, na
     bytes += maxBytes;
     if (maxBytes === 0) terms.push(`${runtime(scope, write === "writeText" ? "boundText" : "boundBytes")}(${value})`);
   }
+  const keys = `${runtime(scope, "keysOf")}(${local})`;
   const lines = [`const ${local} = ${memberValue(field.localName)};`];
   if (terms.length === 0) {
-    lines.push(`if (${local} != null) bytes += ${bytes} * Object.keys(${local}).length;`);
+    lines.push(`if (${local} != null) bytes += ${bytes} * ${keys}.length;`);
   } else {
     const sum = [bytes, ...terms].join(" + ");
-    lines.push(`if (${local} != null) for (const key of Object.keys(${local})) bytes += ${sum};`);
+    lines.push(`if (${local} != null) for (const key of ${keys}) bytes += ${sum};`);
   }
   return { bytes: 0, terms: [], lines };
 }

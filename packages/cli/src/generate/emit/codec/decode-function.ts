@@ -7,14 +7,13 @@ import {
   EMPTY_BYTES,
   hasPrototype,
   isImplicit,
-  messageForm,
-  objectBytes,
+  propertyOf,
   tagOf,
   wireTypeOf,
   zeroOf,
 } from "./field-code.ts";
 import { SCALAR, scalarCode } from "./scalar-code.ts";
-import { createOf, readKey, readMessage, readScalar } from "./value-code.ts";
+import { readEmpty, readKey, readMessage, readScalar } from "./value-code.ts";
 
 /** Lines of the function that reads a message of the type `shape`, and of what it needs beside it. */
 export function decodeFunction(scope: CodecScope, message: DescMessage, names: CodecNames, shape: string): string[] {
@@ -71,7 +70,7 @@ class DecodePrinter {
     this.#blank = hasPrototype(message) ? scope.source.names.take(`blank${shape}`) : undefined;
     for (const member of message.members) {
       const { localName } = member;
-      this.#places.set(member, this.#blank === undefined ? locals.take(localName) : `message.${localName}`);
+      this.#places.set(member, this.#blank === undefined ? locals.take(localName) : propertyOf(localName));
     }
   }
 
@@ -192,7 +191,7 @@ class DecodePrinter {
 
   #listCases(field: DescField & { fieldKind: "list" }, tag: number): Case[] {
     const place = this.#place(field);
-    const push = (value: string): string => `${place}.push(${value});`;
+    const push = (value: string): string => `if (${place}.push(${value}) === 1) reader.openList();`;
     if (field.listKind === "message") return [{ tag, lines: readMessage(this.#scope, field, push) }];
     const type = `${this.#type(field)}[number]`;
     const single = readScalar(field, type, push);
@@ -232,7 +231,6 @@ class DecodePrinter {
     const isMessage = field.message !== undefined;
     const set = (value: string): string => `value = ${value};`;
     const value = isMessage ? readMessage(this.#scope, field, set, "value") : readScalar(field, type, set);
-    const missing = isMessage ? this.#emptyMessage(field) : mapZero(field);
     const isLate = isMessage || field.scalar === SCALAR.bytes;
     return [
       "const last = reader.len(at);",
@@ -240,7 +238,7 @@ class DecodePrinter {
       `let key = ${key.zero};`,
       isLate
         ? `let value: ${type} | undefined;`
-        : `let value${field.enum === undefined ? "" : `: ${type}`} = ${missing};`,
+        : `let value${field.enum === undefined ? "" : `: ${type}`} = ${mapZero(field)};`,
       "while (reader.hasMore(at, last)) {",
       "  at = reader.tag(at);",
       // The type spares TypeScript the belief that it is still the entry's tag.
@@ -251,15 +249,15 @@ class DecodePrinter {
       ...indented(indented(value)),
       "  } else at = reader.skip(at);",
       "}",
-      ...(isLate ? this.#missing(field, missing) : []),
+      ...(isLate ? this.#missing(field) : []),
       ...this.#put(field, place),
     ];
   }
 
   /** An entry without a value has an empty one. */
-  #missing(field: DescField, empty: string): string[] {
-    const bytes = field.message === undefined ? EMPTY_BYTES : objectBytes(field.message);
-    return ["if (value === undefined) {", `  reader.spend(${bytes});`, `  value = ${empty};`, "}"];
+  #missing(field: DescField & { fieldKind: "map" }): string[] {
+    if (field.message !== undefined) return [`value ??= ${readEmpty(this.#scope, field)};`];
+    return ["if (value === undefined) {", `  reader.spend(${EMPTY_BYTES});`, `  value = ${mapZero(field)};`, "}"];
   }
 
   /** The assignment stands here, not in a function of all maps: V8 knows the shapes of this one's objects. */
@@ -267,11 +265,6 @@ class DecodePrinter {
     const plain = `${place}[key] = value;`;
     if ((field.mapKey as number) !== SCALAR.string) return [plain];
     return [`if (key === "__proto__") ${runtime(this.#scope, "putEntry")}(${place}, key, value);`, `else ${plain}`];
-  }
-
-  #emptyMessage(field: DescField): string {
-    if (messageForm(field) === "json") return "{}";
-    return `${createOf(this.#scope)}(${schemaOf(this.#scope, field.message as DescMessage)})`;
   }
 
   #result(): string[] {
@@ -283,7 +276,7 @@ class DecodePrinter {
       const { localName } = member;
       if (member.kind === "oneof") always.push(`${localName}: ${place} ?? { case: undefined }`);
       else if (member.fieldKind === "message" || (isSingular(member) && !isImplicit(member))) {
-        sometimes.push(`if (${place} !== undefined) message.${localName} = ${place};`);
+        sometimes.push(`if (${place} !== undefined) ${propertyOf(localName)} = ${place};`);
       } else if (isSingular(member) && member.scalar === SCALAR.bytes) {
         always.push(`${localName}: ${place} ?? new Uint8Array(0)`);
       } else always.push(place === localName ? place : `${localName}: ${place}`);

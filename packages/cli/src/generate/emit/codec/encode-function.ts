@@ -80,15 +80,25 @@ class EncodePrinter {
       lines.push(`const ${local} = ${memberValue(oneof.localName)};`);
     }
     const write = (field: DescField): string[] => writeValue(this.#scope, field, `${local}.value`);
-    if (fields.length === 1) {
+    const others = this.#writtenBefore(fields, oneof);
+    const refuse = others === undefined ? [] : [`${runtime(this.#scope, "refuseCase")}(${local}?.case);`];
+    if (fields.length === 1 && (others ?? []).length === 0) {
       const body = indented(write(fields[0]));
-      return [...lines, `if (${local}?.case === ${JSON.stringify(fields[0].localName)}) {`, ...body, "}"];
+      const end = refuse.length === 0 ? "}" : `} else ${refuse[0]}`;
+      return [...lines, `if (${local}?.case === ${JSON.stringify(fields[0].localName)}) {`, ...body, end];
     }
-    const cases = fields.flatMap((field) => [
-      `  case ${JSON.stringify(field.localName)}:`,
-      ...[...write(field), "break;"].map((line) => `    ${line}`),
-    ]);
-    return [...lines, `switch (${local}?.case) {`, ...cases, "}"];
+    const label = (field: DescField): string => `  case ${JSON.stringify(field.localName)}:`;
+    const cases = fields.flatMap((field) => [label(field), ...indented(indented([...write(field), "break;"]))]);
+    const written = others === undefined || others.length === 0 ? [] : [...others.map(label), "    break;"];
+    const rest = refuse.length === 0 ? [] : ["  default:", `    ${refuse[0]}`];
+    return [...lines, `switch (${local}?.case) {`, ...cases, ...written, ...rest, "}"];
+  }
+
+  /** The members of a oneof ahead of its last ones; undefined while `fields` are not the last. */
+  #writtenBefore(fields: readonly DescField[], oneof: DescOneof): readonly DescField[] | undefined {
+    const last = fields[fields.length - 1].number;
+    if (oneof.fields.some((field) => field.number > last)) return undefined;
+    return oneof.fields.filter((field) => !fields.includes(field));
   }
 
   #field(field: DescField): string[] {
@@ -115,16 +125,17 @@ class EncodePrinter {
   }
 
   #list(field: DescField & { fieldKind: "list" }, local: string): string[] {
+    const list = `${runtime(this.#scope, "listOf")}(${local})`;
     if (field.listKind === "message" || !field.packed) {
       const body = writeValue(this.#scope, field, "item");
       const ahead = field.listKind === "message" ? [] : this.#roomFor(field, local);
-      const loop = [`for (const item of ${local}) {`, ...indented(body), "}"];
+      const loop = [`for (const item of ${list}) {`, ...indented(body), "}"];
       return [`if (${local} != null) {`, ...indented([...ahead, ...loop]), "}"];
     }
     const { write, maxBytes, wireType } = scalarCode(field.scalar);
     const length = wireType === 0 || maxBytes === 1 ? `${local}.length` : `${maxBytes} * ${local}.length`;
     return [
-      `if (${local} != null && ${local}.length > 0) {`,
+      `if (${local} != null && ${list}.length > 0) {`,
       ...indented([
         ...this.#roomFor(field, local),
         ...writeTag(this.#scope, tagOf(field, 2)),
@@ -159,7 +170,7 @@ class EncodePrinter {
         : writeSized(this.#scope, field, value, "end");
     return [
       `if (${local} != null) {`,
-      `  for (const key of Object.keys(${local})) {`,
+      `  for (const key of ${runtime(this.#scope, "keysOf")}(${local})) {`,
       ...indented(
         indented([
           ...writeTag(this.#scope, tagOf(field, 2)),
@@ -187,7 +198,8 @@ class EncodePrinter {
 function differsFromZero(field: DescField, local: string): string {
   switch (field.scalar) {
     case SCALAR.bytes:
-      return `${local}.length > 0`;
+      // Whatever has another length, or none, is left for the writer to refuse.
+      return `${local}.byteLength !== 0`;
     case SCALAR.float:
     case SCALAR.double:
       // -0 is written.

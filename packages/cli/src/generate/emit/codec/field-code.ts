@@ -92,10 +92,15 @@ export function isLongText(field: DescField): boolean {
   return holdsText && field.longAsString === true && isLong(field.scalar);
 }
 
+/** An expression for a member of the message that it has itself, or as a default. */
+export function propertyOf(localName: string): string {
+  return /^\d/.test(localName) ? `message[${localName}]` : `message.${localName}`;
+}
+
 /** An expression for a member of the message. Names that every object has stand for a value only if the message has them itself. */
 export function memberValue(localName: string): string {
-  if (!OBJECT_MEMBERS.has(localName)) return `message.${localName}`;
-  return `(Object.hasOwn(message, ${JSON.stringify(localName)}) ? message.${localName} : undefined)`;
+  if (!OBJECT_MEMBERS.has(localName)) return propertyOf(localName);
+  return `(Object.hasOwn(message, ${JSON.stringify(localName)}) ? ${propertyOf(localName)} : undefined)`;
 }
 
 /** An empty Uint8Array. */

@@ -89,6 +89,11 @@ export function readMessage(scope: CodecScope, field: DescField, use: Use, befor
   return [use(value), "at = reader.position;"];
 }
 
+/** An expression for a message without fields: what is read of no bytes. */
+export function readEmpty(scope: CodecScope, field: DescField): string {
+  return readAs(scope, field, `reader.openGroup(at, ${objectBytes(messageOf(field))}), at`, undefined);
+}
+
 function readAs(scope: CodecScope, field: DescField, place: string, before: string | undefined): string {
   const message = messageOf(field);
   const form = messageForm(field);
@@ -104,7 +109,7 @@ function call(decode: string, place: string, into: string | undefined): string {
 }
 
 /** The local name of protobuf-es's `create`. */
-export function createOf(scope: CodecScope): string {
+function createOf(scope: CodecScope): string {
   return scope.source.value({ name: "create", from: PROTOBUF });
 }
 
@@ -145,8 +150,11 @@ export const RUNTIME_NAMES: readonly string[] = [
   "endPacked",
   "entryOf",
   "fileDescriptors",
+  "keysOf",
+  "listOf",
   "messageCodec",
   "putEntry",
+  "refuseCase",
   "refuseOther",
   "room",
   "unset",

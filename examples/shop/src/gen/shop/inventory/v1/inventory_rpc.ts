@@ -11,10 +11,13 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  keysOf,
+  listOf,
   type MessageInit,
   messageCodec,
   putEntry,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   type ServerContext,
@@ -312,7 +315,7 @@ export function boundProduct(message: Encodable<typeof ProductSchema>): number {
   const price = message.price;
   if (price != null) bytes += 6 + boundMoney(price);
   const attributes = message.attributes;
-  if (attributes != null) for (const key of Object.keys(attributes)) bytes += 8 + boundText(key) + boundText(entryOf(attributes, key));
+  if (attributes != null) for (const key of keysOf(attributes)) bytes += 8 + boundText(key) + boundText(entryOf(attributes, key));
   return bytes;
 }
 
@@ -343,7 +346,7 @@ export function encodeProduct(message: Encodable<typeof ProductSchema>, out: Buf
   }
   const attributes = message.attributes;
   if (attributes != null) {
-    for (const key of Object.keys(attributes)) {
+    for (const key of keysOf(attributes)) {
       out[to++] = 42;
       out[to + 1] = 10;
       let end = writeText(out, to + 2, key);
@@ -465,9 +468,9 @@ export function decodeListProductsRequest(
 export function boundListProductsResponse(message: Encodable<typeof ListProductsResponseSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const products = message.products;
-  if (products != null) for (const item of products) bytes += 6 + boundProduct(item);
+  if (products != null) for (const item of listOf(products)) bytes += 6 + boundProduct(item);
   const available = message.available;
-  if (available != null) for (const key of Object.keys(available)) bytes += 18 + boundText(key);
+  if (available != null) for (const key of keysOf(available)) bytes += 18 + boundText(key);
   return bytes;
 }
 
@@ -478,14 +481,14 @@ export function encodeListProductsResponse(message: Encodable<typeof ListProduct
   let to = at;
   const products = message.products;
   if (products != null) {
-    for (const item of products) {
+    for (const item of listOf(products)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeProduct(item, out, to + 1));
     }
   }
   const available = message.available;
   if (available != null) {
-    for (const key of Object.keys(available)) {
+    for (const key of keysOf(available)) {
       out[to++] = 18;
       out[to + 1] = 10;
       let end = writeText(out, to + 2, key);
@@ -514,7 +517,7 @@ export function decodeListProductsResponse(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        products.push(decodeProduct(reader, reader.open(128), at));
+        if (products.push(decodeProduct(reader, reader.open(128), at)) === 1) reader.openList();
         break;
       case 18: {
         const last = reader.len(at);
@@ -553,7 +556,7 @@ export function boundReserveRequest(message: Encodable<typeof ReserveRequestSche
     boundText(message.reservationId) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const lines = message.lines;
-  if (lines != null) for (const item of lines) bytes += 6 + boundReserveRequest_Line(item);
+  if (lines != null) for (const item of listOf(lines)) bytes += 6 + boundReserveRequest_Line(item);
   return bytes;
 }
 
@@ -569,7 +572,7 @@ export function encodeReserveRequest(message: Encodable<typeof ReserveRequestSch
   }
   const lines = message.lines;
   if (lines != null) {
-    for (const item of lines) {
+    for (const item of listOf(lines)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeReserveRequest_Line(item, out, to + 1));
     }
@@ -598,7 +601,7 @@ export function decodeReserveRequest(
         break;
       case 18:
         at = reader.len(at);
-        lines.push(decodeReserveRequest_Line(reader, reader.open(48), at));
+        if (lines.push(decodeReserveRequest_Line(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -670,7 +673,7 @@ export function decodeReserveRequest_Line(
 export function boundReservation(message: Encodable<typeof ReservationSchema>): number {
   let bytes = 12 + boundText(message.id) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const lines = message.lines;
-  if (lines != null) for (const item of lines) bytes += 6 + boundReservation_Line(item);
+  if (lines != null) for (const item of listOf(lines)) bytes += 6 + boundReservation_Line(item);
   const total = message.total;
   if (total != null) bytes += 6 + boundMoney(total);
   const heldUntil = message.heldUntil;
@@ -695,7 +698,7 @@ export function encodeReservation(message: Encodable<typeof ReservationSchema>, 
   }
   const lines = message.lines;
   if (lines != null) {
-    for (const item of lines) {
+    for (const item of listOf(lines)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeReservation_Line(item, out, to + 1));
     }
@@ -736,7 +739,7 @@ export function decodeReservation(reader: Reader, start: number, end: number, in
         break;
       case 26:
         at = reader.len(at);
-        lines.push(decodeReservation_Line(reader, reader.open(56), at));
+        if (lines.push(decodeReservation_Line(reader, reader.open(56), at)) === 1) reader.openList();
         break;
       case 34:
         at = reader.len(at);
@@ -1051,6 +1054,8 @@ export function encodeWatchStockRequest(message: Encodable<typeof WatchStockRequ
       out[to++] = 18;
       to = endMessage(out, to, encodeWatchStockRequest_Skus(action.value, out, to + 1));
       break;
+    default:
+      refuseCase(action?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
@@ -1106,7 +1111,7 @@ export function encodeWatchStockRequest_Skus(message: Encodable<typeof WatchStoc
   let to = at;
   const skus = message.skus;
   if (skus != null) {
-    for (const item of skus) {
+    for (const item of listOf(skus)) {
       out[to++] = 10;
       to = writeText(out, to, item);
     }
@@ -1130,7 +1135,7 @@ export function decodeWatchStockRequest_Skus(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        skus.push(reader.string(at));
+        if (skus.push(reader.string(at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

@@ -12,6 +12,7 @@ import {
   type MessageInit,
   messageCodec,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   type ServerContext,
@@ -166,6 +167,8 @@ export function encodePaymentMethod(message: Encodable<typeof PaymentMethodSchem
       out[to++] = 18;
       to = endMessage(out, to, encodeWallet(method.value, out, to + 1));
       break;
+    default:
+      refuseCase(method?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }

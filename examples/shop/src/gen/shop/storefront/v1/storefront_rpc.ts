@@ -10,6 +10,8 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  keysOf,
+  listOf,
   type MessageInit,
   messageCodec,
   putEntry,
@@ -288,7 +290,7 @@ export function decodeBrowseRequest(reader: Reader, start: number, end: number, 
 export function boundBrowseResponse(message: Encodable<typeof BrowseResponseSchema>): number {
   let bytes = 1 + boundText(message.greeting) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const offers = message.offers;
-  if (offers != null) for (const item of offers) bytes += 6 + boundBrowseResponse_Offer(item);
+  if (offers != null) for (const item of listOf(offers)) bytes += 6 + boundBrowseResponse_Offer(item);
   return bytes;
 }
 
@@ -304,7 +306,7 @@ export function encodeBrowseResponse(message: Encodable<typeof BrowseResponseSch
   }
   const offers = message.offers;
   if (offers != null) {
-    for (const item of offers) {
+    for (const item of listOf(offers)) {
       out[to++] = 18;
       to = endMessage(out, to, encodeBrowseResponse_Offer(item, out, to + 1));
     }
@@ -333,7 +335,7 @@ export function decodeBrowseResponse(
         break;
       case 18:
         at = reader.len(at);
-        offers.push(decodeBrowseResponse_Offer(reader, reader.open(48), at));
+        if (offers.push(decodeBrowseResponse_Offer(reader, reader.open(48), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -413,7 +415,7 @@ export function boundCheckoutRequest(message: Encodable<typeof CheckoutRequestSc
     boundText(message.shipTo) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const basket = message.basket;
-  if (basket != null) for (const key of Object.keys(basket)) bytes += 18 + boundText(key);
+  if (basket != null) for (const key of keysOf(basket)) bytes += 18 + boundText(key);
   const payment = message.payment;
   if (payment != null) bytes += 6 + boundPaymentMethod(payment);
   return bytes;
@@ -436,7 +438,7 @@ export function encodeCheckoutRequest(message: Encodable<typeof CheckoutRequestS
   }
   const basket = message.basket;
   if (basket != null) {
-    for (const key of Object.keys(basket)) {
+    for (const key of keysOf(basket)) {
       out[to++] = 26;
       out[to + 1] = 10;
       let end = writeText(out, to + 2, key);

@@ -19,6 +19,7 @@ import {
   type Codec,
   type Encodable,
   endMessage,
+  listOf,
   messageCodec,
   type Reader,
   refuseOther,
@@ -137,9 +138,9 @@ export function boundCodeGeneratorRequest(message: Encodable<typeof CodeGenerato
     boundText(message.parameter) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const protoFile = message.protoFile;
-  if (protoFile != null) for (const item of protoFile) bytes += 6 + boundFileDescriptorProto(item);
+  if (protoFile != null) for (const item of listOf(protoFile)) bytes += 6 + boundFileDescriptorProto(item);
   const sourceFileDescriptors = message.sourceFileDescriptors;
-  if (sourceFileDescriptors != null) for (const item of sourceFileDescriptors) bytes += 7 + boundFileDescriptorProto(item);
+  if (sourceFileDescriptors != null) for (const item of listOf(sourceFileDescriptors)) bytes += 7 + boundFileDescriptorProto(item);
   const compilerVersion = message.compilerVersion;
   if (compilerVersion != null) bytes += 6 + boundVersion(compilerVersion);
   return bytes;
@@ -152,7 +153,7 @@ export function encodeCodeGeneratorRequest(message: Encodable<typeof CodeGenerat
   let to = at;
   const fileToGenerate = message.fileToGenerate;
   if (fileToGenerate != null) {
-    for (const item of fileToGenerate) {
+    for (const item of listOf(fileToGenerate)) {
       out[to++] = 10;
       to = writeText(out, to, item);
     }
@@ -169,14 +170,14 @@ export function encodeCodeGeneratorRequest(message: Encodable<typeof CodeGenerat
   }
   const protoFile = message.protoFile;
   if (protoFile != null) {
-    for (const item of protoFile) {
+    for (const item of listOf(protoFile)) {
       out[to++] = 122;
       to = endMessage(out, to, encodeFileDescriptorProto(item, out, to + 1));
     }
   }
   const sourceFileDescriptors = message.sourceFileDescriptors;
   if (sourceFileDescriptors != null) {
-    for (const item of sourceFileDescriptors) {
+    for (const item of listOf(sourceFileDescriptors)) {
       out[to++] = 138;
       out[to++] = 1;
       to = endMessage(out, to, encodeFileDescriptorProto(item, out, to + 1));
@@ -207,7 +208,7 @@ export function decodeCodeGeneratorRequest(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        message.fileToGenerate.push(reader.lenientString(at));
+        if (message.fileToGenerate.push(reader.lenientString(at)) === 1) reader.openList();
         break;
       case 18:
         at = reader.len(at);
@@ -215,11 +216,11 @@ export function decodeCodeGeneratorRequest(
         break;
       case 122:
         at = reader.len(at);
-        message.protoFile.push(decodeFileDescriptorProto(reader, reader.open(400), at));
+        if (message.protoFile.push(decodeFileDescriptorProto(reader, reader.open(400), at)) === 1) reader.openList();
         break;
       case 138:
         at = reader.len(at);
-        message.sourceFileDescriptors.push(decodeFileDescriptorProto(reader, reader.open(400), at));
+        if (message.sourceFileDescriptors.push(decodeFileDescriptorProto(reader, reader.open(400), at)) === 1) reader.openList();
         break;
       case 26:
         at = reader.len(at);
@@ -238,7 +239,7 @@ export function decodeCodeGeneratorRequest(
 export function boundCodeGeneratorResponse(message: Encodable<typeof CodeGeneratorResponseSchema>): number {
   let bytes = 34 + boundText(message.error) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const file = message.file;
-  if (file != null) for (const item of file) bytes += 6 + boundCodeGeneratorResponse_File(item);
+  if (file != null) for (const item of listOf(file)) bytes += 6 + boundCodeGeneratorResponse_File(item);
   return bytes;
 }
 
@@ -269,7 +270,7 @@ export function encodeCodeGeneratorResponse(message: Encodable<typeof CodeGenera
   }
   const file = message.file;
   if (file != null) {
-    for (const item of file) {
+    for (const item of listOf(file)) {
       out[to++] = 122;
       to = endMessage(out, to, encodeCodeGeneratorResponse_File(item, out, to + 1));
     }
@@ -313,7 +314,7 @@ export function decodeCodeGeneratorResponse(
         break;
       case 122:
         at = reader.len(at);
-        message.file.push(decodeCodeGeneratorResponse_File(reader, reader.open(64), at));
+        if (message.file.push(decodeCodeGeneratorResponse_File(reader, reader.open(64), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

@@ -12,9 +12,11 @@ import {
   endMessage,
   endPacked,
   fileDescriptors,
+  listOf,
   type MessageInit,
   messageCodec,
   type Reader,
+  refuseCase,
   refuseOther,
   room,
   type ServerContext,
@@ -178,6 +180,8 @@ export function encodeServerReflectionRequest(message: Encodable<typeof ServerRe
       out[to++] = 58;
       to = writeText(out, to, messageRequest.value);
       break;
+    default:
+      refuseCase(messageRequest?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
@@ -343,6 +347,8 @@ export function encodeServerReflectionResponse(message: Encodable<typeof ServerR
       out[to++] = 58;
       to = endMessage(out, to, encodeErrorResponse(messageResponse.value, out, to + 1));
       break;
+    default:
+      refuseCase(messageResponse?.case);
   }
   return message.$unknown === undefined ? to : writeUnknown(message.$unknown, out, to);
 }
@@ -425,7 +431,7 @@ export function encodeFileDescriptorResponse(message: Encodable<typeof FileDescr
   let to = at;
   const fileDescriptorProto = message.fileDescriptorProto;
   if (fileDescriptorProto != null) {
-    for (const item of fileDescriptorProto) {
+    for (const item of listOf(fileDescriptorProto)) {
       out[to++] = 10;
       to = writeBytes(out, to, item);
     }
@@ -449,7 +455,7 @@ export function decodeFileDescriptorResponse(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        fileDescriptorProto.push(reader.bytes(at));
+        if (fileDescriptorProto.push(reader.bytes(at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);
@@ -471,7 +477,7 @@ export function boundExtensionNumberResponse(message: Encodable<typeof Extension
     boundText(message.baseTypeName) +
     (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const extensionNumber = message.extensionNumber;
-  if (extensionNumber != null) bytes += 6 + boundVarints(extensionNumber, 10);
+  if (extensionNumber != null) bytes += 6 + boundVarints(listOf(extensionNumber), 10);
   return bytes;
 }
 
@@ -486,7 +492,7 @@ export function encodeExtensionNumberResponse(message: Encodable<typeof Extensio
     to = writeText(out, to, baseTypeName);
   }
   const extensionNumber = message.extensionNumber;
-  if (extensionNumber != null && extensionNumber.length > 0) {
+  if (extensionNumber != null && listOf(extensionNumber).length > 0) {
     room(out, to, boundVarints(extensionNumber, 10));
     out[to++] = 18;
     const reserved = varintBytes(extensionNumber.length);
@@ -529,7 +535,7 @@ export function decodeExtensionNumberResponse(
       }
       case 16:
         at = reader.varint(at);
-        extensionNumber.push(reader.int32());
+        if (extensionNumber.push(reader.int32()) === 1) reader.openList();
         reader.spend(8);
         break;
       default:
@@ -550,7 +556,7 @@ export function decodeExtensionNumberResponse(
 export function boundListServiceResponse(message: Encodable<typeof ListServiceResponseSchema>): number {
   let bytes = (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const service = message.service;
-  if (service != null) for (const item of service) bytes += 6 + boundServiceResponse(item);
+  if (service != null) for (const item of listOf(service)) bytes += 6 + boundServiceResponse(item);
   return bytes;
 }
 
@@ -561,7 +567,7 @@ export function encodeListServiceResponse(message: Encodable<typeof ListServiceR
   let to = at;
   const service = message.service;
   if (service != null) {
-    for (const item of service) {
+    for (const item of listOf(service)) {
       out[to++] = 10;
       to = endMessage(out, to, encodeServiceResponse(item, out, to + 1));
     }
@@ -585,7 +591,7 @@ export function decodeListServiceResponse(
     switch (reader.tagRead) {
       case 10:
         at = reader.len(at);
-        service.push(decodeServiceResponse(reader, reader.open(40), at));
+        if (service.push(decodeServiceResponse(reader, reader.open(40), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clash/v1/messages.proto.
  */
 export const file_clash_v1_messages: GenFile = /*@__PURE__*/
-  fileDesc("ChdjbGFzaC92MS9tZXNzYWdlcy5wcm90bxIIY2xhc2gudjEiwgEKB1NlcnZpY2USEwoLY29uc3RydWN0b3IYASABKAkSEAoIdG9TdHJpbmcYAiABKAkSDAoEdGhlbhgDIAEoCRIRCglfX3Byb3RvX18YBCABKAkSLQoGZGVsZXRlGAUgAygLMh0uY2xhc2gudjEuU2VydmljZS5EZWxldGVFbnRyeRpACgtEZWxldGVFbnRyeRILCgNrZXkYASABKAkSIAoFdmFsdWUYAiABKAsyES5jbGFzaC52MS5Qcm9taXNlOgI4ASJGCgdQcm9taXNlEg8KBXZhbHVlGAEgASgJSAASIgoGb2JqZWN0GAIgASgLMhAuY2xhc2gudjEuT2JqZWN0SABCBgoEY2FzZSIPCg1Bc3luY0l0ZXJhYmxlIgoKCEl0ZXJhYmxlIg0KC0NhbGxPcHRpb25zIg8KDVNlcnZlckNvbnRleHQiDQoLTWVzc2FnZUluaXQiDwoNcHJvdG9idWZDb2RlYyIRCg9maWxlRGVzY3JpcHRvcnMiCAoGT2JqZWN0Ih4KA01hcBoXCgVFbnRyeRIOCgZudW1iZXIYASABKAMiDgoMQ2xpZW50Q2xpZW50IggKBmRlbGV0ZSIUCgRVc2VyEgwKBG5hbWUYASABKAliBnByb3RvMw");
+  fileDesc("ChdjbGFzaC92MS9tZXNzYWdlcy5wcm90bxIIY2xhc2gudjEiwgEKB1NlcnZpY2USEwoLY29uc3RydWN0b3IYASABKAkSEAoIdG9TdHJpbmcYAiABKAkSDAoEdGhlbhgDIAEoCRIRCglfX3Byb3RvX18YBCABKAkSLQoGZGVsZXRlGAUgAygLMh0uY2xhc2gudjEuU2VydmljZS5EZWxldGVFbnRyeRpACgtEZWxldGVFbnRyeRILCgNrZXkYASABKAkSIAoFdmFsdWUYAiABKAsyES5jbGFzaC52MS5Qcm9taXNlOgI4ASJGCgdQcm9taXNlEg8KBXZhbHVlGAEgASgJSAASIgoGb2JqZWN0GAIgASgLMhAuY2xhc2gudjEuT2JqZWN0SABCBgoEY2FzZSIPCg1Bc3luY0l0ZXJhYmxlIgoKCEl0ZXJhYmxlIg0KC0NhbGxPcHRpb25zIg8KDVNlcnZlckNvbnRleHQiDQoLTWVzc2FnZUluaXQiDwoNcHJvdG9idWZDb2RlYyIRCg9maWxlRGVzY3JpcHRvcnMiCAoGT2JqZWN0Ih4KA01hcBoXCgVFbnRyeRIOCgZudW1iZXIYASABKAMiDgoMQ2xpZW50Q2xpZW50IggKBmRlbGV0ZSIUCgRVc2VyEgwKBG5hbWUYASABKAki9wEKBkRpZ2l0cxIKCgJfMRgBIAEoCRIKCgJfMhgCIAMoBRIjCgJfMxgDIAMoCzIXLmNsYXNoLnYxLkRpZ2l0cy4zRW50cnkSCgoCXzQYBCABKAwSDwoCXzUYBSABKAFIAYgBARIMCgJfNxgHIAEoCUgAEh4KAl84GAggASgLMhAuY2xhc2gudjEuRGlnaXRzSAASHAoCXzkYCSABKAsyEC5jbGFzaC52MS5EaWdpdHMaOgoGM0VudHJ5EgsKA2tleRgBIAEoCRIfCgV2YWx1ZRgCIAEoCzIQLmNsYXNoLnYxLkRpZ2l0czoCOAFCBAoCXzZCBQoDWF81YgZwcm90bzM");
 
 /**
  * @generated from message clash.v1.Service
@@ -260,4 +260,65 @@ export type User = Message<"clash.v1.User"> & {
  */
 export const UserSchema: GenMessage<User> = /*@__PURE__*/
   messageDesc(file_clash_v1_messages, 13);
+
+/**
+ * Properties that are numbers.
+ *
+ * @generated from message clash.v1.Digits
+ */
+export type Digits = Message<"clash.v1.Digits"> & {
+  /**
+   * @generated from field: string _1 = 1;
+   */
+  1: string;
+
+  /**
+   * @generated from field: repeated int32 _2 = 2;
+   */
+  2: number[];
+
+  /**
+   * @generated from field: map<string, clash.v1.Digits> _3 = 3;
+   */
+  3: { [key: string]: Digits };
+
+  /**
+   * @generated from field: bytes _4 = 4;
+   */
+  4: Uint8Array;
+
+  /**
+   * @generated from field: optional double _5 = 5;
+   */
+  5?: number | undefined;
+
+  /**
+   * @generated from oneof clash.v1.Digits._6
+   */
+  6: {
+    /**
+     * @generated from field: string _7 = 7;
+     */
+    value: string;
+    case: "7";
+  } | {
+    /**
+     * @generated from field: clash.v1.Digits _8 = 8;
+     */
+    value: Digits;
+    case: "8";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: clash.v1.Digits _9 = 9;
+   */
+  9?: Digits | undefined;
+};
+
+/**
+ * Describes the message clash.v1.Digits.
+ * Use `create(DigitsSchema)` to create a new message.
+ */
+export const DigitsSchema: GenMessage<Digits> = /*@__PURE__*/
+  messageDesc(file_clash_v1_messages, 14);
 

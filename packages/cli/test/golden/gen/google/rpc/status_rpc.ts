@@ -7,6 +7,7 @@ import {
   type Codec,
   type Encodable,
   endMessage,
+  listOf,
   messageCodec,
   type Reader,
   refuseOther,
@@ -28,7 +29,7 @@ export const StatusCodec: Codec<Status> = /*@__PURE__*/ messageCodec(
 export function boundStatus(message: Encodable<typeof StatusSchema>): number {
   let bytes = 12 + boundText(message.message) + (message.$unknown === undefined ? 0 : boundUnknown(message.$unknown));
   const details = message.details;
-  if (details != null) for (const item of details) bytes += 6 + boundAny(item);
+  if (details != null) for (const item of listOf(details)) bytes += 6 + boundAny(item);
   return bytes;
 }
 
@@ -49,7 +50,7 @@ export function encodeStatus(message: Encodable<typeof StatusSchema>, out: Buffe
   }
   const details = message.details;
   if (details != null) {
-    for (const item of details) {
+    for (const item of listOf(details)) {
       out[to++] = 26;
       to = endMessage(out, to, encodeAny(item, out, to + 1));
     }
@@ -78,7 +79,7 @@ export function decodeStatus(reader: Reader, start: number, end: number, into?: 
         break;
       case 26:
         at = reader.len(at);
-        details.push(decodeAny(reader, reader.open(152), at));
+        if (details.push(decodeAny(reader, reader.open(152), at)) === 1) reader.openList();
         break;
       default:
         unknown = reader.unknown(at, unknown);

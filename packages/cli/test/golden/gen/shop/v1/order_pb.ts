@@ -19,7 +19,7 @@ import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file shop/v1/order.proto.
  */
 export const file_shop_v1_order: GenFile = /*@__PURE__*/
-  fileDesc("ChNzaG9wL3YxL29yZGVyLnByb3RvEgdzaG9wLnYxIh0KD0dldE9yZGVyUmVxdWVzdBIKCgJpZBgBIAEoAyK6BQoFT3JkZXISCgoCaWQYASABKAMSIgoFc3RhdGUYAiABKA4yEy5zaG9wLnYxLk9yZGVyU3RhdGUSIgoFbGluZXMYAyADKAsyEy5zaG9wLnYxLk9yZGVyLkxpbmUSKQoGYnlfc2t1GAQgAygLMhkuc2hvcC52MS5PcmRlci5CeVNrdUVudHJ5Ei8KCWJ5X251bWJlchgFIAMoCzIcLnNob3AudjEuT3JkZXIuQnlOdW1iZXJFbnRyeRIrCghkZWxpdmVyeRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCgZjb3Vwb24YByABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUSJgoFZXh0cmEYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhMKBnJlbWFyaxgJIAEoCUgAiAEBEhEKCXNpZ25hdHVyZRgKIAEoDBpBCgRMaW5lEgsKA3NrdRgBIAEoCRINCgVjb3VudBgCIAEoDRIdCgVwcmljZRgDIAEoCzIOLnNob3AudjEuTW9uZXkakwEKBUV2ZW50EiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVzdGF0ZRgCIAEoDjITLnNob3AudjEuT3JkZXJTdGF0ZUgAEiQKBWFkZGVkGAMgASgLMhMuc2hvcC52MS5PcmRlci5MaW5lSAASDgoEbm90ZRgEIAEoCUgAQgYKBHdoYXQaQQoKQnlTa3VFbnRyeRILCgNrZXkYASABKAkSIgoFdmFsdWUYAiABKAsyEy5zaG9wLnYxLk9yZGVyLkxpbmU6AjgBGi8KDUJ5TnVtYmVyRW50cnkSCwoDa2V5GAEgASgDEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfcmVtYXJrKlgKCk9yZGVyU3RhdGUSGwoXT1JERVJfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBPUkRFUl9TVEFURV9PUEVOEAESFwoTT1JERVJfU1RBVEVfU0hJUFBFRBACMskCCgxPcmRlclNlcnZpY2USUAoIR2V0T3JkZXISGC5zaG9wLnYxLkdldE9yZGVyUmVxdWVzdBoOLnNob3AudjEuT3JkZXIiGpACAYLT5JMCERIPL3YxL29yZGVycy97aWR9EkIKBkNhbmNlbBIYLnNob3AudjEuR2V0T3JkZXJSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgaIAgGQAgISNwoFV2F0Y2gSFi5nb29nbGUucHJvdG9idWYuRW1wdHkaFC5zaG9wLnYxLk9yZGVyLkV2ZW50MAESLwoGVXBsb2FkEhMuc2hvcC52MS5PcmRlci5MaW5lGg4uc2hvcC52MS5PcmRlcigBEjQKBENoYXQSFC5nb29nbGUucHJvdG9idWYuQW55GhIuZ29vZ2xlLnJwYy5TdGF0dXMoATABGgOIAgFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_protobuf_wrappers, file_google_rpc_status, file_shop_v1_money]);
+  fileDesc("ChNzaG9wL3YxL29yZGVyLnByb3RvEgdzaG9wLnYxIh0KD0dldE9yZGVyUmVxdWVzdBIKCgJpZBgBIAEoAyK6BQoFT3JkZXISCgoCaWQYASABKAMSIgoFc3RhdGUYAiABKA4yEy5zaG9wLnYxLk9yZGVyU3RhdGUSIgoFbGluZXMYAyADKAsyEy5zaG9wLnYxLk9yZGVyLkxpbmUSKQoGYnlfc2t1GAQgAygLMhkuc2hvcC52MS5PcmRlci5CeVNrdUVudHJ5Ei8KCWJ5X251bWJlchgFIAMoCzIcLnNob3AudjEuT3JkZXIuQnlOdW1iZXJFbnRyeRIrCghkZWxpdmVyeRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIsCgZjb3Vwb24YByABKAsyHC5nb29nbGUucHJvdG9idWYuU3RyaW5nVmFsdWUSJgoFZXh0cmEYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EhMKBnJlbWFyaxgJIAEoCUgAiAEBEhEKCXNpZ25hdHVyZRgKIAEoDBpBCgRMaW5lEgsKA3NrdRgBIAEoCRINCgVjb3VudBgCIAEoDRIdCgVwcmljZRgDIAEoCzIOLnNob3AudjEuTW9uZXkakwEKBUV2ZW50EiYKAmF0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgVzdGF0ZRgCIAEoDjITLnNob3AudjEuT3JkZXJTdGF0ZUgAEiQKBWFkZGVkGAMgASgLMhMuc2hvcC52MS5PcmRlci5MaW5lSAASDgoEbm90ZRgEIAEoCUgAQgYKBHdoYXQaQQoKQnlTa3VFbnRyeRILCgNrZXkYASABKAkSIgoFdmFsdWUYAiABKAsyEy5zaG9wLnYxLk9yZGVyLkxpbmU6AjgBGi8KDUJ5TnVtYmVyRW50cnkSCwoDa2V5GAEgASgDEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfcmVtYXJrIuEECgZCYXNrZXQSDAoEc2t1cxgBIAMoCRIOCgZjb3VudHMYAiADKBESDgoGcHJpY2VzGAMgAygBEhAKBHJvd3MYBCADKA1CAhAAEhAKCHBpY3R1cmVzGAUgAygMEiIKBWxpbmVzGAYgAygLMhMuc2hvcC52MS5PcmRlci5MaW5lEikKBW5vdGVzGAcgAygLMhouc2hvcC52MS5CYXNrZXQuTm90ZXNFbnRyeRIqCgZieV9yb3cYCCADKAsyGi5zaG9wLnYxLkJhc2tldC5CeVJvd0VudHJ5EjAKCWJ5X2Nob2ljZRgJIAMoCzIdLnNob3AudjEuQmFza2V0LkJ5Q2hvaWNlRW50cnkSDQoFdG9rZW4YCiABKAwSKQoEc2VhbBgLIAEoCzIbLmdvb2dsZS5wcm90b2J1Zi5CeXRlc1ZhbHVlEg4KBGNhcmQYDCABKAlIABIOCgRjYXNoGA4gASgMSAASDwoFZGViaXQYDyABKANIABIPCgdpc19wYWlkGA0gASgIEg4KBHdpc2gYECABKAlIARosCgpOb3Rlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaQQoKQnlSb3dFbnRyeRILCgNrZXkYASABKAUSIgoFdmFsdWUYAiABKAsyEy5zaG9wLnYxLk9yZGVyLkxpbmU6AjgBGkgKDUJ5Q2hvaWNlRW50cnkSCwoDa2V5GAEgASgIEiYKBXZhbHVlGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdDoCOAFCCQoHcGF5bWVudEIGCgRnaWZ0KlgKCk9yZGVyU3RhdGUSGwoXT1JERVJfU1RBVEVfVU5TUEVDSUZJRUQQABIUChBPUkRFUl9TVEFURV9PUEVOEAESFwoTT1JERVJfU1RBVEVfU0hJUFBFRBACMskCCgxPcmRlclNlcnZpY2USUAoIR2V0T3JkZXISGC5zaG9wLnYxLkdldE9yZGVyUmVxdWVzdBoOLnNob3AudjEuT3JkZXIiGpACAYLT5JMCERIPL3YxL29yZGVycy97aWR9EkIKBkNhbmNlbBIYLnNob3AudjEuR2V0T3JkZXJSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IgaIAgGQAgISNwoFV2F0Y2gSFi5nb29nbGUucHJvdG9idWYuRW1wdHkaFC5zaG9wLnYxLk9yZGVyLkV2ZW50MAESLwoGVXBsb2FkEhMuc2hvcC52MS5PcmRlci5MaW5lGg4uc2hvcC52MS5PcmRlcigBEjQKBENoYXQSFC5nb29nbGUucHJvdG9idWYuQW55GhIuZ29vZ2xlLnJwYy5TdGF0dXMoATABGgOIAgFiBnByb3RvMw", [file_google_api_annotations, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_protobuf_wrappers, file_google_rpc_status, file_shop_v1_money]);
 
 /**
  * @generated from message shop.v1.GetOrderRequest
@@ -166,6 +166,114 @@ export type Order_Event = Message<"shop.v1.Order.Event"> & {
  */
 export const Order_EventSchema: GenMessage<Order_Event> = /*@__PURE__*/
   messageDesc(file_shop_v1_order, 1, 1);
+
+/**
+ * @generated from message shop.v1.Basket
+ */
+export type Basket = Message<"shop.v1.Basket"> & {
+  /**
+   * @generated from field: repeated string skus = 1;
+   */
+  skus: string[];
+
+  /**
+   * @generated from field: repeated sint32 counts = 2;
+   */
+  counts: number[];
+
+  /**
+   * @generated from field: repeated double prices = 3;
+   */
+  prices: number[];
+
+  /**
+   * @generated from field: repeated uint32 rows = 4 [packed = false];
+   */
+  rows: number[];
+
+  /**
+   * @generated from field: repeated bytes pictures = 5;
+   */
+  pictures: Uint8Array[];
+
+  /**
+   * @generated from field: repeated shop.v1.Order.Line lines = 6;
+   */
+  lines: Order_Line[];
+
+  /**
+   * @generated from field: map<string, string> notes = 7;
+   */
+  notes: { [key: string]: string };
+
+  /**
+   * @generated from field: map<int32, shop.v1.Order.Line> by_row = 8;
+   */
+  byRow: { [key: number]: Order_Line };
+
+  /**
+   * @generated from field: map<bool, google.protobuf.Struct> by_choice = 9;
+   */
+  byChoice: { [key: string]: JsonObject };
+
+  /**
+   * @generated from field: bytes token = 10;
+   */
+  token: Uint8Array;
+
+  /**
+   * @generated from field: google.protobuf.BytesValue seal = 11;
+   */
+  seal?: Uint8Array | undefined;
+
+  /**
+   * Its members do not follow each other.
+   *
+   * @generated from oneof shop.v1.Basket.payment
+   */
+  payment: {
+    /**
+     * @generated from field: string card = 12;
+     */
+    value: string;
+    case: "card";
+  } | {
+    /**
+     * @generated from field: bytes cash = 14;
+     */
+    value: Uint8Array;
+    case: "cash";
+  } | {
+    /**
+     * @generated from field: int64 debit = 15;
+     */
+    value: bigint;
+    case: "debit";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: bool is_paid = 13;
+   */
+  isPaid: boolean;
+
+  /**
+   * @generated from oneof shop.v1.Basket.gift
+   */
+  gift: {
+    /**
+     * @generated from field: string wish = 16;
+     */
+    value: string;
+    case: "wish";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message shop.v1.Basket.
+ * Use `create(BasketSchema)` to create a new message.
+ */
+export const BasketSchema: GenMessage<Basket> = /*@__PURE__*/
+  messageDesc(file_shop_v1_order, 2);
 
 /**
  * @generated from enum shop.v1.OrderState
