@@ -22,10 +22,6 @@ function refusals<T>(codec: Codec<T>, message: () => unknown): string[] {
 describe("generated code", () => {
   const many = Array.from({ length: 3000 }, () => "abcdefgh");
   const line = { sku: "a" };
-  class Notes {
-    readonly a: string = "b";
-  }
-
   it.each<[string, () => unknown, string]>([
     [
       "an iterator for texts",
@@ -56,7 +52,7 @@ describe("generated code", () => {
     ],
     ["an array for a map", () => ({ notes: ["a"] }), "notes: expected a plain object, got an array"],
     ["a text for a map", () => ({ notes: "ab" }), 'notes: expected a plain object, got "ab"'],
-    ["a class for a map", () => ({ notes: new Notes() }), "notes: expected a plain object, got an object (Notes)"],
+    ["a number for a map", () => ({ notes: 5 }), "notes: expected a plain object, got 5"],
     [
       "a Map for a map of messages",
       () => ({ byRow: new Map() }),

@@ -1,6 +1,6 @@
 import { create, type DescField, type DescMessage, type DescOneof, ScalarType } from "@bufbuild/protobuf";
 import { reasonOf } from "./protobuf-message.ts";
-import { isPlainObject, wholeKey } from "./wire/map-entries.ts";
+import { isMapField, wholeKey } from "./wire/map-entries.ts";
 import {
   notA,
   shown,
@@ -160,10 +160,9 @@ function mapFault(
   place: string,
   depth: number,
 ): string | undefined {
-  if (typeof value !== "object" || value === null || !isPlainObject(value)) {
-    return at(place, `expected a plain object, got ${shown(value)}`);
-  }
-  for (const [key, each] of Object.entries(value)) {
+  const entries = Object.entries(value as object);
+  if (!isMapField(value, entries.length)) return at(place, `expected a plain object, got ${shown(value)}`);
+  for (const [key, each] of entries) {
     const fault = keyFault(field.mapKey, key);
     if (fault !== undefined) return at(`${place}[${JSON.stringify(key)}]`, `the key ${fault}`);
     const inner = valueFault(field, each, `${place}[${JSON.stringify(key)}]`, depth);

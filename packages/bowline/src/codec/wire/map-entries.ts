@@ -11,19 +11,18 @@ export function putEntry<T>(
   }
 }
 
-/**
- * The keys of a map field. What is no plain object is refused: a JavaScript Map has entries but no properties, and would be sent as
- * empty.
- */
+/** The keys of a map field. A JavaScript Map has entries but no properties: it would be sent as empty, and so is refused. */
 export function keysOf(entries: object): string[] {
-  if (!isPlainObject(entries)) throw new TypeError("it is no plain object");
-  return Object.keys(entries);
+  const keys = Object.keys(entries);
+  if (!isMapField(entries, keys.length)) throw new TypeError("it is no object with properties for entries");
+  return keys;
 }
 
-/** True for objects without a class, those of another realm included; arrays have one, and so have texts and numbers. */
-export function isPlainObject(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
+/** True for objects whose properties are the entries of a map field; `count` of them there are. */
+export function isMapField(value: unknown, count: number): boolean {
+  if (typeof value !== "object" || Array.isArray(value)) return false;
+  // A Map, a Set, an iterator and their like have none.
+  return count > 0 || Object.prototype.toString.call(value) === "[object Object]";
 }
 
 /** The value under one of the object's own keys. */
