@@ -64,6 +64,11 @@ describe("generated code", () => {
       "byChoice: expected a plain object, got an object (Set)",
     ],
     [
+      "a Date in a Struct",
+      () => ({ byChoice: { true: { when: [{ at: new Date(0) }] } } }),
+      'byChoice["true"]["when"][0]["at"]: expected a JSON object, got an object (Date)',
+    ],
+    [
       "an ArrayBuffer for bytes",
       () => ({ token: new ArrayBuffer(100) }),
       "token: an object (ArrayBuffer) is no bytes (a Uint8Array)",

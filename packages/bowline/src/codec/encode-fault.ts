@@ -187,7 +187,7 @@ const LONG: ReadonlySet<ScalarType> = new Set([
 
 function valueFault(field: DescField, value: unknown, place: string, depth: number): string | undefined {
   if (field.message !== undefined) {
-    if (isStruct(field)) return structFault(value, place);
+    if (isStruct(field)) return structFault(value, place, depth);
     const wrapped = isBoxed(field) ? field.message.fields[0] : undefined;
     if (wrapped !== undefined) return valueFault(wrapped, value, place, depth);
     return messageFault(field.message, value, place, depth + 1);
@@ -201,10 +201,26 @@ function isStruct(field: DescField): boolean {
   return field.message?.typeName === "google.protobuf.Struct" && field.parent.typeName !== "google.protobuf.Value";
 }
 
-function structFault(value: unknown, place: string): string | undefined {
-  return typeof value === "object" && value !== null
-    ? undefined
-    : at(place, `expected a JSON object, got ${shown(value)}`);
+function structFault(value: unknown, place: string, depth: number): string | undefined {
+  if (depth > MAX_DEPTH) return at(place, `it has more than ${MAX_DEPTH} levels, or one that holds itself`);
+  const entries = Object.entries(value ?? "");
+  if (!isMapField(value, entries.length)) return at(place, `expected a JSON object, got ${shown(value)}`);
+  for (const [key, each] of entries) {
+    const fault = jsonFault(each, `${place}[${JSON.stringify(key)}]`, depth + 1);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function jsonFault(value: unknown, place: string, depth: number): string | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  if (!Array.isArray(value)) return structFault(value, place, depth);
+  if (depth > MAX_DEPTH) return at(place, `it has more than ${MAX_DEPTH} levels, or one that holds itself`);
+  for (let i = 0; i < value.length; i++) {
+    const fault = jsonFault(value[i], `${place}[${i}]`, depth + 1);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
 }
 
 function isBoxed(field: DescField): boolean {

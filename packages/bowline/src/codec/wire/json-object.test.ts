@@ -57,6 +57,14 @@ describe("a JSON object as google.protobuf.Struct", () => {
   });
 
   it("is an object, or an error", () => {
+    const out = Buffer.alloc(200 + MARGIN_BYTES);
+    for (const none of [new Map([["a", 1]]), new Set(), new Date(0), ["a"], "ab", null, { a: { b: new Date(0) } }]) {
+      expect(() => encodeJsonObject(none as never, out, 0)).toThrow(/is no JSON object/);
+      expect(() => boundJsonObject(none as never)).toThrow(/is no JSON object/);
+    }
+    for (const plain of [{}, Object.create(null), { a: {} }]) {
+      expect(decode(out.subarray(0, encodeJsonObject(plain, out, 0)))).toEqual({ ...plain });
+    }
     expect(() => encodeJsonObject(5 as never, Buffer.alloc(10), 0)).toThrow(/5 is no JSON object/);
     expect(create(FieldMaskSchema).paths).toEqual([]);
   });

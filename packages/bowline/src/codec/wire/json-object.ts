@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
-import { putEntry } from "./map-entries.ts";
+import { isMapField, putEntry } from "./map-entries.ts";
 import type { Reader } from "./reader.ts";
 import { boundText } from "./write-message.ts";
 import { notA, writeDouble } from "./write-scalar.ts";
@@ -15,7 +15,7 @@ import { endMessage, writeText } from "./write-text.ts";
 /** The most bytes that `encodeJsonObject` writes. */
 export function boundJsonObject(object: JsonObject): number {
   let bytes = 0;
-  for (const key of Object.keys(object)) bytes += 14 + boundText(key) + boundValue(object[key]);
+  for (const key of keysOfJson(object)) bytes += 14 + boundText(key) + boundValue(object[key]);
   return bytes;
 }
 
@@ -34,9 +34,8 @@ function boundList(list: readonly JsonValue[]): number {
 
 /** Writes the content of a Struct. What JSON does not know (undefined, functions) becomes an empty Value. */
 export function encodeJsonObject(object: JsonObject, out: Buffer, at: number): number {
-  if (typeof object !== "object" || object === null) throw notA("JSON object", object);
   let to = at;
-  for (const key of Object.keys(object)) {
+  for (const key of keysOfJson(object)) {
     out[to] = 10;
     out[to + 2] = 10;
     const valueAt = writeText(out, to + 3, key);
@@ -44,6 +43,13 @@ export function encodeJsonObject(object: JsonObject, out: Buffer, at: number): n
     to = endMessage(out, to + 1, endMessage(out, valueAt + 1, encodeValue(object[key], out, valueAt + 2)));
   }
   return to;
+}
+
+/** A Map or a Date, which JSON does not know, would be sent as an empty object. */
+function keysOfJson(object: JsonObject): string[] {
+  const keys = Object.keys(object ?? "");
+  if (!isMapField(object, keys.length)) throw notA("JSON object", object);
+  return keys;
 }
 
 function encodeValue(value: JsonValue | undefined, out: Buffer, at: number): number {

@@ -20,7 +20,7 @@ export function keysOf(entries: object): string[] {
 
 /** True for objects whose properties are the entries of a map field; `count` of them there are. */
 export function isMapField(value: unknown, count: number): boolean {
-  if (typeof value !== "object" || Array.isArray(value)) return false;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   // A Map, a Set, an iterator and their like have none.
   return count > 0 || Object.prototype.toString.call(value) === "[object Object]";
 }
