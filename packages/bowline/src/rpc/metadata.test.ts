@@ -8,6 +8,17 @@ function from(init: unknown): () => Metadata {
 }
 
 describe("metadata made of an object", () => {
+  it("leave out spaces at the ends of values", () => {
+    const metadata = new Metadata({ a: " x y ", b: ["  ", "z"] }).append("a", "w ").set("c", " v");
+    expect([...metadata]).toEqual([
+      ["a", "x y"],
+      ["b", ""],
+      ["b", "z"],
+      ["a", "w"],
+      ["c", "v"],
+    ]);
+  });
+
   it("takes one value or several values a key", () => {
     const bytes = Uint8Array.of(1, 2);
     const metadata = new Metadata({ "X-One": "1", many: ["2", "3"], "raw-bin": bytes, "raws-bin": [bytes, bytes] });

@@ -6,6 +6,7 @@ export type MetadataInit =
 
 const KEY = /^[0-9a-z_.-]+$/;
 const VALUE = /^[\x20-\x7e]*$/;
+const SPACE = 0x20;
 
 /** Names that belong to HTTP/2 and gRPC: never read into metadata, refused when a user sets them. */
 const RESERVED: ReadonlySet<string> = new Set([
@@ -47,7 +48,7 @@ export interface ReceivedEntries {
 /**
  * Metadata of a call: an ordered multi-map of lower-case keys.
  *
- * Keys ending in `-bin` hold bytes, all others printable ASCII (0x20–0x7e). Order and duplicates are kept as the peer sent them.
+ * Keys ending in `-bin` hold bytes, all others printable ASCII (0x20–0x7e) without spaces at its ends, which are left out. Order and duplicates are kept as the peer sent them.
  * Setting a bad key or value, or a name that belongs to gRPC, throws a TypeError that names it. The `user-agent` that a peer sent may be
  * in what is made of received metadata or of their pairs, and is not sent on.
  */
@@ -182,7 +183,7 @@ export class Metadata {
   #add(key: string, value: string | Uint8Array, allowed: string | null): this {
     const name = nameOf(key);
     checkEntry(name, value, allowed);
-    this.#own().push(name, value);
+    this.#own().push(name, typeof value === "string" ? stripped(value) : value);
     return this;
   }
 
@@ -201,6 +202,12 @@ export class Metadata {
 function nameOf(key: string): string {
   if (typeof key !== "string") throw new TypeError(`a metadata key must be a string, not ${String(key)}`);
   return key.toLowerCase();
+}
+
+/** Without spaces at its ends, which HTTP/2 forbids there (RFC 9113 §8.2.1). */
+function stripped(value: string): string {
+  const hasSpace = value.charCodeAt(0) === SPACE || value.charCodeAt(value.length - 1) === SPACE;
+  return hasSpace ? value.trim() : value;
 }
 
 /** A value for `console.log`; what is no text stands without quotation marks. */
