@@ -105,7 +105,7 @@ assert.ok(server.stats.some((each: MethodStats) => quantileMs(each.histogram(), 
 
 const authenticators: Authenticator[] = [
   appToken({ tokens: (app) => (app === "shop" ? "secret" : undefined) }),
-  jwt({ jwks: { keys: [] }, issuer: "https://issuer.example", audience: "knots" }),
+  jwt({ jwksUrl: "https://issuer.example/keys", issuer: "https://issuer.example", audience: "knots" }),
 ];
 const credentials: CallCredentials = bearerCredentials({ token: "t", allowPlaintext: true });
 assert.deepEqual([authenticators.length, credentials.allowPlaintext, sameSecret("a", "b")], [2, true, false]);

@@ -37,8 +37,10 @@ describe("a status takes no more than the client accepts", () => {
     expect(listBytes(long)).toBeLessThanOrEqual(1500);
   });
 
-  it("with details as large as the client says, and 8 KiB if it says nothing", async () => {
+  it("with details of 8 KiB, or of half of what the client says", async () => {
     expect(await trailers(detailed(9000), 65_536)).toHaveProperty(DETAILS);
+    expect(await trailers(detailed(30_000), 65_536)).not.toHaveProperty(DETAILS);
+    expect(await trailers(detailed(9000), 16_384)).not.toHaveProperty(DETAILS);
     expect(await trailers(detailed(9000))).not.toHaveProperty(DETAILS);
     expect(await trailers(detailed(5000))).toHaveProperty(DETAILS);
   });
@@ -51,6 +53,15 @@ describe("a status takes no more than the client accepts", () => {
     expect(one).toMatchObject({ "grpc-status": "5", "grpc-message": "gone", k: expect.any(String) });
     expect(one).not.toHaveProperty(DETAILS);
     expect(listBytes(one)).toBeLessThanOrEqual(12_288);
+  });
+});
+
+describe("a long text", () => {
+  it("leaves room for metadata", async () => {
+    const metadata = new Metadata({ "request-id": "7".repeat(500) });
+    const fields = await trailers(new RpcError(Code.NOT_FOUND, "字".repeat(2000), { metadata }), 16_384);
+    expect(fields).toMatchObject({ "grpc-status": "5", "request-id": metadata.get("request-id") });
+    expect(listBytes(fields)).toBeLessThanOrEqual(16_384);
   });
 });
 

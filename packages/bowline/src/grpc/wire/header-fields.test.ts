@@ -56,4 +56,9 @@ describe("the fields of a block", () => {
     expect(fields.grpcStatus).toBe("5");
     expect(readFields([entry("grpc-message", " not found: ")]).grpcMessage).toBe(" not found: ");
   });
+
+  it("lose it in a time that grows with their length, however much of it is inside", () => {
+    const inside = `a${" ".repeat(1_000_000)}b`;
+    expect(readFields([entry("a", ` ${inside} `)]).metadata).toEqual(["a", inside]);
+  });
 });

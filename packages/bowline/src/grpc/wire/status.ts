@@ -9,7 +9,7 @@ import { decodeBase64, decodeMessage, encodeBase64, encodeMessage } from "./meta
  * The end of a call: trailers to RpcError and back (gRPC PROTOCOL-HTTP2.md, "Trailers"), and RST_STREAM to RpcError.
  */
 
-/** Bytes that the fields of a status may take together where the peer has not said what it accepts. */
+/** Bytes that the fields of a status may take together whatever the peer accepts, and its text at most. */
 export const DEFAULT_STATUS_BYTES = 8192;
 
 /** Fields of our own beside metadata and status, as RFC 9113 §6.5.2 counts them: `:status`, `content-type`, encodings. */
@@ -62,9 +62,14 @@ export function listRoom(maxListBytes: number): number {
   return Math.max(0, maxListBytes - OWN_FIELDS_BYTES);
 }
 
-/** Bytes for the fields of a status that goes to such a peer together with `metadataBytes` of metadata. */
+/**
+ * Bytes for the fields of a status that goes to such a peer together with `metadataBytes` of metadata. Of large lists half is used: gRPC's C
+ * core announces the bound beyond which it refuses for certain, and may refuse from half of it on.
+ */
 export function statusRoom(maxListBytes: number, metadataBytes: number): number {
-  return maxListBytes === MAX_INT31 ? DEFAULT_STATUS_BYTES : Math.max(0, listRoom(maxListBytes) - metadataBytes);
+  if (maxListBytes === MAX_INT31) return DEFAULT_STATUS_BYTES;
+  const room = Math.max(0, listRoom(maxListBytes) - metadataBytes);
+  return Math.min(room, Math.max(DEFAULT_STATUS_BYTES, room >> 1));
 }
 
 /** Bytes that code and text of `error` take, cut to `maxBytes`. */
@@ -95,7 +100,8 @@ function textFields(error: RpcError | null, maxBytes: number): [string, string][
   if (error === null || error.code === Code.OK) return [["grpc-status", "0"]];
   const fields: [string, string][] = [["grpc-status", String(error.code)]];
   if (error.text === "") return fields;
-  const left = maxBytes - fieldBytes("grpc-status", fields[0][1]) - fieldBytes("grpc-message", "");
+  const most = Math.min(maxBytes, DEFAULT_STATUS_BYTES);
+  const left = most - fieldBytes("grpc-status", fields[0][1]) - fieldBytes("grpc-message", "");
   fields.push(["grpc-message", cutMessage(error.text, Math.max(0, left))]);
   return fields;
 }

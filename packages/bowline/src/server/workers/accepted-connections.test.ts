@@ -70,6 +70,23 @@ describe("a connection that is handed to a worker", () => {
     expect(handle.isClosed).toBe(true);
   });
 
+  it("is left to a worker of the program's own that has taken it", () => {
+    const accepted = new AcceptedConnections({ clock: new VirtualClock(), maxWaiting: 10, onMisuse() {} });
+    const [ours, other] = [new FakeChild(), new FakeChild()];
+    const gone = accepted.follow(ours as unknown as ChildProcess);
+    accepted.followOther(other as unknown as ChildProcess);
+    const [taken, lost] = [new FakeHandle(), new FakeHandle()];
+    // Back in the queue that both take from.
+    ours.answers(ours.hand(taken), false);
+    other.hand(taken);
+    other.hand(lost);
+    other.emit("close");
+    gone();
+    accepted.close();
+    expect([taken.isClosed, lost.isClosed]).toEqual([false, false]);
+    expect([...ours.sent, ...other.sent].map(([, handle]) => handle)).toEqual([taken, taken, lost]);
+  });
+
   it("is left alone where it comes in another way than node:cluster's", () => {
     const child = new FakeChild();
     const gone = follow(child);

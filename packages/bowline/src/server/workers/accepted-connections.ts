@@ -51,6 +51,7 @@ const LISTEN_END = "tracing:net.server.listen:asyncEnd";
 export class AcceptedConnections {
   readonly #options: AcceptedOptions;
   readonly #descriptors: DescriptorWatch;
+  readonly #followed: WeakSet<ChildProcess> = new WeakSet();
   /** In the queue of node:cluster. */
   readonly #waiting: Set<Handle> = new Set();
   readonly #ports: WeakMap<Handle, Port> = new WeakMap();
@@ -75,6 +76,17 @@ export class AcceptedConnections {
 
   /** Follows what a worker's process is handed. Returns what is to be called when the process is gone. */
   follow(child: ChildProcess): () => void {
+    return this.#follow(child, true);
+  }
+
+  /** The same for a worker of the program's own, which may listen at a port of ours: what becomes of its connections is left to it. */
+  followOther(child: ChildProcess): void {
+    if (this.#followed.has(child)) return;
+    child.once("close", this.#follow(child, false));
+  }
+
+  #follow(child: ChildProcess, isOurs: boolean): () => void {
+    this.#followed.add(child);
     const handed = new Map<number, Handle>();
     const { send } = child as { send: (...args: unknown[]) => boolean };
     const watched = (message: ClusterMessage, handle: Handle, ...rest: unknown[]): boolean => {
@@ -87,7 +99,7 @@ export class AcceptedConnections {
     Object.assign(child, { send: watched });
     // Before node:cluster, which acts on it at once.
     child.prependListener("internalMessage", ({ act, ack, accepted }: ClusterMessage) => {
-      this.#isAsked = act === "queryServer";
+      this.#isAsked = isOurs && act === "queryServer";
       const handle = ack === undefined ? undefined : handed.get(ack);
       if (handle === undefined) return;
       handed.delete(ack as number);
@@ -98,7 +110,7 @@ export class AcceptedConnections {
       this.#isAsked = false;
     });
     return () => {
-      for (const handle of handed.values()) this.#putBack(handle);
+      if (isOurs) for (const handle of handed.values()) this.#putBack(handle);
       handed.clear();
       // Taken out of the queue for a worker to which nothing could be sent any more.
       for (const handle of [...this.#waiting]) if (handle._idleNext === null) this.#putBack(handle);
@@ -116,7 +128,7 @@ export class AcceptedConnections {
     const port = this.#ports.get(handle);
     this.#waiting.delete(handle);
     // A port is closed when its last worker is gone.
-    if (port === undefined || !isOpen(port.handle)) return handle.close();
+    if (port === undefined || !isOpen(port.handle) || !isOpen(handle)) return handle.close();
     this.#waiting.add(handle);
     port.distribute.call(port.handle, 0, handle);
   }

@@ -59,11 +59,25 @@ export function claimWorkers(accepted: AcceptedOptions | null): () => void {
     );
   }
   isClaimed = true;
-  connections = accepted && new AcceptedConnections(accepted);
+  const stop = accepted === null ? () => {} : followConnections(new AcceptedConnections(accepted));
   return () => {
-    connections?.close();
-    connections = null;
+    stop();
     isClaimed = false;
+  };
+}
+
+/** Follows the connections of all workers of this process, the program's own as well, until the returned function is called. */
+function followConnections(accepted: AcceptedConnections): () => void {
+  const cluster = clusterModule();
+  const forked = (worker: Worker): void => accepted.followOther(worker.process);
+  for (const worker of Object.values(cluster.workers ?? {})) if (worker !== undefined) forked(worker);
+  // Told in the next tick: workers of ours are known by then.
+  cluster.on("fork", forked);
+  connections = accepted;
+  return () => {
+    cluster.off("fork", forked);
+    accepted.close();
+    connections = null;
   };
 }
 
