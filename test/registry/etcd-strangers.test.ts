@@ -47,7 +47,7 @@ describe("something that is no etcd", () => {
       const host = await stranger(answer);
       const reports: Error[] = [];
       const report = (error: Error): void => void reports.push(error);
-      const options = { hosts: [host], requestTimeoutMs: 300, connectTimeoutMs: 300 };
+      const options = { hosts: [host], requestTimeoutMs: 5000, connectTimeoutMs: 300 };
       registry = etcd(options).create({ clock: systemClock, random: seededRandom(1), environment: {}, report });
       const failed = Promise.withResolvers<Error>();
       registry.watch("user.rpc", {
