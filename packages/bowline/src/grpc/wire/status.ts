@@ -74,9 +74,7 @@ export function statusRoom(maxListBytes: number, metadataBytes: number): number 
 
 /** Bytes that code and text of `error` take, cut to `maxBytes`. */
 export function statusTextBytes(error: RpcError | null, maxBytes: number): number {
-  let bytes = 0;
-  for (const [name, value] of textFields(error, maxBytes)) bytes += fieldBytes(name, value);
-  return bytes;
+  return listBytes(textFields(error, maxBytes));
 }
 
 /**
@@ -90,8 +88,7 @@ export function statusFields(error: RpcError | null, maxBytes: number = DEFAULT_
   const fields = textFields(error, maxBytes);
   if (error === null || error.code === Code.OK || error.details.length === 0) return fields;
   const details = encodeBase64(encodeStatus({ code: error.code, message: error.text, details: error.details }));
-  const bytes = statusTextBytes(error, maxBytes) + fieldBytes(DETAILS, details);
-  if (bytes <= maxBytes) fields.push([DETAILS, details]);
+  if (listBytes(fields) + fieldBytes(DETAILS, details) <= maxBytes) fields.push([DETAILS, details]);
   return fields;
 }
 
@@ -104,6 +101,10 @@ function textFields(error: RpcError | null, maxBytes: number): [string, string][
   const left = most - fieldBytes("grpc-status", fields[0][1]) - fieldBytes("grpc-message", "");
   fields.push(["grpc-message", cutMessage(error.text, Math.max(0, left))]);
   return fields;
+}
+
+function listBytes(fields: readonly (readonly [string, string])[]): number {
+  return fields.reduce((bytes, [name, value]) => bytes + fieldBytes(name, value), 0);
 }
 
 function fieldBytes(name: string, value: string): number {
