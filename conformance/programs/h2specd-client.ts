@@ -7,7 +7,7 @@ import { http2Limits } from "../../packages/bowline/src/http2/limits.ts";
 import type { Link } from "../../packages/bowline/src/http2/link.ts";
 import { Http2Stream } from "../../packages/bowline/src/http2/stream.ts";
 import { dial } from "../../packages/bowline/src/net/dial.ts";
-import { openTlsFiles } from "../../packages/bowline/src/net/tls-files.ts";
+import { openTlsFiles } from "../../packages/bowline/src/net/tls/tls-files.ts";
 import { systemClock } from "../../packages/bowline/src/rpc/clock.ts";
 
 /**

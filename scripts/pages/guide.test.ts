@@ -13,7 +13,7 @@ const DESCRIBED: readonly [file: string, interfaceName: string, page: string][] 
   ["client/client-options.ts", "KeepaliveOptions", "client.md"],
   ["client/pipeline.ts", "RetryPolicy", "client.md"],
   ["client/call-options.ts", "CallOptions", "client.md"],
-  ["net/tls-files.ts", "TlsSettings", "tls.md"],
+  ["net/tls/tls-files.ts", "TlsSettings", "tls.md"],
   ["rpc/rpc-error.ts", "RpcErrorOptions", "errors.md"],
 ];
 

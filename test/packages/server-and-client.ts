@@ -1,4 +1,7 @@
+import { strict as assert } from "node:assert";
+import { subscribe } from "node:diagnostics_channel";
 import { mkdtemp, rm } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient, createServer, type ServerOptions, silentLogger } from "bowline";
@@ -32,13 +35,14 @@ async function withServer(options: ServerOptions, use: (address: string) => Prom
 }
 
 async function overPlaintext(): Promise<void> {
+  const watch = watchReads();
   await withServer({}, async (address) => {
     const knots = createClient(KnotService, address);
     await callEverything(knots);
     await knots.close();
     await callBuiltIns(address, KnotService.typeName);
   });
-  done.push("plaintext");
+  done.push("plaintext", watch.areShared() ? "shared reads" : "reads of their own");
   for (const compression of ["gzip", "deflate", "br", "zstd"]) {
     await withServer({ compression }, async (address) => {
       const knots = createClient(KnotService, address, { compression });
@@ -47,6 +51,26 @@ async function overPlaintext(): Promise<void> {
     });
     done.push(compression);
   }
+}
+
+/** Says whether servers read into one buffer: only the first bytes of a connection come by `data` events then (docs/decisions/0022). */
+function watchReads(): { areShared(): boolean } {
+  const sockets: Socket[] = [];
+  let eventBytes = 0;
+  subscribe("net.server.socket", (message) => {
+    const { socket } = message as { socket: Socket };
+    sockets.push(socket);
+    socket.on("data", (chunk) => {
+      eventBytes += chunk.length;
+    });
+  });
+  return {
+    areShared: () => {
+      const readBytes = sockets.reduce((sum, socket) => sum + socket.bytesRead, 0);
+      assert.ok(eventBytes > 0 && readBytes >= eventBytes);
+      return eventBytes < readBytes / 2;
+    },
+  };
 }
 
 async function overTls(folder: string): Promise<void> {

@@ -8,7 +8,7 @@ export { bytesCodec, type Codec } from "./codec/codec.ts";
 export { fromBytes, toBytes } from "./codec/message-bytes.ts";
 export { sharedBytes } from "./codec/shared-bytes.ts";
 export { HTTP2_LIMITS, type Http2Limits } from "./http2/limits.ts";
-export type { TlsSettings } from "./net/tls-files.ts";
+export type { TlsSettings } from "./net/tls/tls-files.ts";
 export { type Logger, silentLogger } from "./observe/logger.ts";
 export { type MethodStats, quantileMs } from "./observe/method-stats.ts";
 export { local } from "./registry/local/local.ts";

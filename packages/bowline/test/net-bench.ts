@@ -7,7 +7,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "n
 import type { Link } from "../src/http2/link.ts";
 import type { Misuse } from "../src/net/connection-router.ts";
 import { type Listener, type ListenOptions, type ListenTarget, listen } from "../src/net/listener.ts";
-import { openTlsFiles, type TlsMaterial, type TlsSettings } from "../src/net/tls-files.ts";
+import { openTlsFiles, type TlsMaterial, type TlsSettings } from "../src/net/tls/tls-files.ts";
 import { certPath } from "./certs.ts";
 import { LinkRecorder } from "./link-recorder.ts";
 import { ManualClock, settled } from "./manual-clock.ts";

@@ -9,6 +9,9 @@ import { buildPrograms } from "./types.ts";
 /** Certificates of the repository's tests: good for nothing else. */
 const CERTIFICATES = join(root, "packages/bowline/test/certs");
 
+/** Why no Node may be without them unnoticed. */
+const SHARED_READS = "docs/decisions/0022-reads-into-one-buffer.md";
+
 /** What pnpm does by default: a package finds what it depends on itself, and nothing else. */
 const strictLayout: Check = {
   name: "runs: strict node_modules",
@@ -44,6 +47,7 @@ function runCheck(node: Tool): Check {
       const { tsStyle, consumer } = installed;
       await buildPrograms(installed);
       const compiled = await tsStyle.succeed(node.path, ["dist/programs/server-and-client.js", CERTIFICATES], 60_000);
+      if (!compiled.includes("shared reads")) throw new Error(`servers have reads of their own: see ${SHARED_READS}`);
       await tsStyle.succeed(node.path, ["dist/programs/every-subpath.js"], 60_000);
       const workers = await tsStyle.succeed(node.path, ["dist/programs/workers.js"], 60_000);
       await tsStyle.succeed(node.path, ["programs/server-and-client.ts", CERTIFICATES], 60_000);

@@ -192,6 +192,30 @@ describe("a message whose encoding begins another call on its connection", () =>
   });
 });
 
+describe("messages that nobody has measured", () => {
+  it("have room in the arena when the codec says how much is likely: none is encoded twice", async () => {
+    const { name, measure, read, write } = bytesCodec;
+    let attempts = 0;
+    const attempt = (message: Uint8Array, target: Buffer, at: number): number => {
+      attempts++;
+      return at + message.length > target.length ? target.length + 1 : write(message, target, at);
+    };
+    for (const likelyBytes of [undefined, 5000]) {
+      const service = bytesService({ name, measure, read, write, attempt, likelyBytes });
+      const server = await serve(service, { ask: (bytes) => bytes });
+      const client = connect(service, server.address);
+      await client.ask(Buffer.of(0));
+      attempts = 0;
+      for (const round of upTo(10)) {
+        await Promise.all(upTo(40).map((i) => client.ask(Buffer.alloc(3000 + ((round * i * 97) % 2000), i))));
+      }
+      // Both ways; an arena holds 16 of them.
+      if (likelyBytes === undefined) expect(attempts).toBeGreaterThan(800 + 10);
+      else expect(attempts).toBe(800);
+    }
+  });
+});
+
 describe("bytes that are shown, not copied", () => {
   it.each(SIZES)("are there until the first await: streams of %i bytes, both ways", async (size) => {
     const server = await serve(SharedBytes, {

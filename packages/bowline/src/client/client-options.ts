@@ -3,7 +3,7 @@ import type { Balancer } from "../balancer/balancer.ts";
 import { compressionNames, findCompression } from "../codec/compression.ts";
 import type { Http2Limits } from "../http2/limits.ts";
 import type { Network } from "../net/network.ts";
-import type { TlsSettings } from "../net/tls-files.ts";
+import type { TlsSettings } from "../net/tls/tls-files.ts";
 import type { Logger } from "../observe/logger.ts";
 import type { Registry } from "../registry/registry.ts";
 import { checkRegistry, type RegistryConfig } from "../registry/registry-config.ts";

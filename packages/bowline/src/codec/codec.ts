@@ -20,6 +20,9 @@ export interface Codec<T> {
    */
   attempt?(message: T, target: Buffer, at: number): number;
 
+  /** The room that `attempt` needs behind `at`, as far as the messages before tell: so much is made for it, in bytes. */
+  readonly likelyBytes?: number;
+
   /**
    * Decodes `source[start, end)`. The bytes belong to the connection and are overwritten later: what is kept must be copied.
    * Throws on malformed input; the call then ends with INTERNAL.

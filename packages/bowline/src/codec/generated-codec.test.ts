@@ -95,6 +95,15 @@ describe("a generated codec", () => {
 });
 
 describe("an attempt", () => {
+  it("succeeds in the room that is likely after a message of about that size", () => {
+    for (const bytes of [0, 100, 5000]) {
+      const value = (more: number): typeof any => create(AnySchema, { typeUrl: "x".repeat(bytes + more) });
+      AnyCodec.attempt?.(value(0), Buffer.alloc(10_000), 0);
+      const target = Buffer.alloc(AnyCodec.likelyBytes ?? 0);
+      expect(AnyCodec.attempt?.(value(bytes >> 4), target, 0)).toBeLessThanOrEqual(target.length);
+    }
+  });
+
   it("says when there is too little room, and writes the message when there is enough", () => {
     const bytes = toBytes(TimestampCodec, second);
     const fitting = Array.from({ length: 500 }, (_, length) => {

@@ -2,8 +2,8 @@ import { type Codec, SHOWS_BYTES } from "./codec.ts";
 
 /**
  * The same codec without the copies of fields of type bytes: they show what the socket has read. That memory is written to again as soon as
- * the connection reads on, so that they must be used up before the first `await` that waits for anything: in a handler, behind a
- * call, or for each element of a stream. For services that hash, forward or store large fields at once.
+ * any connection reads on, so that they must be used up before the first `await` that waits for anything: in a handler and the interceptors
+ * in front of it, behind a call, or for each element of a stream. For services that hash, forward or store large fields at once.
  *
  * A codec that copies nothing, or can't do without, is returned as it is.
  */
@@ -18,6 +18,9 @@ export function sharedBytes<T>(codec: Codec<T>): Codec<T> {
     measure: (message) => codec.measure(message),
     write: (message, target, at) => codec.write(message, target, at),
     attempt: codec.attempt?.bind(codec),
+    get likelyBytes() {
+      return codec.likelyBytes;
+    },
     read: (source, start, end) => own.call(codec, source.subarray(start, end)),
     own: own.bind(codec),
     // What it is to send may be what it has shown: by the time it leaves, that would be written over.

@@ -135,6 +135,39 @@ describe("a frame reader", () => {
     expect(keptBytes).toBe(17);
   });
 
+  it("copies nothing but the frame that lies in two chunks", () => {
+    const sink = new RecordingSink();
+    const frames = reader(sink);
+    const memory: ArrayBufferLike[] = [];
+    sink.pingFrame = (_isAck, chunk) => memory.push(chunk.buffer) > 0;
+    const all = Buffer.concat(Array.from({ length: 5 }, () => rawPing()));
+    for (const places of [[3], [9], [12], [4, 8], [4, 8, 12]]) {
+      memory.length = 0;
+      const ends = [...places, all.length];
+      const chunks = ends.map((end, i) =>
+        Buffer.from(new Uint8Array(all.subarray(i === 0 ? 0 : ends[i - 1], end)).buffer),
+      );
+      for (const chunk of chunks) frames.read(chunk);
+      expect(memory).toHaveLength(5);
+      expect(memory[0]).not.toBe(chunks.at(-1)?.buffer);
+      expect(new Set(memory.slice(1))).toEqual(new Set([chunks.at(-1)?.buffer]));
+    }
+  });
+
+  it("puts small chunks together that it is to retain", () => {
+    const sink = new RecordingSink();
+    const frames = reader(sink);
+    const data = rawData(1, Buffer.alloc(MAX_FRAME_BYTES, "x"));
+    frames.read(data.subarray(0, 10));
+    for (const octet of data.subarray(10)) frames.retain(Buffer.of(octet));
+    frames.retain(rawPing());
+    expect(frames.retainedBytes).toBe(MAX_FRAME_BYTES - 1 + 17);
+    frames.readRetained();
+    expect(sink.pieces.map((piece) => piece.length)).toEqual([1, 4096, 4096, 4096, 4095]);
+    expect(sink.calls).toHaveLength(2);
+    expect(frames.retainedBytes).toBe(0);
+  });
+
   it("copies a rest once it is small beside its chunk, not each time that it is stopped", () => {
     const sink = new RecordingSink();
     const frames = reader(sink);
@@ -177,6 +210,18 @@ describe("the client's preface", () => {
         new FrameReader(sink, isServer, MAX_FRAME_BYTES).read(isServer ? Buffer.concat([PREFACE, frame]) : frame);
         expect(sink.calls).toEqual([`not HTTP/2: ${frame.toString("latin1")}`]);
       }
+    }
+  });
+
+  it("is shown whole when it is none and comes in two chunks", () => {
+    for (let at = 1; at < 9; at++) {
+      const sink = new RecordingSink();
+      const frames = new FrameReader(sink, false, MAX_FRAME_BYTES);
+      const answer = Buffer.from("HTTP/1.1 400 Bad Request");
+      frames.read(answer.subarray(0, at));
+      expect(String(frames.head)).toBe(String(answer.subarray(0, at)));
+      frames.read(answer.subarray(at));
+      expect(sink.calls).toEqual(["not HTTP/2: HTTP/1.1 400 Bad Request"]);
     }
   });
 });
@@ -244,6 +289,17 @@ describe("a frame that is wrong by itself ends the connection:", () => {
     reader(sink).read(frame);
     expect(sink.calls).toHaveLength(1);
     expect(sink.calls[0]).toMatch(new RegExp(`^error ${errorCodeName(code)}: [^.]+$`));
+  });
+
+  it.each(wrongFrames)("%s, in two chunks, and nothing behind it is read", (_what, frame, code) => {
+    for (let at = 1; at < frame.length; at++) {
+      const sink = new RecordingSink();
+      const frames = reader(sink);
+      frames.read(frame.subarray(0, at));
+      if (!sink.isOver) frames.read(Buffer.concat([frame.subarray(at), rawPing()]));
+      expect(sink.calls).toHaveLength(1);
+      expect(sink.calls[0]).toContain(errorCodeName(code));
+    }
   });
 
   it.each(["DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PING", "GOAWAY", "WINDOW_UPDATE"] as const)(

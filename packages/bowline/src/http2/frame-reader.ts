@@ -35,11 +35,15 @@ export interface FrameSink {
   notHttp2(firstBytes: Buffer): void;
 }
 
+/** Retained chunks up to this size are put together: a peer that sends octet by octet must not have an object made for each. */
+const SMALL_CHUNK_BYTES = 4096;
+
 /**
  * Splits the octets of a link into frames, in place.
  *
- * A DATA frame that is not complete is passed on in pieces; any other is kept until the rest has come, so a connection
- * holds at most one frame's octets here. Budget: no allocation and no copy for frames that lie whole in the chunk.
+ * A DATA frame that is not complete is passed on in pieces; any other is kept until the rest has come. So a connection holds at most one
+ * frame's octets here, and what it was given to retain. Budget: no allocation and no copy for frames that lie whole in the chunk; one copy of
+ * a frame that lies in two, and of what is retained.
  */
 export class FrameReader {
   readonly #sink: FrameSink;
@@ -51,7 +55,13 @@ export class FrameReader {
   #openBlock = 0;
   /** Octets still to come of the DATA frame that is being passed on in pieces. */
   #dataLeft = 0;
-  #rest: Buffer | null = null;
+  /** The beginning of a frame whose end is still to come, `#waiting` or not. */
+  #cut: Buffer | null = null;
+  /** Octets behind it that nobody has looked at, in copies. */
+  readonly #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  /** The sink has said so; what follows waits. */
+  #isStopped = false;
 
   constructor(sink: FrameSink, isServer: boolean, maxFrameBytes: number) {
     this.#sink = sink;
@@ -61,12 +71,12 @@ export class FrameReader {
 
   /** Octets that wait here for the rest of their frame, or for `read` to be called after a stop. */
   get retainedBytes(): number {
-    return this.#rest === null ? 0 : this.#rest.length;
+    return this.#waitingBytes + (this.#cut === null ? 0 : this.#cut.length);
   }
 
   /** Octets of what should have become the first frame, or null: none, or the first frame was read. */
   get head(): Buffer | null {
-    return this.#sawFirstFrame ? null : this.#rest;
+    return this.#sawFirstFrame ? null : this.#cut;
   }
 
   /** True while a header block waits for its CONTINUATION. */
@@ -76,22 +86,34 @@ export class FrameReader {
 
   /** Takes octets without reading them: others have their turn. */
   retain(chunk: Buffer): void {
-    this.#rest = this.#rest === null ? Buffer.from(chunk) : Buffer.concat([this.#rest, chunk]);
+    const last = this.#waiting.at(-1);
+    if (last !== undefined && last.length + chunk.length <= SMALL_CHUNK_BYTES) {
+      this.#waiting[this.#waiting.length - 1] = Buffer.concat([last, chunk]);
+    } else {
+      this.#waiting.push(restOf(chunk, 0, false));
+    }
+    this.#waitingBytes += chunk.length;
   }
 
   /** Reads what was retained. */
   readRetained(): void {
-    const rest = this.#rest;
-    this.#rest = null;
-    if (rest !== null) this.#read(rest, true);
+    this.#isStopped = false;
+    while (!this.#isStopped) {
+      const chunk = this.#waiting.shift();
+      if (chunk === undefined) return;
+      this.#waitingBytes -= chunk.length;
+      this.#read(chunk, true);
+    }
   }
 
   /** Reads a chunk; what is left of it by an incomplete frame or a stop is copied. */
   read(chunk: Buffer): void {
-    if (this.#rest === null) return this.#read(chunk, false);
-    const bytes = Buffer.concat([this.#rest, chunk]);
-    this.#rest = null;
-    this.#read(bytes, true);
+    if (this.#waiting.length > 0) {
+      this.retain(chunk);
+      return this.readRetained();
+    }
+    this.#isStopped = false;
+    this.#read(chunk, false);
   }
 
   /** `isOurs`: nobody else writes into the bytes, so that a rest of them may be kept as it is. */
@@ -101,8 +123,44 @@ export class FrameReader {
       at = this.#preface(bytes);
       if (at < 0) return;
     }
-    at = this.#frames(bytes, at);
-    if (at < bytes.length) this.#rest = restOf(bytes, at, isOurs);
+    const cut = this.#cut;
+    if (cut !== null) {
+      this.#cut = null;
+      // Whoever explains what has come instead of SETTINGS is shown all of it.
+      if (!this.#sawFirstFrame) return this.#read(Buffer.concat([cut, bytes]), true);
+      at = this.#complete(cut, bytes);
+    }
+    if (!this.#isStopped && this.#cut === null) at = this.#frames(bytes, at);
+    if (at === bytes.length) return;
+    const rest = restOf(bytes, at, isOurs);
+    if (this.#isStopped) {
+      this.#waiting.unshift(rest);
+      this.#waitingBytes += rest.length;
+    } else {
+      this.#cut = rest;
+    }
+  }
+
+  /**
+   * Reads the frame that begins with `cut` and goes on in `bytes`: all of it, or as much as there is. Returns where in `bytes` it ends.
+   * Nothing of what lies behind it is copied.
+   */
+  #complete(cut: Buffer, bytes: Buffer): number {
+    let frame = cut;
+    let at = 0;
+    if (frame.length < FRAME_HEADER_BYTES) {
+      at = Math.min(FRAME_HEADER_BYTES - frame.length, bytes.length);
+      frame = Buffer.concat([frame, bytes.subarray(0, at)]);
+    }
+    if (frame.length >= FRAME_HEADER_BYTES) {
+      const missing = FRAME_HEADER_BYTES + payloadLength(frame, 0) - frame.length;
+      // What is too long for a frame is refused by its header.
+      const from = at;
+      at = Math.min(from + Math.max(0, missing), bytes.length);
+      if (missing <= this.#maxFrameBytes) frame = Buffer.concat([frame, bytes.subarray(from, at)]);
+    }
+    if (this.#frames(frame, 0) === 0) this.#cut = restOf(frame, 0, true);
+    return at;
   }
 
   /** Compares with the client's preface; -1 when more must come or it was wrong. */
@@ -135,11 +193,11 @@ export class FrameReader {
         const take = Math.min(this.#dataLeft, end - at);
         this.#dataLeft -= take;
         at += take;
-        if (!sink.dataContinues(bytes, at - take, at, this.#dataLeft === 0)) return at;
+        if (!sink.dataContinues(bytes, at - take, at, this.#dataLeft === 0)) return this.#stop(at);
         continue;
       }
       if (end - at < FRAME_HEADER_BYTES) return at;
-      const length = (bytes[at] << 16) | (bytes[at + 1] << 8) | bytes[at + 2];
+      const length = payloadLength(bytes, at);
       const type = bytes[at + 3];
       const flags = bytes[at + 4];
       const streamId = ((bytes[at + 5] & 0x7f) << 24) | (bytes[at + 6] << 16) | (bytes[at + 7] << 8) | bytes[at + 8];
@@ -172,13 +230,18 @@ export class FrameReader {
       } else {
         goesOn = this.#control(type, streamId, flags, bytes, start, at);
       }
-      if (!goesOn) return at;
+      if (!goesOn) return this.#stop(at);
     }
+  }
+
+  #stop(at: number): number {
+    this.#isStopped = true;
+    return at;
   }
 
   #fail(code: number, text: string, end: number): number {
     this.#sink.connectionError(code, text);
-    return end;
+    return this.#stop(end);
   }
 
   #firstFrame(type: number, flags: number, bytes: Buffer, at: number): boolean {
@@ -277,6 +340,11 @@ export class FrameReader {
     this.#sink.connectionError(code, text);
     return false;
   }
+}
+
+/** Of the frame whose header is at `at` (RFC 9113 §4.1). */
+function payloadLength(bytes: Buffer, at: number): number {
+  return (bytes[at] << 16) | (bytes[at + 1] << 8) | bytes[at + 2];
 }
 
 /** What is left of the bytes, in memory of which it fills at least half: an idle connection keeps it as long as it likes. */

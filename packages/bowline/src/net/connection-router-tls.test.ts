@@ -9,7 +9,7 @@ import { AUTHORITIES, answer, NetBench, PREFACE, type ReportedMisuse, released }
 import { dial } from "./dial.ts";
 import { explainFirstBytes } from "./first-bytes.ts";
 import type { Listener } from "./listener.ts";
-import { openTlsFiles, type TlsSettings } from "./tls-files.ts";
+import { openTlsFiles, type TlsSettings } from "./tls/tls-files.ts";
 
 let bench: NetBench;
 

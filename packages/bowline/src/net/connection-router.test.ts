@@ -6,10 +6,12 @@ import {
   type IncomingMessage,
   request,
 } from "node:http";
-import { connect } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { settled } from "../../test/manual-clock.ts";
-import { accepted, answer, NetBench, PREFACE, released } from "../../test/net-bench.ts";
+import { Arrivals, accepted, answer, NetBench, PREFACE, released } from "../../test/net-bench.ts";
+import type { Link } from "../http2/link.ts";
+import { ConnectionRouter } from "./connection-router.ts";
 import { dial } from "./dial.ts";
 
 let bench: NetBench;
@@ -32,6 +34,23 @@ describe("a plaintext port", () => {
     await handler.until(() => handler.bytes.equals(PREFACE));
     link.write(Buffer.from("more"));
     await handler.untilText("more");
+  });
+
+  it("hands on all that has come to a connection that waited, chunk by chunk", async () => {
+    const connections = new Arrivals<Socket>();
+    const server = createServer({ allowHalfOpen: true }, (socket) => connections.add(socket));
+    const { link } = bench.record(await dial(await bench.serve(server), { clock: bench.clock }));
+    const socket = await connections.next();
+    for (const piece of [PREFACE.subarray(0, 5), PREFACE.subarray(5), "one ", "two "]) {
+      const before = socket.readableLength;
+      link.write(Buffer.from(piece));
+      while (socket.readableLength === before) await settled();
+    }
+    const onHttp2 = (taken: Link): void => bench.links.add(bench.record(taken));
+    new ConnectionRouter({ clock: bench.clock, handshakeTimeoutMs: 1000, onHttp2 }).accepted(socket);
+    const { handler } = await bench.links.next();
+    link.write(Buffer.from("three"));
+    await handler.until(() => handler.text === `${PREFACE}one two three`);
   });
 
   it("hands HTTP/1 to node:http, with nothing missing", async () => {

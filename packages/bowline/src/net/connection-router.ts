@@ -5,6 +5,7 @@ import type { Clock, Timer } from "../rpc/clock.ts";
 import { isTlsSocket } from "../rpc/platform.ts";
 import { clientProtocol } from "./first-bytes.ts";
 import { NetLink } from "./net-link.ts";
+import { shareReads } from "./shared-reads.ts";
 import { type SocketPaths, socketPeer } from "./socket-peer.ts";
 
 /**
@@ -187,7 +188,16 @@ export class ConnectionRouter {
   #toHttp2(socket: Socket, head: Buffer): void {
     this.#release(socket);
     const { clock, paths, onHttp2 } = this.#options;
-    onHttp2(new NetLink(socket, { clock, head, peer: socketPeer(socket, paths) }));
+    // Of a connection that has waited for its worker, more than the first chunk may be here.
+    const rest: Buffer | null = socket.readableLength === 0 ? null : socket.read();
+    let link: NetLink | null = null;
+    shareReads(socket, (count, buffer) => link?.receive(count, buffer));
+    link = new NetLink(socket, {
+      clock,
+      head: rest === null ? head : Buffer.concat([head, rest]),
+      peer: socketPeer(socket, paths),
+    });
+    onHttp2(link);
   }
 
   #toHttp1(socket: Socket, head: Buffer | undefined): void {

@@ -8,7 +8,7 @@ import { certPair, certPath } from "../../test/certs.ts";
 import { AUTHORITIES, NetBench, PREFACE } from "../../test/net-bench.ts";
 import { type DialOptions, dial } from "./dial.ts";
 import { DialError, type DialErrorKind } from "./dial-error.ts";
-import { openTlsFiles, type TlsSettings } from "./tls-files.ts";
+import { openTlsFiles, type TlsSettings } from "./tls/tls-files.ts";
 
 let bench: NetBench;
 

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AUTHORITIES, NetBench, PREFACE } from "../../test/net-bench.ts";
 import { type DialOptions, dial } from "./dial.ts";
 import { DialError, type DialErrorKind } from "./dial-error.ts";
-import type { TlsSettings } from "./tls-files.ts";
+import type { TlsSettings } from "./tls/tls-files.ts";
 
 let bench: NetBench;
 

@@ -19,7 +19,7 @@ import {
 import { ConnectionRouter, type ConnectionTargets, rawSocket } from "./connection-router.ts";
 import { ListenError, listenError, removeStaleSocket } from "./listen-error.ts";
 import { DESCRIPTOR_ADVICE, DescriptorWatch } from "./proc/descriptor-watch.ts";
-import type { TlsMaterial } from "./tls-files.ts";
+import type { TlsMaterial } from "./tls/tls-files.ts";
 
 /** Default time for a client to say what it speaks, and again for a TLS handshake. */
 export const DEFAULT_HANDSHAKE_TIMEOUT_MS = 10_000;

@@ -24,7 +24,7 @@ export interface NetLinkOptions {
  * A link over a connected socket of node:net or node:tls, which it owns from here on.
  *
  * Make the socket with `allowHalfOpen`, else answers are lost when the peer ends its side first.
- * A socket made with `onread` has `receive` as its callback; any other is read by its `data` events.
+ * A socket whose reads are shared has `receive` as its callback; any other is read by its `data` events.
  *
  * Life: held (before `start`) → open → ending (after `end`; 5 s to send the rest, then 1 s for the peer's end) → closed.
  */
@@ -128,7 +128,7 @@ export class NetLink implements Link {
     this.#socket.destroy();
   }
 
-  /** The callback of a socket made with `onread`: `count` bytes lie at the start of `buffer`, which is reused afterwards. */
+  /** The callback of a socket whose reads are shared: `count` bytes lie at the start of `buffer`, which is reused afterwards. */
   receive(count: number, buffer: Buffer): void {
     const chunk = buffer.subarray(0, count);
     this.#received(this.#isHeld() ? Buffer.from(chunk) : chunk);

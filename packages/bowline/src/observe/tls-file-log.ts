@@ -1,4 +1,4 @@
-import type { TlsEnvironment } from "../net/tls-files.ts";
+import type { TlsEnvironment } from "../net/tls/tls-files.ts";
 import type { Logger } from "./logger.ts";
 
 /**

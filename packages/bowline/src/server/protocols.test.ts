@@ -12,7 +12,7 @@ import { failure, type ServerScene, useScenes } from "../../test/server/server-s
 import { type TextHandlers, TextService } from "../../test/server/text-service.ts";
 import { createClient } from "../client/create-client.ts";
 import type { LinkPeer } from "../http2/link.ts";
-import type { TlsSettings } from "../net/tls-files.ts";
+import type { TlsSettings } from "../net/tls/tls-files.ts";
 import { Code } from "../rpc/code.ts";
 import { RawPeer } from "../testing/raw-peer.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";

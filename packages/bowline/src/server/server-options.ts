@@ -9,7 +9,7 @@ import {
 import type { Http2Limits } from "../http2/limits.ts";
 import { parseListenAddress } from "../net/address.ts";
 import type { Network } from "../net/network.ts";
-import { checkTlsSettings, type TlsSettings } from "../net/tls-files.ts";
+import { checkTlsSettings, type TlsSettings } from "../net/tls/tls-files.ts";
 import type { Logger } from "../observe/logger.ts";
 import { checkChange, checkInstanceId, checkServiceName } from "../registry/instance/instance.ts";
 import type { Registry } from "../registry/registry.ts";

@@ -5,7 +5,7 @@ import { http2Limits } from "../http2/limits.ts";
 import { explainFirstBytes } from "../net/first-bytes.ts";
 import { type Listener, listen } from "../net/listener.ts";
 import { socketPeer } from "../net/socket-peer.ts";
-import { openTlsFiles, type TlsMaterial } from "../net/tls-files.ts";
+import { openTlsFiles, type TlsMaterial } from "../net/tls/tls-files.ts";
 import { guardLogger, jsonLogger, type Logger } from "../observe/logger.ts";
 import type { MethodStats } from "../observe/method-stats.ts";
 import { Misbehaviour } from "../observe/misbehaviour.ts";

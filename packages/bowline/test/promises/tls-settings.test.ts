@@ -1,4 +1,4 @@
-// TlsSettings of both sides. More: src/net/tls-files.test.ts, dial-tls.test.ts, src/client/security.test.ts, src/server/protocols.test.ts.
+// TlsSettings of both sides. More: src/net/tls/tls-files.test.ts, dial-tls.test.ts, src/client/security.test.ts, src/server/protocols.test.ts.
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { type ConnectionOptions, connect } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { openChannelCount } from "../../src/client/channel/channel-pool.ts";
 import { createClient } from "../../src/client/create-client.ts";
-import type { TlsSettings } from "../../src/net/tls-files.ts";
+import type { TlsSettings } from "../../src/net/tls/tls-files.ts";
 import { Code } from "../../src/rpc/code.ts";
 import { certPair, certPath } from "../certs.ts";
 import { useScene } from "../client/client-scene.ts";

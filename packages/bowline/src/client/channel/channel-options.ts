@@ -9,7 +9,7 @@ import { http2Limits } from "../../http2/limits.ts";
 import { DEFAULT_CONNECT_TIMEOUT_MS, dial } from "../../net/dial.ts";
 import { explainFirstBytes } from "../../net/first-bytes.ts";
 import type { Network } from "../../net/network.ts";
-import { openTlsFiles, type TlsEnvironment, type TlsMaterial } from "../../net/tls-files.ts";
+import { openTlsFiles, type TlsEnvironment, type TlsMaterial } from "../../net/tls/tls-files.ts";
 import { guardLogger, jsonLogger } from "../../observe/logger.ts";
 import { Misbehaviour } from "../../observe/misbehaviour.ts";
 import { tlsFileLog } from "../../observe/tls-file-log.ts";

@@ -1,5 +1,5 @@
 import type { Network } from "../../net/network.ts";
-import type { TlsSettings } from "../../net/tls-files.ts";
+import type { TlsSettings } from "../../net/tls/tls-files.ts";
 import { checkOptions, type OptionSpecs } from "../../rpc/options.ts";
 import { formatHostPort, isFault, readHostPort } from "../instance/address.ts";
 import { DETAILS_ROOT, type EtcdStyle } from "./format.ts";

@@ -1,4 +1,4 @@
-import { openTlsFiles, type TlsMaterial, type TlsSettings } from "../../net/tls-files.ts";
+import { openTlsFiles, type TlsMaterial, type TlsSettings } from "../../net/tls/tls-files.ts";
 import type { Clock } from "../../rpc/clock.ts";
 import { checkOptions, type OptionSpecs } from "../../rpc/options.ts";
 

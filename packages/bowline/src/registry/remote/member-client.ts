@@ -1,6 +1,6 @@
 import type { ClientOptions } from "../../client/client-options.ts";
 import type { Network } from "../../net/network.ts";
-import type { TlsSettings } from "../../net/tls-files.ts";
+import type { TlsSettings } from "../../net/tls/tls-files.ts";
 import type { Logger } from "../../observe/logger.ts";
 import type { RegistryContext } from "../registry-config.ts";
 

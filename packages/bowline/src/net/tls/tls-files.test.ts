@@ -12,9 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { certPair, certPath } from "../../test/certs.ts";
-import { ManualClock } from "../../test/manual-clock.ts";
-import { VirtualClock } from "../testing/virtual-clock.ts";
+import { certPair, certPath } from "../../../test/certs.ts";
+import { ManualClock } from "../../../test/manual-clock.ts";
+import { VirtualClock } from "../../testing/virtual-clock.ts";
 import { openTlsFiles, type TlsEnvironment, type TlsMaterial, type TlsSettings } from "./tls-files.ts";
 
 const SERVER_SERIAL = "1001";

@@ -2,9 +2,9 @@ import { type FSWatcher, readFileSync, watch } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { SecureContext, SecureContextOptions } from "node:tls";
-import type { Clock, Timer } from "../rpc/clock.ts";
-import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
-import { cryptoModule } from "../rpc/platform.ts";
+import type { Clock, Timer } from "../../rpc/clock.ts";
+import { checkOptions, type OptionSpecs } from "../../rpc/options.ts";
+import { cryptoModule } from "../../rpc/platform.ts";
 import { type CertificateInfo, createTlsContext, type NamedPem, type TlsContext } from "./tls-context.ts";
 
 /** Default distance of the looks at the files, which catch what the file system does not announce. */

@@ -1,6 +1,6 @@
 import type { KeyObject, X509Certificate } from "node:crypto";
 import type { SecureContext, SecureContextOptions } from "node:tls";
-import { cryptoModule, tlsModule } from "../rpc/platform.ts";
+import { cryptoModule, tlsModule } from "../../rpc/platform.ts";
 
 /**
  * For TLS 1.2 only what RFC 9113 appendix A leaves: ephemeral keys and authenticated encryption. AES-128 first: it is the
