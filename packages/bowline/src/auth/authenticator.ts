@@ -29,6 +29,12 @@ export interface AuthenticationRequest {
   readonly signal: AbortSignal;
 }
 
+/** What a server does for its authenticators. */
+export interface AuthenticatorHost {
+  /** Logs a warning. It must hold nothing of a secret, nor of what was sent. */
+  warn(safeText: string): void;
+}
+
 /** One way to prove who calls. `bearer`, `mutualTls`, `appToken` and `jwt` make some. */
 export interface Authenticator {
   readonly scheme: string;
@@ -47,7 +53,7 @@ export interface Authenticator {
    */
   authenticate(request: AuthenticationRequest): Identity | null | Promise<Identity | null>;
   /** What must be there before the server starts, such as an optional package; a rejection ends the start. */
-  open?(): Promise<void>;
+  open?(host: AuthenticatorHost): Promise<void>;
 }
 
 /** UNAUTHENTICATED, reason `credentials`. The text reaches the caller: it must not repeat what he sent. */

@@ -1,5 +1,11 @@
 export { type AppTokenOptions, type AppTokens, appToken } from "./app-token.ts";
-export { type AuthenticationRequest, type Authenticator, type Identity, unauthenticated } from "./authenticator.ts";
+export {
+  type AuthenticationRequest,
+  type Authenticator,
+  type AuthenticatorHost,
+  type Identity,
+  unauthenticated,
+} from "./authenticator.ts";
 export { type BearerOptions, bearer, type TokenOwner } from "./bearer.ts";
 export {
   type AppCredentialsOptions,

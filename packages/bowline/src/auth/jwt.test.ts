@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { useScene } from "../../test/client/client-scene.ts";
 import { echoNotes, NoteService } from "../../test/client/note-service.ts";
 import { failure } from "../../test/client/outcomes.ts";
+import { type Logger, silentLogger } from "../observe/logger.ts";
 import { Code } from "../rpc/code.ts";
 import { Metadata } from "../rpc/metadata.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
@@ -179,9 +180,10 @@ describe("jwt", () => {
   describe("with keys that an issuer publishes", () => {
     /** The name of the caller, or the error; cached are only keys. */
     async function published(first: object) {
-      const state = { keys: [first], asked: 0 };
+      const state = { keys: [first], asked: 0, status: 200 };
       const issuer = createHttpServer((_request, response) => {
         state.asked++;
+        response.statusCode = state.status;
         response.end(JSON.stringify({ keys: state.keys }));
       });
       scene.onClose(() => {
@@ -199,8 +201,25 @@ describe("jwt", () => {
           return (error as { safeText?: string }).safeText ?? (error as Error).message;
         }
       };
-      return { state, clock, show, jwksUrl };
+      return { state, clock, show, jwksUrl, by };
     }
+
+    it("are used on when they can't be got anew, and the server's log says so", async () => {
+      const { state, clock, jwksUrl, by } = await published(jwk);
+      const lines: unknown[] = [];
+      const warn = (fields: object, text: string): void => void lines.push([fields, text]);
+      const logger = { ...silentLogger, warn } as Logger;
+      const server = await scene.server({}, { authenticate: { by }, logger });
+      const client = scene.client(server.address);
+      const call = (): Promise<string> => client.say("", { metadata: { authorization: `Bearer ${token()}` } });
+      await call();
+      state.status = 503;
+      await clock.advance(300_000);
+      await call();
+      const why = `the keys of ${jwksUrl} can't be had: it answered with status 503`;
+      const text = `${why}; those that were got 300 s ago are used, for 3300 s more at most`;
+      expect(lines).toEqual([[{ scheme: "jwt" }, text]]);
+    });
 
     it("takes a new key after 5 s, and a withdrawn one for 5 minutes at most", async () => {
       const { state, clock, show } = await published(jwk);
@@ -309,7 +328,7 @@ describe("jwt", () => {
 
   it("names the command that installs what is missing, when the server starts", async () => {
     const by = jwt(options, () => Promise.reject(new Error("Cannot find package 'jose'")));
-    await expect(by.open?.()).rejects.toThrow(
+    await expect(by.open?.({ warn: () => {} })).rejects.toThrow(
       "bowline/auth/jwt needs the package jose, which is not installed: npm install jose",
     );
   });

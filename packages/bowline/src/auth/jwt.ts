@@ -1,8 +1,15 @@
+import type { Clock } from "../rpc/clock.ts";
 import { checkOptions, type OptionSpecs } from "../rpc/options.ts";
-import { type Authenticator, unauthenticated, uncheckable } from "./authenticator.ts";
+import { type Authenticator, type AuthenticatorHost, unauthenticated, uncheckable } from "./authenticator.ts";
 import { bearer, type TokenOwner } from "./bearer.ts";
 import { checkKeySet, fetchKeySet, type JsonWebKeySet, nameOf, placeOf } from "./key-set.ts";
-import { checkPublishedKeys, type FindKey, type PublishedKeyOptions, PublishedKeys } from "./published-keys.ts";
+import {
+  checkPublishedKeys,
+  type FindKey,
+  type OnStale,
+  type PublishedKeyOptions,
+  PublishedKeys,
+} from "./published-keys.ts";
 import { checkTokenCache, type TokenCacheOptions } from "./verified-tokens.ts";
 
 export type { JsonWebKeySet } from "./key-set.ts";
@@ -94,9 +101,11 @@ export function jwt(options: JwtOptions, load: () => Promise<unknown> = () => im
   const verifyOptions = checked(options);
   const { nameClaim = "sub" } = options;
   let opening: Promise<(token: string) => Promise<Record<string, unknown>>> | undefined;
+  /** The server that was started last with this. */
+  let host: AuthenticatorHost | undefined;
   const open = async (): Promise<(token: string) => Promise<Record<string, unknown>>> => {
     const jose = await loadJose(load);
-    const keys = findKey(jose, options);
+    const keys = findKey(jose, options, (safeText) => host?.warn(safeText));
     return async (token) => {
       const { payload } = await jose.jwtVerify(token, keys, verifyOptions).catch((error: unknown) => {
         if (codeOf(error) !== SEVERAL_KEYS) throw error;
@@ -117,7 +126,11 @@ export function jwt(options: JwtOptions, load: () => Promise<unknown> = () => im
     return { name, claims, expiresInMs: Number(claims.exp) * 1000 - Date.now() };
   };
   const cache = options.cache === false ? undefined : (options.cache ?? {});
-  return { ...bearer({ scheme: "jwt", verify, cache }), open: async () => void (await opened()) };
+  const start = async (server: AuthenticatorHost): Promise<void> => {
+    host = server;
+    await opened();
+  };
+  return { ...bearer({ scheme: "jwt", verify, cache }), open: start };
 }
 
 function checked(options: JwtOptions): JoseVerifyOptions {
@@ -170,10 +183,19 @@ function texts(option: string, given: string | readonly string[] | undefined): s
 }
 
 /** How jose finds the key of a token. */
-function findKey(jose: Jose, { jwksUrl, jwks, keys }: JwtOptions): FindKey {
+function findKey(jose: Jose, { jwksUrl, jwks, keys }: JwtOptions, warn: (safeText: string) => void): FindKey {
   if (jwksUrl === undefined) return jose.createLocalJWKSet(jwks);
   const url = new URL(jwksUrl);
-  return new PublishedKeys(async (clock) => jose.createLocalJWKSet(await fetchKeySet(url, clock)), keys).find;
+  const get = async (clock: Clock): Promise<FindKey> => jose.createLocalJWKSet(await fetchKeySet(url, clock));
+  const onStale: OnStale = (error, ageMs, leftMs) => {
+    const { safeText = `the keys of ${placeOf(url)} can't be used: ${nameOf(error)}` } = error as { safeText?: string };
+    warn(`${safeText}; those that were got ${seconds(ageMs)} ago are used, for ${seconds(leftMs)} more at most`);
+  };
+  return new PublishedKeys(get, keys, onStale).find;
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`;
 }
 
 async function loadJose(load: () => Promise<unknown>): Promise<Jose> {

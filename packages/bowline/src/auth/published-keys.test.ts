@@ -20,10 +20,13 @@ function issuer(options: PublishedKeyOptions = {}) {
       throw UNKNOWN;
     };
   };
-  const published = new PublishedKeys(get, { clock, ...options });
+  const told: string[] = [];
+  const onStale = (error: unknown, ageMs: number, leftMs: number): void =>
+    void told.push(`${error} at ${ageMs}, left ${leftMs}`);
+  const published = new PublishedKeys(get, { clock, ...options }, onStale);
   /** The key of a token, or why there is none. */
   const find = (name: string): Promise<unknown> => published.find(name, {}).catch((error: unknown) => error);
-  return { clock, state, find };
+  return { clock, state, find, told };
 }
 
 describe("keys that an issuer publishes", () => {
@@ -83,6 +86,40 @@ describe("keys that an issuer publishes", () => {
     expect(await find("a")).toBeInstanceOf(Error);
     await clock.advance(1);
     expect([await find("a"), state.asked]).toEqual(["a", 4]);
+  });
+
+  it("have it told when they can't be got anew: at once, each five minutes, and in the next outage", async () => {
+    const { clock, state, find, told } = issuer();
+    const call = async (): Promise<void> => {
+      await find("a");
+      await settle();
+    };
+    state.failure = new Error("down");
+    await call();
+    expect(told).toEqual([]);
+    state.failure = null;
+    await clock.advance(1000);
+    await call();
+    state.failure = new Error("down");
+    await clock.advance(2.5 * MINUTE_MS);
+    await call();
+    expect(told).toEqual(["Error: down at 150000, left 3450000"]);
+    for (let i = 0; i < 10; i++) {
+      await clock.advance(MINUTE_MS - 1);
+      await call();
+    }
+    expect(told.slice(1)).toEqual(["Error: down at 509994, left 3090006"]);
+    state.failure = null;
+    await clock.advance(1000);
+    await call();
+    state.failure = new Error("down again");
+    await clock.advance(2.5 * MINUTE_MS);
+    await call();
+    expect(told.slice(2)).toEqual(["Error: down again at 150000, left 3450000"]);
+    // Too old to be used: calls fail, and that is logged of them.
+    await clock.advance(60 * MINUTE_MS);
+    await call();
+    expect(told).toHaveLength(3);
   });
 
   it("have calls wait for an issuer that hangs once only", async () => {

@@ -37,6 +37,12 @@ const PAUSE_MS = 1000;
 /** No call waits for an issuer that has failed so short a time ago, in ms: more than its time to answer and a pause. */
 const OUTAGE_MS = 10_000;
 
+/** In a long outage it is told again after so long, in ms. */
+const REMINDER_MS = 300_000;
+
+/** Told that keys could not be got anew; those that were got `ageMs` ago are used for `leftMs` more. */
+export type OnStale = (error: unknown, ageMs: number, leftMs: number) => void;
+
 /** The key of a token, by the token's header; what jose takes for keys. Rejects with jose's error for none, and for several. */
 export type FindKey = (header: unknown, token: unknown) => Promise<unknown>;
 
@@ -52,15 +58,19 @@ export class PublishedKeys {
   readonly #maxAgeMs: number;
   readonly #maxAgeInOutageMs: number;
   readonly #cooldownMs: number;
+  readonly #onStale: OnStale | undefined;
   readonly #inContext: InContext = lastingContext();
   #kept: Kept | null = null;
   #pending: Promise<Kept> | null = null;
   /** Of the last time that the issuer was asked; null after a success. */
   #failure: { readonly error: unknown; readonly at: number } | null = null;
+  /** When `onStale` was told last in this outage. */
+  #toldAt = Number.NEGATIVE_INFINITY;
 
   /** `get` asks the issuer. Takes options that {@link checkPublishedKeys} has let pass. */
-  constructor(get: (clock: Clock) => Promise<FindKey>, options: PublishedKeyOptions = {}) {
+  constructor(get: (clock: Clock) => Promise<FindKey>, options: PublishedKeyOptions = {}, onStale?: OnStale) {
     this.#get = get;
+    this.#onStale = onStale;
     this.#clock = options.clock ?? systemClock;
     this.#maxAgeMs = options.maxAgeMs ?? 300_000;
     this.#maxAgeInOutageMs = Math.max(this.#maxAgeMs, options.maxAgeInOutageMs ?? 3_600_000);
@@ -111,11 +121,22 @@ export class PublishedKeys {
     try {
       this.#kept = { find: await this.#get(this.#clock), gotAt };
       this.#failure = null;
+      this.#toldAt = Number.NEGATIVE_INFINITY;
       return this.#kept;
     } catch (error) {
       this.#failure = { error, at: this.#clock.now() };
+      this.#tell(error);
       throw error;
     }
+  }
+
+  /** Calls go on with the keys that are there, and nobody would know. Without any they fail, and that is told of them. */
+  #tell(error: unknown): void {
+    const now = this.#clock.now();
+    const ageMs = this.#kept === null ? Number.POSITIVE_INFINITY : this.#ageMs(this.#kept);
+    if (ageMs >= this.#maxAgeInOutageMs || now - this.#toldAt < REMINDER_MS) return;
+    this.#toldAt = now;
+    this.#onStale?.(error, ageMs, this.#maxAgeInOutageMs - ageMs);
   }
 
   #failedWithin(ms: number): boolean {

@@ -137,7 +137,12 @@ export class Guard {
       const text = `${OPTION}.allow has no rule for ${open.slice(0, 3).join(", ")}${open.length > 3 ? ", …" : ""}`;
       throw new TypeError(`${text}: add one, "*" for all others, or exempt what everybody may call`);
     }
-    for (const each of this.#by) await each.open?.();
+    const { logger } = this.#environment;
+    for (const each of this.#by) {
+      await each.open?.({
+        warn: (safeText) => logger.warn({ scheme: each.scheme }, String(safeText).slice(0, MAX_SHOWN_REASON)),
+      });
+    }
   }
 
   /** The guard of a method; null when everybody may call it. */
