@@ -116,10 +116,10 @@ class GeneratedCodec<Desc extends DescMessage> implements Codec<MessageShape<Des
     }
   }
 
-  /** An eighth more than the last one took. */
+  /** An eighth more than the last one took; 0 when that was one that is measured. */
   get likelyBytes(): number {
     const last = this.#lastBytes;
-    return last + (last >> 3) + MARGIN_BYTES;
+    return last > MAX_ATTEMPT_BYTES ? 0 : last + (last >> 3) + MARGIN_BYTES;
   }
 
   read(source: Buffer, start: number, end: number): MessageShape<Desc> {

@@ -66,7 +66,8 @@ export function frameMessage<T>(codec: Codec<T>, message: T, bound: number): Buf
 /** How many bytes to reserve in the arena for a message. */
 export function roomFor<T>(codec: Codec<T>, message: T): number {
   if (codec.attempt === undefined) return measure(codec, message);
-  return Math.min(ARENA_MESSAGE_BYTES, Math.max(TYPICAL_BYTES, codec.likelyBytes ?? 0));
+  const likely = codec.likelyBytes ?? 0;
+  return likely > TYPICAL_BYTES ? Math.min(ARENA_MESSAGE_BYTES, Math.ceil(likely)) : TYPICAL_BYTES;
 }
 
 /**

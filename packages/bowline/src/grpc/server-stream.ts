@@ -1,4 +1,4 @@
-import { decode } from "../codec/codec.ts";
+import { decode, SHOWS_BYTES } from "../codec/codec.ts";
 import { type Compression, parseAcceptEncoding } from "../codec/compression.ts";
 import { ErrorCode, Flag, FRAME_HEADER_BYTES, FrameType } from "../http2/frames.ts";
 import type { PreparedBlock } from "../http2/hpack/prepared-block.ts";
@@ -411,8 +411,13 @@ export class ServerStream extends GrpcStream implements MessageSink {
   }
 
   #decode(buffer: Buffer, start: number, end: number, isOwned: boolean): void {
+    const { input } = this.format as MethodFormat;
+    // The handler gets it with the end of the request, and the connection may read on before that.
+    if (!isOwned && SHOWS_BYTES in input) {
+      return this.#decode(Buffer.from(buffer.subarray(start, end)), 0, end - start, true);
+    }
     try {
-      this.#request = decode((this.format as MethodFormat).input, buffer, start, end, isOwned);
+      this.#request = decode(input, buffer, start, end, isOwned);
     } catch (error) {
       this.unreadable(undecodable(error));
     }

@@ -43,7 +43,7 @@ const SMALL_CHUNK_BYTES = 4096;
  *
  * A DATA frame that is not complete is passed on in pieces; any other is kept until the rest has come. So a connection holds at most one
  * frame's octets here, and what it was given to retain. Budget: no allocation and no copy for frames that lie whole in the chunk; one copy of
- * a frame that lies in two, and of what is retained.
+ * what is retained, and of a frame other than DATA with each chunk in which it goes on.
  */
 export class FrameReader {
   readonly #sink: FrameSink;

@@ -191,7 +191,7 @@ export class ConnectionRouter {
     // Of a connection that has waited for its worker, more than the first chunk may be here.
     const rest: Buffer | null = socket.readableLength === 0 ? null : socket.read();
     let link: NetLink | null = null;
-    shareReads(socket, (count, buffer) => link?.receive(count, buffer));
+    shareReads(socket, (count, buffer) => link?.receive(count, buffer) ?? true);
     link = new NetLink(socket, {
       clock,
       head: rest === null ? head : Buffer.concat([head, rest]),

@@ -128,7 +128,7 @@ class Dialing {
   }
 
   #socketOptions(target: SocketAddress): NetConnectOpts {
-    const onread = sharedReads((count, buffer) => this.#link?.receive(count, buffer));
+    const onread = sharedReads((count, buffer) => this.#link?.receive(count, buffer) ?? true);
     const common = { allowHalfOpen: true, noDelay: true, onread };
     if (isUnixAddress(target)) return { ...common, path: target.path };
     return {

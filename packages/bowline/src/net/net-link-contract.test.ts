@@ -20,7 +20,7 @@ function link(socket: Socket): NetLink {
 /** As a server does with what it has accepted. */
 function sharingLink(socket: Socket): NetLink {
   let made: NetLink | null = null;
-  expect(shareReads(socket, (count, buffer) => made?.receive(count, buffer))).toBe(true);
+  expect(shareReads(socket, (count, buffer) => made?.receive(count, buffer) ?? true)).toBe(true);
   made = link(socket);
   return made;
 }
@@ -92,10 +92,7 @@ for (const bufferBytes of [65_536, 7]) {
   linkContract(`a link over a socket that reads into a buffer of ${bufferBytes} bytes`, async () => {
     const pair = await pairOver(createServer({ allowHalfOpen: true }), "connection", async (where) => {
       let near: NetLink | undefined;
-      const callback = (count: number, buffer: Uint8Array): boolean => {
-        near?.receive(count, buffer as Buffer);
-        return true;
-      };
+      const callback = (count: number, buffer: Uint8Array): boolean => near?.receive(count, buffer as Buffer) ?? true;
       const socket = connect({ ...where, onread: { buffer: Buffer.alloc(bufferBytes), callback } });
       socket.pause();
       await once(socket, "connect");

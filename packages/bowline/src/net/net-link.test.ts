@@ -47,10 +47,7 @@ async function onreadPair(bufferBytes: number): Promise<{ link: NetLink; far: So
   let link: NetLink | undefined;
   const accepted = once(server, "connection");
   const buffer = Buffer.alloc(bufferBytes);
-  const callback = (count: number, bytes: Uint8Array): boolean => {
-    link?.receive(count, bytes as Buffer);
-    return true;
-  };
+  const callback = (count: number, bytes: Uint8Array): boolean => link?.receive(count, bytes as Buffer) ?? true;
   const near = connect({ path: join(directory, "s"), allowHalfOpen: true, onread: { buffer, callback } });
   near.pause();
   await once(near, "connect");

@@ -128,10 +128,16 @@ export class NetLink implements Link {
     this.#socket.destroy();
   }
 
-  /** The callback of a socket whose reads are shared: `count` bytes lie at the start of `buffer`, which is reused afterwards. */
-  receive(count: number, buffer: Buffer): void {
+  /**
+   * The callback of a socket whose reads are shared: `count` bytes lie at the start of `buffer`, which is reused afterwards. False: they
+   * are held here, and no more is wanted.
+   */
+  receive(count: number, buffer: Buffer): boolean {
     const chunk = buffer.subarray(0, count);
-    this.#received(this.#isHeld() ? Buffer.from(chunk) : chunk);
+    const isHeld = this.#isHeld() && !this.#isDiscarding;
+    this.#received(isHeld ? Buffer.from(chunk) : chunk);
+    // Node reads on in a socket that was paused while it gave us the last bytes: asked for more by its stream, it does not look.
+    return !isHeld;
   }
 
   /**

@@ -33,11 +33,12 @@ function collecting(bytes: number): { receive: Receive; all: Promise<Buffer>; me
   const all = new Promise<Buffer>((resolve) => {
     done = resolve;
   });
-  const receive = (count: number, buffer: Buffer): void => {
+  const receive = (count: number, buffer: Buffer): boolean => {
     memory.add(buffer.buffer);
     chunks.push(Buffer.from(buffer.subarray(0, count)));
     const whole = Buffer.concat(chunks);
     if (whole.length >= bytes) done(whole);
+    return true;
   };
   return { receive, all, memory };
 }
@@ -79,15 +80,33 @@ describe("sockets that a server has accepted", () => {
     await ended;
   });
 
+  it("stop when they are told so, until they are resumed", async () => {
+    const taken: string[] = [];
+    const { near, far } = await connection((count, buffer) => {
+      taken.push(buffer.toString("latin1", 0, count));
+      return taken.length > 1;
+    });
+    far.write("first");
+    while (taken.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    far.end("second");
+    await once(far, "finish");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(taken).toEqual(["first"]);
+    const ended = once(near, "end");
+    near.resume();
+    await ended;
+    expect(taken).toEqual(["first", "second"]);
+  });
+
   it("read as they did where Node has no handle that takes a buffer, or keeps one already", async () => {
     const { near, far } = await connection(() => expect.unreachable());
     // It is one of those that were made so.
-    expect(shareReads(near, () => {})).toBe(false);
+    expect(shareReads(near, () => true)).toBe(false);
     sockets.push(far);
     const bare = new Socket();
-    expect(shareReads(bare, () => {})).toBe(false);
+    expect(shareReads(bare, () => true)).toBe(false);
     bare.destroy();
-    expect(shareReads(bare, () => {})).toBe(false);
+    expect(shareReads(bare, () => true)).toBe(false);
     const accepted = once(server, "connection");
     const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
     const [other]: Socket[] = await accepted;

@@ -3,8 +3,8 @@ import { type OnReadOpts, Socket } from "node:net";
 /** One read fills at most this much: what libuv asks for, too. */
 const READ_BUFFER_BYTES = 65_536;
 
-/** Takes what was read: `count` bytes at the start of `buffer`, which are its own until it returns. */
-export type Receive = (count: number, buffer: Buffer) => void;
+/** Takes what was read: `count` bytes at the start of `buffer`, which are its own until it returns. False: no more until `resume`. */
+export type Receive = (count: number, buffer: Buffer) => boolean;
 
 /** Where Node keeps, on a socket of its own making, what `sharedReads` gives. */
 interface Places {
@@ -29,11 +29,7 @@ let places: Places | null | undefined;
  */
 export function sharedReads(receive: Receive): OnReadOpts {
   readBuffer ??= Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-  const callback = (count: number, buffer: Uint8Array): boolean => {
-    receive(count, buffer as Buffer);
-    return true;
-  };
-  return { buffer: readBuffer, callback };
+  return { buffer: readBuffer, callback: (count, buffer) => receive(count, buffer as Buffer) };
 }
 
 /**
