@@ -24,8 +24,8 @@ let places: Places | null | undefined;
  * For sockets that are made here: all of them read into one buffer of the process. Who is told hands the bytes on before the next read,
  * or copies them.
  *
- * Otherwise Node takes 64 KiB for each read and copies what came out of them. (Measured, both sides: 4 to 10 % more calls, and less for
- * the collector to do.)
+ * Otherwise Node takes 64 KiB for each read and copies what came out of them. (Measured with small messages: 4 to 13 % more calls a
+ * second, docs/decisions/0022.)
  */
 export function sharedReads(receive: Receive): OnReadOpts {
   readBuffer ??= Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
