@@ -33,6 +33,13 @@ export function endsBetweenFrames(input: Buffer): boolean {
   return at === input.length && !isOpen;
 }
 
+/** True when one of the frames is HEADERS of this stream. */
+export function opensStream(input: Buffer, id: number): boolean {
+  return http2Framing
+    .split(input)
+    .some((frame) => frame.length >= HEADER_BYTES && frame[3] === 1 && (frame.readUInt32BE(5) & 0x7fffffff) === id);
+}
+
 /** The octets as the chunks of a link: sizes follow from `pattern`, 0 is one chunk. */
 export function cut(input: Buffer, pattern: number): Buffer[] {
   if (pattern === 0) return [input];

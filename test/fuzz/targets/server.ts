@@ -4,6 +4,7 @@ import {
   grpcMessage,
   grpcRequestFields,
   memoryNetwork,
+  RawFlag,
   type RawPeer,
   rawContinuation,
   rawData,
@@ -20,7 +21,7 @@ import { echoHandlers } from "../../peers/echo-handlers.ts";
 import { Immediates } from "../../simulation/engine/immediates.ts";
 import { SimulationClock } from "../../simulation/engine/simulation-clock.ts";
 import { type FuzzTarget, fault } from "../engine/fuzz-target.ts";
-import { cut, endsBetweenFrames, http2Framing } from "../oracles/http2-framing.ts";
+import { cut, endsBetweenFrames, http2Framing, opensStream } from "../oracles/http2-framing.ts";
 import { HTTP2_TOKENS } from "../oracles/http2-tokens.ts";
 import { Strays } from "../oracles/strays.ts";
 
@@ -72,6 +73,7 @@ const seeds: readonly Buffer[] = [
     rawFrame(0x42, 0, 0),
     rawGoaway(0, 0),
   ]),
+  rawFrame("HEADERS", RawFlag.END_HEADERS, LAST_ID),
 ];
 
 /** Behind the input: is the connection closed, or does it go on as if nothing had been? */
@@ -83,6 +85,8 @@ async function judgeConnection(peer: RawPeer, input: Buffer, settle: () => Promi
     return;
   }
   if (peer.isClosed || peer.hasOtherEnded || !endsBetweenFrames(input)) return;
+  // No stream is left for an honest call.
+  if (opensStream(input, LAST_ID)) return;
   const heard = peer.received.length;
   peer.ping(Buffer.from("stillon?"));
   peer.headers(LAST_ID, grpcRequestFields("/peer.v1.Echo/Fail"));
