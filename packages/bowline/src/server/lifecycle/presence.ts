@@ -78,6 +78,17 @@ export class Presence {
     await this.#putBack("paused");
   }
 
+  /** Nobody serves behind the address, and `text` says why: others must not be sent there until {@link served}. Says nothing of health. */
+  unserved(text: string): void {
+    // What fails is told by the entry, which tries again.
+    void this.#entry?.takeOut("unserved", text).catch(() => {});
+  }
+
+  /** Undoes {@link unserved}. */
+  served(): void {
+    void this.#entry?.putBack("unserved").catch(() => {});
+  }
+
   async setWeight(weight: number): Promise<void> {
     if (typeof weight !== "number" || !Number.isFinite(weight) || weight < 0) {
       throw new RangeError(`server.setWeight(${String(weight)}): give a number from 0 (no load) up; the default is 1`);

@@ -16,12 +16,13 @@ import { within } from "./within.ts";
  * - `registered` others see it
  * - `paused` `server.pause()` took it out
  * - `unhealthy` the health check took it out
+ * - `unserved` no worker of its shared port serves
  * - `closed` the server has not registered yet, or has stopped
  */
-export type RegistrationState = "pending" | "registered" | "paused" | "unhealthy" | "closed";
+export type RegistrationState = "pending" | "registered" | "paused" | "unhealthy" | "unserved" | "closed";
 
 /** Why an entry is kept out of the registry. */
-export type OutReason = "paused" | "unhealthy";
+export type OutReason = "paused" | "unhealthy" | "unserved";
 
 /** The entry of a server in its registry, as it is now. */
 export interface ServerRegistration {

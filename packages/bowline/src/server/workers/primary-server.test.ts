@@ -203,6 +203,57 @@ describe("a primary", () => {
     expect(server.state).toBe("closed");
   });
 
+  it("is out of the registry while no worker serves, but for a moment", async () => {
+    const server = await serving();
+    endAll();
+    await clock.advance(2000);
+    for (const id of [1, 2]) workers.of(id).fails("no database");
+    await clock.advance(999);
+    expect(registry.instances).toHaveLength(1);
+    await clock.advance(1000);
+    expect(registry.instances).toEqual([]);
+    expect(server.registration).toMatchObject({ state: "unserved", reason: "no worker serves" });
+    expect(log.lines.at(-1)).toMatchObject({
+      level: "warn",
+      text: "no worker serves: the instance is out of the registry until one does",
+    });
+    // Nothing is said of health, which would pause the workers.
+    expect(workers.of(1).received).toEqual([]);
+    for (const id of [1, 2]) workers.of(id).ends();
+    await clock.advance(10_000);
+    workers.of(2).asks();
+    expect(workers.of(2).received.at(-1)).toMatchObject({ bowline: "go", isPaused: false });
+    workers.of(2).serves(ADDRESS);
+    await settle();
+    expect(server.registration?.state).toBe("registered");
+    expect(registry.instances).toMatchObject([{ addresses: [{ address: ADDRESS }], state: "ready" }]);
+  });
+
+  it("stays in the registry when a worker serves again in time, or others serve", async () => {
+    const server = await serving();
+    endAll();
+    await clock.advance(2900);
+    workers.of(1).asks();
+    workers.of(1).serves(ADDRESS);
+    await clock.advance(60_000);
+    expect(server.registration?.state).toBe("registered");
+    expect(registry.events.filter((event) => event === "leave")).toEqual([]);
+  });
+
+  it("that is paused while no worker serves stays out until both are over", async () => {
+    const server = await serving();
+    endAll();
+    await clock.advance(5000);
+    await clock.advanceUntil(server.pause());
+    workers.of(1).asks();
+    workers.of(1).serves(ADDRESS);
+    await settle();
+    expect(registry.instances).toEqual([]);
+    expect(server.registration?.state).toBe("paused");
+    await server.resume();
+    expect(registry.instances).toHaveLength(1);
+  });
+
   it("tells all workers their weight, those too that start later", async () => {
     const server = await serving();
     await server.setWeight(3);

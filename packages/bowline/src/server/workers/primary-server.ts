@@ -2,7 +2,7 @@ import { isUnixAddress, parseListenAddress } from "../../net/address.ts";
 import { guardLogger, jsonLogger, type Logger } from "../../observe/logger.ts";
 import type { MethodStats } from "../../observe/method-stats.ts";
 import { Misbehaviour } from "../../observe/misbehaviour.ts";
-import { type Clock, systemClock } from "../../rpc/clock.ts";
+import { type Clock, systemClock, type Timer } from "../../rpc/clock.ts";
 import type { Service } from "../../rpc/method.ts";
 import { type Random, systemRandom } from "../../rpc/random.ts";
 import type { ServingStatus } from "../builtin/health.ts";
@@ -25,6 +25,8 @@ const MAX_WAITING = 4096;
 const PRIMARY_ID = 0;
 const DEFAULT_LISTEN = "0.0.0.0:0";
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
+/** Workers that end and are started again within this time leave the entry where it is: clients find the port closed, and try again. */
+const UNSERVED_MS = 3000;
 
 /** What leads the workers of a server. It answers no call itself: it registers them, sums up what they count, and stops them. */
 export class PrimaryServer extends Server {
@@ -46,6 +48,8 @@ export class PrimaryServer extends Server {
   #weight: number | null = null;
   #started: Promise<void> = Promise.resolve();
   #closing: Promise<void> | null = null;
+  /** Runs, or has run out, while no worker serves. */
+  #unserved: Timer | null = null;
   #ignoreSignals: () => void = () => {};
   /** Gives up what `start` is waiting for. */
   #interrupt: (error: Error) => void = () => {};
@@ -81,7 +85,7 @@ export class PrimaryServer extends Server {
         return seat();
       },
       received: (id: number, message: FromWorker) => this.#received(id, message),
-      ended: (id: number) => this.#tally.ended(id),
+      ended: (id: number) => this.#ended(id),
     };
     const { launch } = host;
     const listen = options.listen ?? DEFAULT_LISTEN;
@@ -234,7 +238,7 @@ export class PrimaryServer extends Server {
         return this.#setHealth(workerId, message.service, message.status, true);
       case "serving":
         this.#services = message.services;
-        return;
+        return this.#checkAnyServes();
       case "tally":
         return this.#tally.add(workerId, message.report);
       case "closed":
@@ -242,14 +246,39 @@ export class PrimaryServer extends Server {
     }
   }
 
-  /** Workers that have closed their servers do not come back: once all have, others must not be sent here. */
+  #ended(workerId: number): void {
+    this.#tally.ended(workerId);
+    this.#checkAnyServes();
+  }
+
+  /** While no worker serves, others must not be sent here: for good once all have closed their servers, for they do not come back. */
   #checkAnyServes(): void {
-    const isOver = this.workers.every(({ state }) => state === "closed" || state === "stopped");
-    if (this.#state !== "serving" || !isOver) return;
+    if (this.#state !== "serving") return;
+    const states = this.workers.map(({ state }) => state);
+    if (states.includes("serving")) return this.#isServed();
+    if (states.some((state) => state !== "closed" && state !== "stopped")) {
+      this.#unserved ??= this.#clock.setTimeout(() => this.#isUnserved(), UNSERVED_MS);
+      return;
+    }
+    this.#unserved?.cancel();
     this.#logger.warn({}, "all workers have closed their servers: nothing is served any more");
     this.health.stop();
     // What fails is logged; the entry expires then.
     void this.#presence.close();
+  }
+
+  /** Some worker serves, again or still. */
+  #isServed(): void {
+    if (this.#unserved === null) return;
+    this.#unserved.cancel();
+    this.#unserved = null;
+    this.#presence.served();
+  }
+
+  #isUnserved(): void {
+    if (this.registration === null) return;
+    this.#logger.warn({}, "no worker serves: the instance is out of the registry until one does");
+    this.#presence.unserved("no worker serves");
   }
 
   /** A worker has said it; all are told, so that all hear of changes in one order. */
@@ -280,6 +309,7 @@ export class PrimaryServer extends Server {
   /** Out of the registry, then all workers, within `withinMs` in all. */
   async #end(withinMs: number): Promise<void> {
     const endAt = this.#clock.fresh() + withinMs;
+    this.#unserved?.cancel();
     this.health.stop();
     await this.#presence.close(withinMs);
     await this.#supervisor.stop(Math.max(0, endAt - this.#clock.fresh()));
