@@ -43,6 +43,7 @@ function candidates(count: number): Candidate[] {
     weight: 1,
     isReady: true,
     inFlight: 0,
+    streaming: 0,
     state: undefined,
   }));
 }

@@ -7,6 +7,7 @@ export class TestCandidate implements Candidate {
   weight: number;
   isReady: boolean = true;
   inFlight: number = 0;
+  streaming: number = 0;
   state: unknown = undefined;
 
   constructor(id: string, weight: number = 1) {

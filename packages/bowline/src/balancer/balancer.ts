@@ -10,6 +10,8 @@ export interface Candidate {
   readonly isReady: boolean;
   /** Calls that were sent to it and have not ended. Kept by the channel. */
   inFlight: number;
+  /** Of them, streams whose answer has begun; they may go on for hours. Kept by the channel. */
+  streaming: number;
   /** What the balancer remembers of it; made by `admit`. */
   state: unknown;
 }

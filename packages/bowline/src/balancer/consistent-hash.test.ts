@@ -11,6 +11,7 @@ const node = (address: string): Node => ({
   weight: 1,
   isReady: true,
   inFlight: 0,
+  streaming: 0,
   state: undefined,
 });
 const nodes = (count: number): Node[] => Array.from({ length: count }, (_, i) => node(`10.0.0.${i + 1}:8080`));

@@ -21,6 +21,11 @@ const BROKEN_SUCCESS = 0.5;
 const SUCCESS_FLOOR = 1e-8;
 /** Calls that wait longer than this many usual latencies show a stall before any of them ends. */
 const STALL = 2;
+/**
+ * What a stream whose answer has begun counts for, in calls in flight. As a whole call, one that waits for news would keep nearly all others
+ * away from an idle candidate; as nothing, all streams could end up at one.
+ */
+const STREAM_LOAD = 1 / 8;
 /** Puts an unproven candidate with a call in flight behind every other. */
 const PROBATION = 1e6;
 /** Share of the load at the beginning of a slow start. */
@@ -51,12 +56,12 @@ export interface P2cOptions {
 /**
  * The default balancer: the best of three random candidates by
  *
- *     max(L, stall, 0.2 ms + 0.2 median) × (inFlight + 1) / (weight × slow start × S⁴)
+ *     max(L, stall, 0.2 ms + 0.2 median) × (load + 1) / (weight × slow start × S⁴)
  *
- * where L is a short moving average of latency, S one of success, and `stall` the time for which calls have waited
- * without any answer, once that is more than 2 L. Each score is multiplied by a random number from 1 to 2: less than
- * the step from no call in flight to one, so it decides nothing under load; without it the luckiest candidate of an
- * idle set gets thousands of calls in a row.
+ * where L is a short moving average of latency, S one of success, `load` the calls in flight, streams whose answer has
+ * begun for an eighth each, and `stall` the time for which calls have waited without any answer, once that is more than
+ * 2 L. Each score is multiplied by a random number from 1 to 2: less than the step from no call in flight to one, so it
+ * decides nothing under load; without it the luckiest candidate of an idle set gets thousands of calls in a row.
  *
  * - A bad winner (L above 3 medians, S below 0.7, first half of its slow start) must beat one more draw; a broken one
  *   (S below 0.5) must beat the whole set, unless all are broken.
@@ -134,7 +139,7 @@ class P2c<C extends Candidate> implements Balancer<C> {
       winner = avoid;
     }
     const stats = winner.state as CandidateStats;
-    if (winner.inFlight === 0 || stats.unansweredSince === Number.POSITIVE_INFINITY) stats.unansweredSince = this.#now;
+    if (waiting(winner) === 0 || stats.unansweredSince === Number.POSITIVE_INFINITY) stats.unansweredSince = this.#now;
     const isDue = avoid === null && this.#now >= stats.retestAt;
     if (isDue) stats.isRetesting = true;
     // From the first call on, not from its outcome: a stream that says nothing has none.
@@ -176,13 +181,13 @@ class P2c<C extends Candidate> implements Balancer<C> {
       found++;
 
       const stats = candidate.state as CandidateStats;
-      const inFlight = candidate.inFlight;
-      let score = (inFlight + 1) * (1 + place - index);
+      const calls = waiting(candidate);
+      let score = (calls + STREAM_LOAD * candidate.streaming + 1) * (1 + place - index);
       if (now >= stats.retestAt && avoid === null) {
         score *= Math.max(this.#medianMs, this.#floorMs);
       } else {
         score *= stats.cost;
-        if (inFlight > 0) {
+        if (calls > 0) {
           const unansweredMs = now - stats.unansweredSince;
           if (unansweredMs > STALL * stats.usualMs) score *= unansweredMs / stats.usualMs;
           if (stats.latencyMs === 0) score *= PROBATION;
@@ -202,12 +207,12 @@ class P2c<C extends Candidate> implements Balancer<C> {
 
   #isBad(candidate: C): boolean {
     const stats = candidate.state as CandidateStats;
-    return stats.isBad || (stats.latencyMs === 0 && candidate.inFlight > 0);
+    return stats.isBad || (stats.latencyMs === 0 && waiting(candidate) > 0);
   }
 
   #isBroken(candidate: C, avoid: C | null): boolean {
     const stats = candidate.state as CandidateStats;
-    if (stats.success >= BROKEN_SUCCESS && (stats.latencyMs > 0 || candidate.inFlight === 0)) return false;
+    if (stats.success >= BROKEN_SUCCESS && (stats.latencyMs > 0 || waiting(candidate) === 0)) return false;
     return avoid !== null || this.#now < stats.retestAt;
   }
 
@@ -314,6 +319,11 @@ class P2c<C extends Candidate> implements Balancer<C> {
     this.#floorMs = 0.2 + 0.2 * this.#medianMs;
     for (const candidate of this.#candidates) this.#appraise(candidate, candidate.state as CandidateStats);
   }
+}
+
+/** Calls in flight without an answer. */
+function waiting(candidate: Candidate): number {
+  return candidate.inFlight - candidate.streaming;
 }
 
 function positive(name: string, value: number): number {

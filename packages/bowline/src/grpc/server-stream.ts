@@ -37,6 +37,9 @@ interface Undecoded {
 }
 
 const OK_FIELDS: readonly (readonly [string, string])[] = [["grpc-status", "0"]];
+/** What is put into header metadata later than that would reach nobody. */
+export const HEADER_SENT =
+  "context.header was changed after it had been sent, which is with the first answer at the latest; change it before, or use context.trailer";
 
 /**
  * One call as a server sees it: stream, request, answer and timer in one object.
@@ -282,7 +285,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
     this.#ended();
   }
 
-  /** Sends the headers now, before any message. Later changes of `headerMetadata` have no effect. */
+  /** Sends the headers now, before any message; `headerMetadata` can't be changed any more. */
   sendHeaders(): void {
     if (this.hasBegun || this.id === 0) return;
     this.hasBegun = true;
@@ -292,6 +295,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
     const block = Buffer.allocUnsafe(headers.maxBytes + metadataBound(this.headerMetadata));
     let to = transport.blocks.block(headers, block, 0);
     if (this.headerMetadata !== null) to = writeMetadata(connection.encoder, block, to, this.headerMetadata);
+    this.headerMetadata?.seal(HEADER_SENT);
     connection.sendHeaders(this, block.subarray(0, to), false);
     transport.hasSent = true;
   }

@@ -57,6 +57,8 @@ export class Metadata {
   #entries: (string | Uint8Array)[] = [];
   /** What came, as long as it is unchanged: a reference of one octet must not become two strings and their places here. */
   #received: ReceivedEntries | null = null;
+  /** Why it can't be changed any more; null while it can. */
+  #sealed: string | null = null;
 
   constructor(init?: MetadataInit) {
     if (init === undefined) return;
@@ -142,6 +144,12 @@ export class Metadata {
     return this;
   }
 
+  /** Each change from now on throws an Error that says `why`; a copy may be changed. */
+  seal(why: string): this {
+    this.#sealed = why;
+    return this;
+  }
+
   *[Symbol.iterator](): IterableIterator<[string, string | Uint8Array]> {
     const entries = this.#flat();
     for (let i = 0; i < entries.length; i += 2) {
@@ -193,6 +201,7 @@ export class Metadata {
 
   /** The entries, to be changed. */
   #own(): (string | Uint8Array)[] {
+    if (this.#sealed !== null) throw new Error(this.#sealed);
     this.#entries = this.#flat();
     this.#received = null;
     return this.#entries;

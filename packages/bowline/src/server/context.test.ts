@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { failure, gate, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
 import { collect, type TextHandlers } from "../../test/server/text-service.ts";
+import { HEADER_SENT } from "../grpc/server-stream.ts";
 import { Code } from "../rpc/code.ts";
+import { Metadata } from "../rpc/metadata.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { grpcMessage, grpcRequestFields } from "../testing/raw-frames.ts";
 import type { ServerInterceptor } from "./pipeline.ts";
@@ -135,7 +137,6 @@ describe("a handler's header", () => {
       async say(text, context) {
         context.header.set("a", "1");
         context.sendHeader();
-        context.header.set("a", "2");
         context.sendHeader();
         await answered.opened;
         return text;
@@ -145,6 +146,43 @@ describe("a handler's header", () => {
     expect(await arrived.opened).toBe("1");
     answered.open();
     expect(await call).toBe("x");
+  });
+
+  it("can be read and copied but not changed once it is sent", async () => {
+    const refused: unknown[] = [];
+    const scene = await scenes.start({
+      async *chat(texts, context) {
+        const [kind] = await collect(texts);
+        const { header } = context;
+        if (kind === "some") header.set("a", "1");
+        yield new Metadata(header).set("a", "2").get("a") ?? "";
+        for (const late of [header, context.header]) {
+          for (const change of [() => late.set("b", "2"), () => late.append("b", "2"), () => late.delete("a")]) {
+            try {
+              change();
+            } catch (error) {
+              refused.push(String(error));
+            }
+          }
+        }
+        yield context.header.get("a") ?? "";
+      },
+    });
+    expect(await collect(scene.client().chat(["some"]))).toEqual(["2", "1"]);
+    expect(await collect(scene.client().chat(["none"]))).toEqual(["2", ""]);
+    expect(refused).toEqual(Array.from({ length: 12 }, () => `Error: ${HEADER_SENT}`));
+  });
+
+  it("that was not looked at before it was sent can't be changed either", async () => {
+    const scene = await scenes.start({
+      async *chat(_texts, context) {
+        yield "a";
+        context.header.set("late", "1");
+      },
+    });
+    const answers = scene.client().chat([])[Symbol.asyncIterator]();
+    expect((await answers.next()).value).toBe("a");
+    await expect(answers.next()).rejects.toMatchObject({ code: Code.UNKNOWN });
   });
 
   it("that is more than the client accepts is refused, and the call can go on without", async () => {

@@ -96,7 +96,7 @@ describe("handlers", () => {
       async *repeat(text, context) {
         mark(context);
         yield text;
-        context.header.set("late", "lost");
+        expect(() => context.header.set("late", "lost")).toThrow("context.header was changed after it had been sent");
         context.trailer.set("late", "kept");
       },
     });

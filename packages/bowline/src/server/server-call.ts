@@ -1,6 +1,6 @@
 import type { Identity } from "../auth/authenticator.ts";
 import { findCompression, identity, unknownCompression } from "../codec/compression.ts";
-import type { ServerStream } from "../grpc/server-stream.ts";
+import { HEADER_SENT, type ServerStream } from "../grpc/server-stream.ts";
 import { metadataFromFields } from "../grpc/wire/metadata-headers.ts";
 import type { LinkPeer } from "../http2/link.ts";
 import { CallContext } from "../rpc/call-context.ts";
@@ -78,8 +78,9 @@ export class ServerCall extends CallContext implements ServerContext {
   }
 
   get header(): Metadata {
-    this.stream.headerMetadata ??= new Metadata();
-    return this.stream.headerMetadata;
+    const { stream } = this;
+    stream.headerMetadata ??= stream.hasBegun ? new Metadata().seal(HEADER_SENT) : new Metadata();
+    return stream.headerMetadata;
   }
 
   get trailer(): Metadata {

@@ -14,7 +14,7 @@ export interface ServerContext {
   readonly timeRemainingMs: number | undefined;
   /** Aborted when the client cancels, the deadline passes or the connection breaks. */
   readonly signal: AbortSignal;
-  /** Metadata to send before the first message. Changes after that are lost. */
+  /** Metadata to send before the first message. Who changes it after that gets an Error. */
   readonly header: Metadata;
   /** Metadata to send after the last message, beside the status. */
   readonly trailer: Metadata;

@@ -216,12 +216,12 @@ describe("a handler's context", () => {
     expect((deadline as Date).getTime()).toBeGreaterThan(before + 50_000);
   });
 
-  it("loses what is put into the header after the first message; the trailer is open until the end", async () => {
+  it("refuses what is put into the header after the first message; the trailer is open until the end", async () => {
     const scene = await scenes.start({
       async *repeat(text, context) {
         context.header.set("early", "1");
         yield text;
-        context.header.set("late", "1");
+        expect(() => context.header.set("late", "1")).toThrow("after it had been sent");
         context.trailer.set("end", "1");
         yield text;
       },

@@ -217,7 +217,8 @@ describe("calls over a network that goes wrong by chance", () => {
             const ended = byCode.reduce((sum, count) => sum + count, 0);
             expect([inFlight, ended], `${method}: started = ok + errors`).toEqual([0, started]);
           }
-          expect(run.channel.endpoints.map((endpoint) => endpoint.inFlight)).toEqual([0, 0, 0]);
+          const left = run.channel.endpoints.flatMap(({ inFlight, streaming }) => [inFlight, streaming]);
+          expect(left).toEqual([0, 0, 0, 0, 0, 0]);
           await run.close();
           expect(run.clock.pending, "timers after the end").toBe(0);
           for (const { transport } of run.fleet.connections) expect(transport.connection.isClosed).toBe(true);

@@ -253,7 +253,9 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
 
   /** The first message of a stream: for the balancer the attempt has gone well, however long the rest takes. */
   protected answered(): void {
-    if (!this.#isReported && this.#isSent) this.#tell("ok");
+    if (this.#isReported || !this.#isSent) return;
+    (this.endpoint as Endpoint).streaming++;
+    this.#tell("ok");
   }
 
   protected override answerEnds(error: RpcError | null, trailers: ReceivedFields | null, wasProcessed: boolean): void {
@@ -372,9 +374,11 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
 
   #leaveEndpoint(result: AttemptResult, mayHaveRun: boolean): void {
     if (!this.#isSent) return;
-    (this.endpoint as Endpoint).inFlight--;
+    const endpoint = this.endpoint as Endpoint;
+    endpoint.inFlight--;
     if (mayHaveRun) this.#mayHaveRun = true;
-    if (!this.#isReported) this.#tell(result);
+    if (this.#isReported) endpoint.streaming--;
+    else this.#tell(result);
     this.#isSent = false;
   }
 

@@ -198,11 +198,12 @@ describe("a server stream", () => {
     begin(peer, "a");
     await scene.clock.advance(5000);
     expect(outcomes).toEqual([["ok", 30]]);
-    expect(scene.channel.endpoints[0].inFlight).toBe(1);
+    const [endpoint] = scene.channel.endpoints;
+    expect([endpoint.inFlight, endpoint.streaming]).toEqual([1, 1]);
     end(peer);
     await texts;
     expect(outcomes).toHaveLength(1);
-    expect(scene.channel.endpoints[0].inFlight).toBe(0);
+    expect([endpoint.inFlight, endpoint.streaming]).toEqual([0, 0]);
   });
 });
 

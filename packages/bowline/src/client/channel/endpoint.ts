@@ -79,6 +79,7 @@ export class Endpoint implements Candidate, Member, ClientTransportOwner {
   /** As what its set counts it. */
   countedAs = 0;
   inFlight = 0;
+  streaming = 0;
   /** The balancer's. */
   state: unknown = undefined;
   /** The connection that takes the next call; look at `isReady` before. */
