@@ -1,4 +1,4 @@
-import { parseArgs } from "node:util";
+import { programOptions } from "../peers/program-options.ts";
 import { type Lane, laneOf } from "./lanes.ts";
 import { type Form, FULL, type Row, SHORT } from "./row.ts";
 import { rows } from "./rows/rows.ts";
@@ -13,9 +13,15 @@ export interface Choice {
   readonly skipped: number;
 }
 
-/** Options: `--only 1,6`, `--role server` or `client`, `--short`, `--json`. Ends the process when they name no row. */
+const USAGE = `usage: npm run attack [-- OPTION...]
+  --only 1,6     these rows of the matrix
+  --role ROLE    server or client: the rows against it
+  --short        each row smaller and quicker; long ones are left out
+  --json         what was seen, as one line of JSON`;
+
+/** What `npm run attack` is asked. Ends the process when that names no row. */
 export function choiceOf(args: readonly string[]): Choice {
-  const { values } = parseArgs({
+  const { values } = programOptions(USAGE, {
     args: [...args],
     options: {
       only: { type: "string" },

@@ -1,4 +1,4 @@
-// npm run attack: every row of the matrix against real processes. Options: --only 1,6 · --role server|client · --short · --json
+// npm run attack: every row of the matrix against real processes. Options: choice.ts, or --help
 import { fileURLToPath } from "node:url";
 import { Child } from "../peers/child.ts";
 import { choiceOf } from "./choice.ts";

@@ -1,19 +1,27 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { programOptions } from "../peers/program-options.ts";
 import type { Experiment, Outcome, Scale } from "./experiment.ts";
 import { experiments } from "./experiments.ts";
 import { networksMissing } from "./network/network-support.ts";
 
+const USAGE = `usage: npm run chaos [-- OPTION...]
+  --only 1,2     these experiments
+  --short        the short form of each, some minutes in all
+  --minutes N    how long each may take at most
+  --seed N       what is left to chance is done again as with this seed
+  --json         one line of JSON at the end
+
+${experiments.map(({ number, name, promise }) => `  ${String(number).padStart(2)}  ${name}: ${promise}`).join("\n")}`;
+
 /**
- * Does to real processes what the world does to them, and says what held: `node test/chaos/run.ts [--only 1,2] [--short] [--seed N]
- * [--minutes N] [--json]`.
+ * Does to real processes what the world does to them, and says what held.
  *
  * Prints a line for each experiment, then how many passed, failed and were skipped; with `--json` one line of JSON besides. Experiments
  * that need root and iptables are skipped where they are not. Exit code 0 only if none failed.
  */
-const { values } = parseArgs({
+const { values } = programOptions(USAGE, {
   options: {
     only: { type: "string" },
     short: { type: "boolean", default: false },

@@ -2,23 +2,36 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { programOptions } from "../peers/program-options.ts";
 import { startCounting } from "./engine/coverage.ts";
 import { type FuzzLine, fuzzOne, replay } from "./engine/fuzz-one.ts";
 import { PLANTED } from "./planted/planted.ts";
 import { TARGETS } from "./targets/all-targets.ts";
 
+const USAGE = `usage: npm run fuzz [-- TARGET... OPTION...]
+  --seconds N            of each target (60)
+  --inputs N             at most so many
+  --all                  all targets, two at a time: six minutes with 60 s each
+  --at-once N            so many at a time
+  --seed S               what is left to chance is done again as with this seed
+  --replay FILE          runs one target on what a fault was written to
+  --out FOLDER           for those files (.cache/fuzz)
+  --save                 replaces the corpus in test/fuzz/corpus by what the run reached, distilled
+  --hang-ms N            an input that takes longer is a fault (10000)
+  --max-resident-mib N   a process that takes more is a fault (1024)
+  --json                 one line of JSON at the end
+
+targets: ${Object.keys(TARGETS).join(", ")}`;
+
 /**
- * Fuzzes what reads octets of strangers: `sh scripts/run.sh test/fuzz/run.ts [TARGET...] [--seconds 60] [--seed S] [--json]`.
+ * Fuzzes what reads octets of strangers.
  *
- * `--all` takes all targets, two at a time (`--at-once`): six minutes with 60 s each, the start of a process counted. The last line
- * says how many passed and failed, or is one of JSON. Each target runs in a process of its own, guided by coverage; its first fault ends
- * it, is written to a file under `.cache/fuzz`, and is run again by `... TARGET --replay FILE`. Exit code 1 when there was one.
- * `--inputs N` ends after so many inputs; `--save` replaces the corpus in test/fuzz/corpus by what the run reached, distilled;
- * `--out FOLDER` takes the files of faults. The targets node-http2 and codec-differential compare with what others wrote; differences
- * that somebody has judged stand in oracles/node-http2-differences.ts and codecs/codec-differences.ts.
+ * Each target runs in a process of its own, guided by coverage; its first fault ends it, is written to a file, and is run again by
+ * `--replay`. The last line says how many passed and failed, or is one of JSON. Exit code 1 when there was a fault. The targets node-http2
+ * and codec-differential compare with what others wrote; differences that somebody has judged stand in oracles/node-http2-differences.ts
+ * and codecs/codec-differences.ts.
  */
-const { values, positionals } = parseArgs({
+const { values, positionals } = programOptions(USAGE, {
   allowPositionals: true,
   options: {
     seconds: { type: "string", default: "60" },

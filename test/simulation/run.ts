@@ -3,19 +3,24 @@ import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { programOptions } from "../peers/program-options.ts";
 import type { Chunking } from "./network/link-plan.ts";
 import { type SimulationResult, simulate } from "./simulation.ts";
 
-/**
- * Plays many seeds of the simulation and tells which fail.
- *
- * `node test/simulation/run.ts --seeds 1000 [--from 1] [--seconds 20] [--json]`: each failing seed is one line with the command that
- * replays it. `--seed S [--trace]` plays one and prints what broke, with `--trace` every event. `--twice` plays each seed twice and
- * compares; `--calm whole|single|random` plays without faults, octets cut in this way, and `--chunkings` compares these three. The exit
- * code is 1 when a seed failed. Seeds are shared out among `--processes`, by default one for each core.
- */
-const { values } = parseArgs({
+const USAGE = `usage: npm run simulate [-- OPTION...]
+  --seeds N        so many seeds (100; npm run simulate plays 1000)
+  --from S         from this one on (1)
+  --seed S         one seed, and what broke
+  --trace          every event of it
+  --seconds N      virtual seconds of each (20)
+  --twice          each seed twice, compared
+  --calm HOW       no faults, octets cut in this way: whole, single or random
+  --chunkings      these three, compared
+  --processes N    among which seeds are shared out (one for each core)
+  --json           one line of JSON at the end`;
+
+/** Plays many seeds of the simulation. Each that fails is one line with the command that replays it; the exit code is 1 then. */
+const { values } = programOptions(USAGE, {
   options: {
     seeds: { type: "string", default: "100" },
     from: { type: "string", default: "1" },

@@ -1,25 +1,30 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import type { CaseResult } from "../../conformance/harness/suite.ts";
 import { soak as rpcSoak } from "../../conformance/suites/soak.ts";
 import { Child } from "../peers/child.ts";
 import { buildGoPrograms, GO_PROGRAMS_MISSING } from "../peers/go-programs.ts";
+import { programOptions } from "../peers/program-options.ts";
 import { drifts } from "./drift.ts";
 import { startGoLoads } from "./go-load.ts";
 import { type Findings, hasPassed, printFindings, summaryOf } from "./report.ts";
 import { slopes } from "./samples.ts";
 import { SoakedProcess } from "./soaked-process.ts";
 
+const USAGE = `usage: npm run soak [-- OPTION...]
+  --minutes N          how long (60)
+  --peer PEER          grpc-go or bowline (grpc-go where Go is there)
+  --sample-seconds N   between two looks at the processes of Bowline (30)
+  --seed S             what is left to chance is done again as with this seed
+  --json               all samples in the last line, which is JSON`;
+
 /**
- * Calls both ways for as long as asked, and what grows meanwhile:
- * `sh scripts/run.sh test/soak/run.ts --minutes 120 [--peer grpc-go|bowline] [--seed S] [--json]`.
+ * Calls both ways for as long as asked, and what grows meanwhile.
  *
  * Where Go is there, grpc-go calls a server of Bowline and a client of Bowline calls grpc-go, at the same time, and grpc-go's `rpc_soak`
- * runs at the end; else, or with `--peer bowline`, Bowline calls Bowline. The processes of Bowline are sampled each 30 s
- * (`--sample-seconds`) after they collected their garbage. The last line is JSON; with `--json` all samples are in it. Exit code 1
- * when memory or descriptors grow, calls become slower, or a call came to anything but what it should.
+ * runs at the end; else, or with `--peer bowline`, Bowline calls Bowline. The processes of Bowline are sampled after they collected their
+ * garbage. Exit code 1 when memory or descriptors grow, calls become slower, or a call came to anything but what it should.
  */
-const { values } = parseArgs({
+const { values } = programOptions(USAGE, {
   options: {
     minutes: { type: "string", default: "60" },
     "sample-seconds": { type: "string", default: "30" },
