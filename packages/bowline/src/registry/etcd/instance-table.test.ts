@@ -61,6 +61,35 @@ describe("the instances of a service in etcd", () => {
     expect(table.list()[0]).toBe(before);
   });
 
+  it("stay the same objects when they go and come back before the list is told", () => {
+    const table = new InstanceTable(true);
+    const put = (suffix: string, weight: number, revision: number): void => {
+      table.setValue(suffix, value("h:1"), revision);
+      table.setDetails(suffix, { ...detailed("a", "h:1"), weight }, revision);
+    };
+    const remove = (suffix: string): void => {
+      for (const range of [0, 1]) table.remove(suffix, range);
+    };
+    put("1", 1, 2);
+    table.told();
+    const [before] = table.list();
+    remove("1");
+    put("2", 1, 4);
+    expect(table.list()[0]).toBe(before);
+    // What it was in between does not count.
+    remove("2");
+    put("3", 7, 6);
+    expect(table.list()).toEqual([{ ...before, weight: 7 }]);
+    remove("3");
+    put("4", 1, 8);
+    expect(table.list()[0]).toBe(before);
+    remove("4");
+    table.told();
+    put("5", 1, 10);
+    expect(table.list()).toEqual([before]);
+    expect(table.list()[0]).not.toBe(before);
+  });
+
   it("with one private address in two networks are two", () => {
     const table = new InstanceTable(true);
     for (const [suffix, network] of [

@@ -35,6 +35,8 @@ export class InstanceTable {
   #read = 0;
   /** Suffixes of which one key may be on its way. */
   readonly #halves: Set<string> = new Set();
+  /** By id: what went since the list was told last, and may be back under another lease before it is told again. */
+  readonly #gone: Map<string, Instance> = new Map();
 
   /** `hasDetails` is false where only addresses are read. */
   constructor(hasDetails: boolean) {
@@ -46,9 +48,10 @@ export class InstanceTable {
     return this.#halves.size > 0;
   }
 
-  /** The halves are taken as they are. */
-  acceptHalves(): void {
+  /** The list is told: halves are taken as they are, and what went is gone. */
+  told(): void {
     this.#halves.clear();
+    this.#gone.clear();
   }
 
   /** All instances, in the order in which their keys came. */
@@ -165,7 +168,8 @@ export class InstanceTable {
     for (const { instance: other } of this.#byId.all(instance.id)) {
       if (other !== null && isSame(other, instance)) return other;
     }
-    return instance;
+    const gone = this.#gone.get(instance.id);
+    return gone !== undefined && isSame(gone, instance) ? gone : instance;
   }
 
   #leave(entry: Entry): void {
@@ -173,6 +177,7 @@ export class InstanceTable {
     if (instance === null) return;
     this.#byPlace.remove(place, entry);
     this.#byId.remove(instance.id, entry);
+    if (!this.#gone.has(instance.id)) this.#gone.set(instance.id, instance);
     this.#settle(place, instance.id);
   }
 

@@ -175,7 +175,7 @@ export class EtcdWatcher implements Watcher, RangeHandler {
     this.#soon?.cancel();
     this.#soon = null;
     if (this.#isClosed) return;
-    this.#table.acceptHalves();
+    this.#table.told();
     const instances = freshness === "stale" ? this.#instances : this.#table.list();
     const isSame = isSameList(instances, this.#instances) && this.#freshness !== "none";
     if (isSame && freshness === this.#freshness) return;
