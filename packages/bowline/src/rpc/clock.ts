@@ -94,3 +94,15 @@ class SystemTimer implements Timer {
 
 /** The clock that everything uses unless it is given another. */
 export const systemClock: Clock = new TurnClock();
+
+/** Resolves when `done` does, with true, or after `ms`, with false; at once for no time at all. Rejects when `done` does before. */
+export async function within(clock: Clock, done: Promise<unknown>, ms: number): Promise<boolean> {
+  if (ms <= 0) return false;
+  const { promise: timeout, resolve } = Promise.withResolvers<false>();
+  const timer = clock.setTimeout(() => resolve(false), ms);
+  try {
+    return await Promise.race([done.then(() => true), timeout]);
+  } finally {
+    timer.cancel();
+  }
+}

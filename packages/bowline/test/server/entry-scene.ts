@@ -81,7 +81,7 @@ const entries: RegistryEntry[] = [];
 /** Makes scenes whose entries are closed after each test. The interfaces are those of one network unless they are given. */
 export function useEntries(): (options?: Partial<EntryOptions>, interfaces?: Interfaces) => EntryScene {
   afterEach(async () => {
-    for (const entry of entries.splice(0)) await entry.close();
+    for (const entry of entries.splice(0)) await entry.close(5000);
   });
   return entryScene;
 }

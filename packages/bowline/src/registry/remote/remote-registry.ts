@@ -1,4 +1,5 @@
 import { callStorage } from "../../rpc/call-context.ts";
+import { within } from "../../rpc/clock.ts";
 import { checkInstance, checkServiceName } from "../instance/instance.ts";
 import type { Instance, Registration, Registry, Watcher, WatchHandler } from "../registry.ts";
 import type { RegistryContext } from "../registry-config.ts";
@@ -23,6 +24,8 @@ export interface RemoteProduct
 
 /** How long a registry that is closed tries to take out what it could not take out at once: the process may end then. */
 const REMOVE_GRACE_MS = 3000;
+/** Servers that take connections and never answer hold each request up for its time, one server after the other: not the end of a process. */
+const CLOSE_MS = 10_000;
 
 /** The registry of one client or server in a product that keeps entries alive as long as they are renewed: what is open in it, and its end. */
 export class RemoteRegistry implements Registry {
@@ -96,14 +99,16 @@ export class RemoteRegistry implements Registry {
   async #close(): Promise<void> {
     for (const watcher of this.#watchers) watcher.close();
     const registrations = [...this.#registrations.values()];
+    const { clock } = this.#context;
     // Between two tries to take something out there are timers only.
-    const hold = this.#context.clock.hold?.();
+    const hold = clock.hold?.();
     try {
-      await Promise.all(registrations.map((registration) => registration.close()));
-      await Promise.all(registrations.map((registration) => registration.abandon(REMOVE_GRACE_MS)));
+      await within(clock, takeOut(registrations), CLOSE_MS);
     } finally {
       hold?.cancel();
     }
+    // What is under way still is not tried again.
+    for (const registration of registrations) void registration.abandon();
     this.#product.release();
   }
 
@@ -146,4 +151,9 @@ export class RemoteRegistry implements Registry {
         "each instance needs an id of its own",
     );
   }
+}
+
+async function takeOut(registrations: readonly KeptRegistration[]): Promise<void> {
+  await Promise.all(registrations.map((registration) => registration.close()));
+  await Promise.all(registrations.map((registration) => registration.abandon(REMOVE_GRACE_MS)));
 }

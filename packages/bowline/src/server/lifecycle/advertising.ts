@@ -1,7 +1,7 @@
 import type { Address, Registry } from "../../registry/registry.ts";
+import { within } from "../../rpc/clock.ts";
 import { type Advertised, advertise } from "./advertise.ts";
 import type { EntryContext, EntryOptions } from "./registration.ts";
-import { within } from "./within.ts";
 
 /** Interfaces and their addresses change: leases of DHCP, tunnels. So often it is looked, whatever else happens. */
 const LOOK_AGAIN_MS = 60_000;

@@ -1,7 +1,6 @@
-import type { Clock, Timer } from "../../rpc/clock.ts";
+import { type Clock, type Timer, within } from "../../rpc/clock.ts";
 import { checkOptions, type OptionSpecs } from "../../rpc/options.ts";
 import type { Random } from "../../rpc/random.ts";
-import { within } from "./within.ts";
 
 /** A check of what a server needs to do its work, which takes it out of the registry and puts it in again. */
 export interface HealthCheckOptions {

@@ -2,14 +2,13 @@ import { networkInterfaces } from "node:os";
 import { dial } from "../../net/dial.ts";
 import type { Logger } from "../../observe/logger.ts";
 import type { Registry } from "../../registry/registry.ts";
-import type { Clock } from "../../rpc/clock.ts";
+import { type Clock, within } from "../../rpc/clock.ts";
 import { environment } from "../../rpc/platform.ts";
 import type { Random } from "../../rpc/random.ts";
 import type { ServerOptions } from "../server-options.ts";
 import { HealthCheck } from "./health-check.ts";
 import type { EntryOptions, OutReason, RegistryEntry, ServerRegistration } from "./registration.ts";
 import { ServicePeers } from "./service-peers.ts";
-import { within } from "./within.ts";
 
 /** Answers for the health of a server: NOT_SERVING for everything while it is held, whatever else is said. */
 export interface HealthHold {
@@ -105,7 +104,7 @@ export class Presence {
     this.#peers?.close();
     const entry = this.#entry;
     this.#entry = null;
-    if (entry === null || (await within(this.#context.clock, entry.close(), timeoutMs))) return;
+    if (entry === null || (await entry.close(timeoutMs))) return;
     this.#context.logger.warn({ timeoutMs }, "the registry does not answer; the instance will expire there");
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { TWO, useEntries } from "../../../test/server/entry-scene.ts";
+import { ScriptedRegistry } from "../../../test/server/scripted-registry.ts";
 import { WatchRecorder } from "../../../test/watch-recorder.ts";
 import { settle } from "../../testing/virtual-clock.ts";
 
@@ -98,7 +99,7 @@ describe("the entry of a server that is to go", () => {
     registry.faults.close = new Error("no leader");
     await clock.advanceUntil(entry.takeOut("paused", ""));
     registry.faults.close = null;
-    await entry.close();
+    await entry.close(5000);
     expect([instances(), clock.pending]).toEqual([[], 0]);
   });
 
@@ -108,8 +109,21 @@ describe("the entry of a server that is to go", () => {
     const leaving = entry.takeOut("paused", "");
     await settle();
     expect(instances()).toMatchObject([{ state: "draining" }]);
-    await Promise.all([leaving, entry.close()]);
+    await Promise.all([leaving, entry.close(5000)]);
     expect([instances(), clock.now(), clock.pending]).toEqual([[], 0, 0]);
+  });
+
+  it("has its registry closed in time, though that never takes it out", async () => {
+    const remote = new ScriptedRegistry();
+    remote.onLeave = () => new Promise(() => {});
+    const { entry, clock } = scene({ registry: { name: "scripted", create: () => remote } });
+    await entry.open("0.0.0.0:8080");
+    const closed = entry.close(5000);
+    await clock.advance(4999);
+    expect(remote.events.slice(-2)).toEqual(["update draining", "leave"]);
+    await clock.advance(1);
+    expect(await closed).toBe(false);
+    expect([remote.events.at(-1), clock.pending]).toEqual(["close", 0]);
   });
 
   it("takes another address though the registry does not hear that it leaves the old one", async () => {

@@ -22,7 +22,7 @@ describe("the entry of a server", () => {
       losses: 0,
     });
     expect(instances()).toMatchObject([{ id: "user-1", addresses, weight: 3, state: "ready" }]);
-    await entry.close();
+    await entry.close(5000);
     expect([entry.status.state, instances()]).toEqual(["closed", []]);
   });
 
@@ -236,7 +236,7 @@ describe("the entry of a server", () => {
     const reached = Promise.withResolvers<string | null>();
     registry.reachedFrom = () => reached.promise;
     const opening = entry.open("0.0.0.0:8080");
-    const closing = entry.close();
+    const closing = entry.close(5000);
     reached.resolve("10.0.0.7");
     await Promise.all([opening, closing]);
     expect([instances(), entry.status.state]).toEqual([[], "closed"]);

@@ -2,12 +2,11 @@ import type { Logger } from "../../observe/logger.ts";
 import { newInstanceId } from "../../registry/instance/instance.ts";
 import type { Address, Registration, Registry } from "../../registry/registry.ts";
 import type { RegistryConfig } from "../../registry/registry-config.ts";
-import type { Clock, Timer } from "../../rpc/clock.ts";
+import { type Clock, type Timer, within } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
 import type { AdvertiseOption } from "./advertise-option.ts";
 import { Advertising } from "./advertising.ts";
 import type { Interfaces } from "./interfaces.ts";
-import { within } from "./within.ts";
 
 /**
  * Where the entry of a server is.
@@ -171,20 +170,35 @@ export class RegistryEntry {
     return this.#changed();
   }
 
-  /** Takes the entry out, also one that is still being made. What fails is logged: an entry that stays expires in the registry. */
-  async close(): Promise<void> {
+  /**
+   * Takes the entry out, also one that is still being made, and closes a registry of its own. What fails is logged: an entry that stays
+   * expires in the registry. Resolves with true when all that is done, or after `withinMs` with false; what is under way then is left
+   * to the registry, which ends it.
+   */
+  async close(withinMs: number): Promise<boolean> {
     this.#phase = "closed";
     this.#timer?.cancel();
     this.#ending.resolve();
+    const { clock } = this.#context;
+    const endAt = clock.fresh() + withinMs;
+    const isOut = await within(clock, this.#leave(), withinMs);
+    const closed = this.#closeRegistry();
+    return isOut && (await within(clock, closed, endAt - clock.fresh()));
+  }
+
+  async #leave(): Promise<void> {
     await this.#passes;
     await this.#remove();
-    const { logger } = this.#context;
-    try {
-      if ("create" in this.#options.registry) await this.#registry?.close();
-    } catch (error) {
-      logger.warn({ error }, "closing the registry failed");
-    }
+  }
+
+  async #closeRegistry(): Promise<void> {
+    const registry = this.#registry;
     this.#registry = null;
+    try {
+      if ("create" in this.#options.registry) await registry?.close();
+    } catch (error) {
+      this.#context.logger.warn({ error }, "closing the registry failed");
+    }
   }
 
   // --- what is wanted, made true ---

@@ -1,7 +1,6 @@
 import type { Logger } from "../../observe/logger.ts";
-import type { Clock } from "../../rpc/clock.ts";
+import { type Clock, within } from "../../rpc/clock.ts";
 import type { Random } from "../../rpc/random.ts";
-import { within } from "../lifecycle/within.ts";
 import type { FromWorker, ToWorker, WorkerRequest, WorkerStart } from "./worker-messages.ts";
 import { samePort, type WorkerPlan } from "./worker-options.ts";
 import type { LaunchWorker } from "./worker-process.ts";
