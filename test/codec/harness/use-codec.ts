@@ -17,10 +17,12 @@ export function outcomeOf<T>(action: () => T): Outcome<T> {
 export function encode(codec: Codec<Message>, message: object, at = 0): Buffer {
   const measured = codec.measure(message as Message);
   if (!Number.isSafeInteger(measured) || measured < 0) throw new Error(`measured ${measured} bytes`);
-  const target = Buffer.alloc(at + measured + GUARD, 0xee);
+  const around = Buffer.alloc(at + measured + GUARD, 0xee);
+  // Not a byte more than was measured, as for a message that gets a buffer of its own.
+  const target = around.subarray(0, at + measured);
   const end = codec.write(message as Message, target, at);
   if (end - at > measured) throw new Error(`measured ${measured} bytes and wrote ${end - at}`);
-  const isUntouched = target.subarray(0, at).every(isFiller) && target.subarray(at + measured).every(isFiller);
+  const isUntouched = around.subarray(0, at).every(isFiller) && around.subarray(at + measured).every(isFiller);
   if (!isUntouched) throw new Error("wrote beyond what it had measured");
   return target.subarray(at, end);
 }

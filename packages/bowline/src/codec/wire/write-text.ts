@@ -119,7 +119,8 @@ export function endPacked(out: Buffer, at: number, reserved: number, end: number
   const start = at + reserved;
   const length = end - start;
   const needed = varintBytes(length);
-  room(out, end, needed);
+  // What was reserved is part of what was measured.
+  room(out, end, needed - reserved);
   if (needed !== reserved) out.copyWithin(at + needed, start, end);
   writeVarint(out, at, length);
   return at + needed + length;
