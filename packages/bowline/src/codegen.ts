@@ -7,7 +7,7 @@ export { fileDescriptors } from "./codec/file-descriptors.ts";
 export { type Encodable, messageCodec } from "./codec/generated-codec.ts";
 export { protobufCodec } from "./codec/protobuf-codec.ts";
 export { boundJsonObject, decodeJsonObject, encodeJsonObject } from "./codec/wire/json-object.ts";
-export { booleanKey, entryOf, keysOf, putEntry, wholeKey } from "./codec/wire/map-entries.ts";
+export { booleanKey, entryOf, isPlainKey, keysOf, putEntry, raiseTop, wholeKey } from "./codec/wire/map-entries.ts";
 export type { Reader } from "./codec/wire/reader.ts";
 export { room } from "./codec/wire/room.ts";
 export {

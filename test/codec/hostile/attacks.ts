@@ -49,6 +49,27 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   "entries of a map under long numbers": numbered("hostile.Node", SPARSE, (counter) =>
     lengthDelimited(5, bytesOf(key(1, 0), counter)),
   ),
+  "numbers of a map that leave its array and come back": leaving(
+    (index) => bytesOf(key(1, 0), varint(BigInt(index))),
+    4,
+  ),
+  "long numbers of a map that leave its array and come back": leaving(
+    (index) => bytesOf(key(1, 0), varint(BigInt(index))),
+    5,
+  ),
+  "numbers as texts that leave the array of a map and come back": leaving(
+    (index) => lengthDelimited(1, Buffer.from(String(index))),
+    28,
+  ),
+  "maps of the number 0": oneEntry(1, bytesOf(key(1, 0), varint(0n))),
+  "maps of one number behind a gap": oneEntry(1, bytesOf(key(1, 0), varint(322n))),
+  "maps of one far number": oneEntry(1, bytesOf(key(1, 0), varint(1023n))),
+  "maps of one long number behind a gap": oneEntry(2, bytesOf(key(1, 0), varint(1023n))),
+  "maps of one text that is a number": oneEntry(3, lengthDelimited(1, Buffer.from("1023"))),
+  "Structs of one text that is a number": inside(
+    22,
+    lengthDelimited(1, lengthDelimited(5, lengthDelimited(1, lengthDelimited(1, Buffer.from("1023"))))),
+  ),
   "entries of a map under texts": numbered("hostile.Node", TEXT, (counter) =>
     lengthDelimited(28, lengthDelimited(1, counter)),
   ),
@@ -84,6 +105,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       ),
   },
   "empty values of a ListValue": inside(22, lengthDelimited(1, Buffer.alloc(0))),
+  "lists of one value": inside(22, lengthDelimited(1, lengthDelimited(6, lengthDelimited(1, Buffer.alloc(0))))),
   "lists of lists": inside(22, lengthDelimited(1, lengthDelimited(6, Buffer.alloc(0)))),
   "paths of a FieldMask": inside(23, lengthDelimited(1, Buffer.alloc(0))),
   "empty wrappers": repeated("hostile.Node", lengthDelimited(24, Buffer.alloc(0))),
@@ -100,6 +122,38 @@ function repeated(type: string, record: Buffer): Attack {
 /** Records that differ in a counter of fixed width; the record shows where it stands. */
 function numbered(type: string, counter: Counter, record: (counter: Buffer) => Buffer): Attack {
   return { type, make: (bytes) => countedRecords(bytes, counter, record) };
+}
+
+/** Two entries of a map take less. */
+const MOST_ENTRIES = 40;
+
+/** Messages with a map of one entry. */
+function oneEntry(number: number, entry: Buffer): Attack {
+  return repeated("hostile.Sparses", lengthDelimited(1, lengthDelimited(number, entry)));
+}
+
+/**
+ * Keys from 0 on, then pairs of which the first lies too far behind the others for V8's array, and the second makes one of the table again.
+ */
+function leaving(entry: (index: number) => Buffer, number: number): Attack {
+  const make = (bytes: number): Buffer => {
+    const out = Buffer.alloc(bytes);
+    let at = 0;
+    const put = (index: number): void => {
+      at += lengthDelimited(number, entry(index)).copy(out, at);
+    };
+    let dense = 0;
+    while (at < bytes / 2) put(dense++);
+    const room = Math.ceil(dense * 1.5);
+    const most = 6 * 2 ** Math.ceil(Math.log2(room)) - 2000;
+    for (let far = room + 2000; far < most && at < bytes - MOST_ENTRIES; far += 1100) {
+      put(far);
+      put(far + 1);
+    }
+    while (at < bytes - MOST_ENTRIES) put(dense++);
+    return out.subarray(0, at);
+  };
+  return { type: "hostile.Node", make };
 }
 
 function packed(type: string, number: number): Attack {

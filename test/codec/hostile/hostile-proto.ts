@@ -44,6 +44,10 @@ message Node {
 
 message Empty {}
 
+message Sparse { map<uint32, bool> numbers = 1; map<uint64, bool> longs = 2; map<string, bool> texts = 3; }
+
+message Sparses { repeated Sparse all = 1; }
+
 message Wide {
   repeated int32 a = 1; repeated int32 b = 2; repeated int32 c = 3; repeated int32 d = 4; map<string, string> e = 5;
   map<string, string> f = 6; oneof g { int32 g1 = 7; } oneof h { int32 h1 = 8; } repeated int32 i = 9; repeated int32 j = 10;

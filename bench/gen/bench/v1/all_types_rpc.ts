@@ -25,11 +25,13 @@ import {
   endMessage,
   endPacked,
   entryOf,
+  isPlainKey,
   keysOf,
   listOf,
   messageCodec,
   putEntry,
   type Reader,
+  raiseTop,
   refuseCase,
   refuseOther,
   room,
@@ -838,6 +840,19 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
   let boolWrapper: AllTypes["boolWrapper"] | undefined;
   let stringWrapper: AllTypes["stringWrapper"] | undefined;
   let bytesWrapper: AllTypes["bytesWrapper"] | undefined;
+  let byInt32Top = -1;
+  let byInt64Top = -1;
+  let byUint32Top = -1;
+  let byUint64Top = -1;
+  let bySint32Top = -1;
+  let bySint64Top = -1;
+  let byFixed32Top = -1;
+  let byFixed64Top = -1;
+  let bySfixed32Top = -1;
+  let bySfixed64Top = -1;
+  let byStringTop = -1;
+  let colorByStringTop = -1;
+  let tinyByStringTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({
     doubleValue,
@@ -1277,6 +1292,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.int32();
           } else at = reader.skip(at);
         }
+        if (key > byInt32Top) byInt32Top = raiseTop(reader, byInt32, key, byInt32Top);
         byInt32[key] = value;
         break;
       }
@@ -1296,7 +1312,8 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.int64();
           } else at = reader.skip(at);
         }
-        byInt64[key] = value;
+        if (isPlainKey(key)) byInt64[key] = value;
+        else byInt64Top = putEntry(reader, byInt64, key, value, byInt64Top);
         break;
       }
       case 426: {
@@ -1315,6 +1332,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.uint32();
           } else at = reader.skip(at);
         }
+        if (key > byUint32Top) byUint32Top = raiseTop(reader, byUint32, key, byUint32Top);
         byUint32[key] = value;
         break;
       }
@@ -1334,7 +1352,8 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.uint64();
           } else at = reader.skip(at);
         }
-        byUint64[key] = value;
+        if (isPlainKey(key)) byUint64[key] = value;
+        else byUint64Top = putEntry(reader, byUint64, key, value, byUint64Top);
         break;
       }
       case 442: {
@@ -1353,6 +1372,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.sint32();
           } else at = reader.skip(at);
         }
+        if (key > bySint32Top) bySint32Top = raiseTop(reader, bySint32, key, bySint32Top);
         bySint32[key] = value;
         break;
       }
@@ -1372,7 +1392,8 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.sint64();
           } else at = reader.skip(at);
         }
-        bySint64[key] = value;
+        if (isPlainKey(key)) bySint64[key] = value;
+        else bySint64Top = putEntry(reader, bySint64, key, value, bySint64Top);
         break;
       }
       case 458: {
@@ -1391,6 +1412,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.fixed32(at);
           } else at = reader.skip(at);
         }
+        if (key > byFixed32Top) byFixed32Top = raiseTop(reader, byFixed32, key, byFixed32Top);
         byFixed32[key] = value;
         break;
       }
@@ -1410,7 +1432,8 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.fixed64(at);
           } else at = reader.skip(at);
         }
-        byFixed64[key] = value;
+        if (isPlainKey(key)) byFixed64[key] = value;
+        else byFixed64Top = putEntry(reader, byFixed64, key, value, byFixed64Top);
         break;
       }
       case 474: {
@@ -1429,6 +1452,7 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.float(at);
           } else at = reader.skip(at);
         }
+        if (key > bySfixed32Top) bySfixed32Top = raiseTop(reader, bySfixed32, key, bySfixed32Top);
         bySfixed32[key] = value;
         break;
       }
@@ -1448,7 +1472,8 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.double(at);
           } else at = reader.skip(at);
         }
-        bySfixed64[key] = value;
+        if (isPlainKey(key)) bySfixed64[key] = value;
+        else bySfixed64Top = putEntry(reader, bySfixed64, key, value, bySfixed64Top);
         break;
       }
       case 490: {
@@ -1490,8 +1515,8 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
           reader.spend(104);
           value = new Uint8Array(0);
         }
-        if (key === "__proto__") putEntry(byString, key, value);
-        else byString[key] = value;
+        if (isPlainKey(key)) byString[key] = value;
+        else byStringTop = putEntry(reader, byString, key, value, byStringTop);
         break;
       }
       case 506: {
@@ -1510,8 +1535,8 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
             value = reader.int32() as AllTypes["colorByString"][string];
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(colorByString, key, value);
-        else colorByString[key] = value;
+        if (isPlainKey(key)) colorByString[key] = value;
+        else colorByStringTop = putEntry(reader, colorByString, key, value, colorByStringTop);
         break;
       }
       case 514: {
@@ -1531,8 +1556,8 @@ export function decodeAllTypes(reader: Reader, start: number, end: number, into?
           } else at = reader.skip(at);
         }
         value ??= decodeTiny(reader, reader.openGroup(at, 56), at);
-        if (key === "__proto__") putEntry(tinyByString, key, value);
-        else tinyByString[key] = value;
+        if (isPlainKey(key)) tinyByString[key] = value;
+        else tinyByStringTop = putEntry(reader, tinyByString, key, value, tinyByStringTop);
         break;
       }
       case 570:

@@ -9,11 +9,13 @@ import {
   type Encodable,
   endMessage,
   entryOf,
+  isPlainKey,
   keysOf,
   listOf,
   messageCodec,
   putEntry,
   type Reader,
+  raiseTop,
   refuseOther,
   room,
   wholeKey,
@@ -237,6 +239,9 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
   let weightKg = 0;
   let isGift = false;
   let note: Order["note"] | undefined;
+  let labelsTop = -1;
+  let taxesTop = -1;
+  let parcelsTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({
     id,
@@ -322,8 +327,8 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
             value = reader.string(at);
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(labels, key, value);
-        else labels[key] = value;
+        if (isPlainKey(key)) labels[key] = value;
+        else labelsTop = putEntry(reader, labels, key, value, labelsTop);
         break;
       }
       case 106: {
@@ -342,8 +347,8 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
             value = reader.double(at);
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(taxes, key, value);
-        else taxes[key] = value;
+        if (isPlainKey(key)) taxes[key] = value;
+        else taxesTop = putEntry(reader, taxes, key, value, taxesTop);
         break;
       }
       case 114: {
@@ -362,6 +367,7 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
             value = reader.int64();
           } else at = reader.skip(at);
         }
+        if (key > parcelsTop) parcelsTop = raiseTop(reader, parcels, key, parcelsTop);
         parcels[key] = value;
         break;
       }

@@ -15,11 +15,13 @@ import {
   endMessage,
   endPacked,
   entryOf,
+  isPlainKey,
   keysOf,
   listOf,
   messageCodec,
   putEntry,
   type Reader,
+  raiseTop,
   refuseCase,
   refuseOther,
   room,
@@ -1270,6 +1272,24 @@ export function decodeTestAllTypesEdition2023(
     message.mapStringForeignEnum = {};
     message.oneofField = { case: undefined };
   }
+  let mapInt32Int32Top = -1;
+  let mapInt64Int64Top = -1;
+  let mapUint32Uint32Top = -1;
+  let mapUint64Uint64Top = -1;
+  let mapSint32Sint32Top = -1;
+  let mapSint64Sint64Top = -1;
+  let mapFixed32Fixed32Top = -1;
+  let mapFixed64Fixed64Top = -1;
+  let mapSfixed32Sfixed32Top = -1;
+  let mapSfixed64Sfixed64Top = -1;
+  let mapInt32FloatTop = -1;
+  let mapInt32DoubleTop = -1;
+  let mapStringStringTop = -1;
+  let mapStringBytesTop = -1;
+  let mapStringNestedMessageTop = -1;
+  let mapStringForeignMessageTop = -1;
+  let mapStringNestedEnumTop = -1;
+  let mapStringForeignEnumTop = -1;
   let unknown: UnknownField[] | undefined = message.$unknown;
   let at = start;
   while (at < end || reader.goesOn(at, end)) {
@@ -2091,6 +2111,7 @@ export function decodeTestAllTypesEdition2023(
             value = reader.int32();
           } else at = reader.skip(at);
         }
+        if (key > mapInt32Int32Top) mapInt32Int32Top = raiseTop(reader, message.mapInt32Int32, key, mapInt32Int32Top);
         message.mapInt32Int32[key] = value;
         break;
       }
@@ -2110,7 +2131,8 @@ export function decodeTestAllTypesEdition2023(
             value = reader.int64();
           } else at = reader.skip(at);
         }
-        message.mapInt64Int64[key] = value;
+        if (isPlainKey(key)) message.mapInt64Int64[key] = value;
+        else mapInt64Int64Top = putEntry(reader, message.mapInt64Int64, key, value, mapInt64Int64Top);
         break;
       }
       case 466: {
@@ -2129,6 +2151,7 @@ export function decodeTestAllTypesEdition2023(
             value = reader.uint32();
           } else at = reader.skip(at);
         }
+        if (key > mapUint32Uint32Top) mapUint32Uint32Top = raiseTop(reader, message.mapUint32Uint32, key, mapUint32Uint32Top);
         message.mapUint32Uint32[key] = value;
         break;
       }
@@ -2148,7 +2171,8 @@ export function decodeTestAllTypesEdition2023(
             value = reader.uint64();
           } else at = reader.skip(at);
         }
-        message.mapUint64Uint64[key] = value;
+        if (isPlainKey(key)) message.mapUint64Uint64[key] = value;
+        else mapUint64Uint64Top = putEntry(reader, message.mapUint64Uint64, key, value, mapUint64Uint64Top);
         break;
       }
       case 482: {
@@ -2167,6 +2191,7 @@ export function decodeTestAllTypesEdition2023(
             value = reader.sint32();
           } else at = reader.skip(at);
         }
+        if (key > mapSint32Sint32Top) mapSint32Sint32Top = raiseTop(reader, message.mapSint32Sint32, key, mapSint32Sint32Top);
         message.mapSint32Sint32[key] = value;
         break;
       }
@@ -2186,7 +2211,8 @@ export function decodeTestAllTypesEdition2023(
             value = reader.sint64();
           } else at = reader.skip(at);
         }
-        message.mapSint64Sint64[key] = value;
+        if (isPlainKey(key)) message.mapSint64Sint64[key] = value;
+        else mapSint64Sint64Top = putEntry(reader, message.mapSint64Sint64, key, value, mapSint64Sint64Top);
         break;
       }
       case 498: {
@@ -2205,6 +2231,7 @@ export function decodeTestAllTypesEdition2023(
             value = reader.fixed32(at);
           } else at = reader.skip(at);
         }
+        if (key > mapFixed32Fixed32Top) mapFixed32Fixed32Top = raiseTop(reader, message.mapFixed32Fixed32, key, mapFixed32Fixed32Top);
         message.mapFixed32Fixed32[key] = value;
         break;
       }
@@ -2224,7 +2251,8 @@ export function decodeTestAllTypesEdition2023(
             value = reader.fixed64(at);
           } else at = reader.skip(at);
         }
-        message.mapFixed64Fixed64[key] = value;
+        if (isPlainKey(key)) message.mapFixed64Fixed64[key] = value;
+        else mapFixed64Fixed64Top = putEntry(reader, message.mapFixed64Fixed64, key, value, mapFixed64Fixed64Top);
         break;
       }
       case 514: {
@@ -2243,6 +2271,7 @@ export function decodeTestAllTypesEdition2023(
             value = reader.sfixed32(at);
           } else at = reader.skip(at);
         }
+        if (key > mapSfixed32Sfixed32Top) mapSfixed32Sfixed32Top = raiseTop(reader, message.mapSfixed32Sfixed32, key, mapSfixed32Sfixed32Top);
         message.mapSfixed32Sfixed32[key] = value;
         break;
       }
@@ -2262,7 +2291,8 @@ export function decodeTestAllTypesEdition2023(
             value = reader.sfixed64(at);
           } else at = reader.skip(at);
         }
-        message.mapSfixed64Sfixed64[key] = value;
+        if (isPlainKey(key)) message.mapSfixed64Sfixed64[key] = value;
+        else mapSfixed64Sfixed64Top = putEntry(reader, message.mapSfixed64Sfixed64, key, value, mapSfixed64Sfixed64Top);
         break;
       }
       case 530: {
@@ -2281,6 +2311,7 @@ export function decodeTestAllTypesEdition2023(
             value = reader.float(at);
           } else at = reader.skip(at);
         }
+        if (key > mapInt32FloatTop) mapInt32FloatTop = raiseTop(reader, message.mapInt32Float, key, mapInt32FloatTop);
         message.mapInt32Float[key] = value;
         break;
       }
@@ -2300,6 +2331,7 @@ export function decodeTestAllTypesEdition2023(
             value = reader.double(at);
           } else at = reader.skip(at);
         }
+        if (key > mapInt32DoubleTop) mapInt32DoubleTop = raiseTop(reader, message.mapInt32Double, key, mapInt32DoubleTop);
         message.mapInt32Double[key] = value;
         break;
       }
@@ -2338,8 +2370,8 @@ export function decodeTestAllTypesEdition2023(
             value = reader.string(at);
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(message.mapStringString, key, value);
-        else message.mapStringString[key] = value;
+        if (isPlainKey(key)) message.mapStringString[key] = value;
+        else mapStringStringTop = putEntry(reader, message.mapStringString, key, value, mapStringStringTop);
         break;
       }
       case 562: {
@@ -2362,8 +2394,8 @@ export function decodeTestAllTypesEdition2023(
           reader.spend(104);
           value = new Uint8Array(0);
         }
-        if (key === "__proto__") putEntry(message.mapStringBytes, key, value);
-        else message.mapStringBytes[key] = value;
+        if (isPlainKey(key)) message.mapStringBytes[key] = value;
+        else mapStringBytesTop = putEntry(reader, message.mapStringBytes, key, value, mapStringBytesTop);
         break;
       }
       case 570: {
@@ -2383,8 +2415,8 @@ export function decodeTestAllTypesEdition2023(
           } else at = reader.skip(at);
         }
         value ??= decodeTestAllTypesEdition2023_NestedMessage(reader, reader.openGroup(at, 48), at);
-        if (key === "__proto__") putEntry(message.mapStringNestedMessage, key, value);
-        else message.mapStringNestedMessage[key] = value;
+        if (isPlainKey(key)) message.mapStringNestedMessage[key] = value;
+        else mapStringNestedMessageTop = putEntry(reader, message.mapStringNestedMessage, key, value, mapStringNestedMessageTop);
         break;
       }
       case 578: {
@@ -2404,8 +2436,8 @@ export function decodeTestAllTypesEdition2023(
           } else at = reader.skip(at);
         }
         value ??= decodeForeignMessageEdition2023(reader, reader.openGroup(at, 40), at);
-        if (key === "__proto__") putEntry(message.mapStringForeignMessage, key, value);
-        else message.mapStringForeignMessage[key] = value;
+        if (isPlainKey(key)) message.mapStringForeignMessage[key] = value;
+        else mapStringForeignMessageTop = putEntry(reader, message.mapStringForeignMessage, key, value, mapStringForeignMessageTop);
         break;
       }
       case 586: {
@@ -2424,8 +2456,8 @@ export function decodeTestAllTypesEdition2023(
             value = reader.int32() as TestAllTypesEdition2023["mapStringNestedEnum"][string];
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(message.mapStringNestedEnum, key, value);
-        else message.mapStringNestedEnum[key] = value;
+        if (isPlainKey(key)) message.mapStringNestedEnum[key] = value;
+        else mapStringNestedEnumTop = putEntry(reader, message.mapStringNestedEnum, key, value, mapStringNestedEnumTop);
         break;
       }
       case 594: {
@@ -2444,8 +2476,8 @@ export function decodeTestAllTypesEdition2023(
             value = reader.int32() as TestAllTypesEdition2023["mapStringForeignEnum"][string];
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(message.mapStringForeignEnum, key, value);
-        else message.mapStringForeignEnum[key] = value;
+        if (isPlainKey(key)) message.mapStringForeignEnum[key] = value;
+        else mapStringForeignEnumTop = putEntry(reader, message.mapStringForeignEnum, key, value, mapStringForeignEnumTop);
         break;
       }
       case 888:

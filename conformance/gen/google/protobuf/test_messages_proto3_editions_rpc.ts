@@ -28,11 +28,13 @@ import {
   endMessage,
   endPacked,
   entryOf,
+  isPlainKey,
   keysOf,
   listOf,
   messageCodec,
   putEntry,
   type Reader,
+  raiseTop,
   refuseCase,
   refuseOther,
   room,
@@ -1725,6 +1727,24 @@ export function decodeTestAllTypesProto3(
   let fieldName16 = 0;
   let fieldName17 = 0;
   let FieldName18 = 0;
+  let mapInt32Int32Top = -1;
+  let mapInt64Int64Top = -1;
+  let mapUint32Uint32Top = -1;
+  let mapUint64Uint64Top = -1;
+  let mapSint32Sint32Top = -1;
+  let mapSint64Sint64Top = -1;
+  let mapFixed32Fixed32Top = -1;
+  let mapFixed64Fixed64Top = -1;
+  let mapSfixed32Sfixed32Top = -1;
+  let mapSfixed64Sfixed64Top = -1;
+  let mapInt32FloatTop = -1;
+  let mapInt32DoubleTop = -1;
+  let mapStringStringTop = -1;
+  let mapStringBytesTop = -1;
+  let mapStringNestedMessageTop = -1;
+  let mapStringForeignMessageTop = -1;
+  let mapStringNestedEnumTop = -1;
+  let mapStringForeignEnumTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({
     optionalInt32,
@@ -2695,6 +2715,7 @@ export function decodeTestAllTypesProto3(
             value = reader.int32();
           } else at = reader.skip(at);
         }
+        if (key > mapInt32Int32Top) mapInt32Int32Top = raiseTop(reader, mapInt32Int32, key, mapInt32Int32Top);
         mapInt32Int32[key] = value;
         break;
       }
@@ -2714,7 +2735,8 @@ export function decodeTestAllTypesProto3(
             value = reader.int64();
           } else at = reader.skip(at);
         }
-        mapInt64Int64[key] = value;
+        if (isPlainKey(key)) mapInt64Int64[key] = value;
+        else mapInt64Int64Top = putEntry(reader, mapInt64Int64, key, value, mapInt64Int64Top);
         break;
       }
       case 466: {
@@ -2733,6 +2755,7 @@ export function decodeTestAllTypesProto3(
             value = reader.uint32();
           } else at = reader.skip(at);
         }
+        if (key > mapUint32Uint32Top) mapUint32Uint32Top = raiseTop(reader, mapUint32Uint32, key, mapUint32Uint32Top);
         mapUint32Uint32[key] = value;
         break;
       }
@@ -2752,7 +2775,8 @@ export function decodeTestAllTypesProto3(
             value = reader.uint64();
           } else at = reader.skip(at);
         }
-        mapUint64Uint64[key] = value;
+        if (isPlainKey(key)) mapUint64Uint64[key] = value;
+        else mapUint64Uint64Top = putEntry(reader, mapUint64Uint64, key, value, mapUint64Uint64Top);
         break;
       }
       case 482: {
@@ -2771,6 +2795,7 @@ export function decodeTestAllTypesProto3(
             value = reader.sint32();
           } else at = reader.skip(at);
         }
+        if (key > mapSint32Sint32Top) mapSint32Sint32Top = raiseTop(reader, mapSint32Sint32, key, mapSint32Sint32Top);
         mapSint32Sint32[key] = value;
         break;
       }
@@ -2790,7 +2815,8 @@ export function decodeTestAllTypesProto3(
             value = reader.sint64();
           } else at = reader.skip(at);
         }
-        mapSint64Sint64[key] = value;
+        if (isPlainKey(key)) mapSint64Sint64[key] = value;
+        else mapSint64Sint64Top = putEntry(reader, mapSint64Sint64, key, value, mapSint64Sint64Top);
         break;
       }
       case 498: {
@@ -2809,6 +2835,7 @@ export function decodeTestAllTypesProto3(
             value = reader.fixed32(at);
           } else at = reader.skip(at);
         }
+        if (key > mapFixed32Fixed32Top) mapFixed32Fixed32Top = raiseTop(reader, mapFixed32Fixed32, key, mapFixed32Fixed32Top);
         mapFixed32Fixed32[key] = value;
         break;
       }
@@ -2828,7 +2855,8 @@ export function decodeTestAllTypesProto3(
             value = reader.fixed64(at);
           } else at = reader.skip(at);
         }
-        mapFixed64Fixed64[key] = value;
+        if (isPlainKey(key)) mapFixed64Fixed64[key] = value;
+        else mapFixed64Fixed64Top = putEntry(reader, mapFixed64Fixed64, key, value, mapFixed64Fixed64Top);
         break;
       }
       case 514: {
@@ -2847,6 +2875,7 @@ export function decodeTestAllTypesProto3(
             value = reader.sfixed32(at);
           } else at = reader.skip(at);
         }
+        if (key > mapSfixed32Sfixed32Top) mapSfixed32Sfixed32Top = raiseTop(reader, mapSfixed32Sfixed32, key, mapSfixed32Sfixed32Top);
         mapSfixed32Sfixed32[key] = value;
         break;
       }
@@ -2866,7 +2895,8 @@ export function decodeTestAllTypesProto3(
             value = reader.sfixed64(at);
           } else at = reader.skip(at);
         }
-        mapSfixed64Sfixed64[key] = value;
+        if (isPlainKey(key)) mapSfixed64Sfixed64[key] = value;
+        else mapSfixed64Sfixed64Top = putEntry(reader, mapSfixed64Sfixed64, key, value, mapSfixed64Sfixed64Top);
         break;
       }
       case 530: {
@@ -2885,6 +2915,7 @@ export function decodeTestAllTypesProto3(
             value = reader.float(at);
           } else at = reader.skip(at);
         }
+        if (key > mapInt32FloatTop) mapInt32FloatTop = raiseTop(reader, mapInt32Float, key, mapInt32FloatTop);
         mapInt32Float[key] = value;
         break;
       }
@@ -2904,6 +2935,7 @@ export function decodeTestAllTypesProto3(
             value = reader.double(at);
           } else at = reader.skip(at);
         }
+        if (key > mapInt32DoubleTop) mapInt32DoubleTop = raiseTop(reader, mapInt32Double, key, mapInt32DoubleTop);
         mapInt32Double[key] = value;
         break;
       }
@@ -2942,8 +2974,8 @@ export function decodeTestAllTypesProto3(
             value = reader.string(at);
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(mapStringString, key, value);
-        else mapStringString[key] = value;
+        if (isPlainKey(key)) mapStringString[key] = value;
+        else mapStringStringTop = putEntry(reader, mapStringString, key, value, mapStringStringTop);
         break;
       }
       case 562: {
@@ -2966,8 +2998,8 @@ export function decodeTestAllTypesProto3(
           reader.spend(104);
           value = new Uint8Array(0);
         }
-        if (key === "__proto__") putEntry(mapStringBytes, key, value);
-        else mapStringBytes[key] = value;
+        if (isPlainKey(key)) mapStringBytes[key] = value;
+        else mapStringBytesTop = putEntry(reader, mapStringBytes, key, value, mapStringBytesTop);
         break;
       }
       case 570: {
@@ -2987,8 +3019,8 @@ export function decodeTestAllTypesProto3(
           } else at = reader.skip(at);
         }
         value ??= decodeTestAllTypesProto3_NestedMessage(reader, reader.openGroup(at, 48), at);
-        if (key === "__proto__") putEntry(mapStringNestedMessage, key, value);
-        else mapStringNestedMessage[key] = value;
+        if (isPlainKey(key)) mapStringNestedMessage[key] = value;
+        else mapStringNestedMessageTop = putEntry(reader, mapStringNestedMessage, key, value, mapStringNestedMessageTop);
         break;
       }
       case 578: {
@@ -3008,8 +3040,8 @@ export function decodeTestAllTypesProto3(
           } else at = reader.skip(at);
         }
         value ??= decodeForeignMessage(reader, reader.openGroup(at, 40), at);
-        if (key === "__proto__") putEntry(mapStringForeignMessage, key, value);
-        else mapStringForeignMessage[key] = value;
+        if (isPlainKey(key)) mapStringForeignMessage[key] = value;
+        else mapStringForeignMessageTop = putEntry(reader, mapStringForeignMessage, key, value, mapStringForeignMessageTop);
         break;
       }
       case 586: {
@@ -3028,8 +3060,8 @@ export function decodeTestAllTypesProto3(
             value = reader.int32() as TestAllTypesProto3["mapStringNestedEnum"][string];
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(mapStringNestedEnum, key, value);
-        else mapStringNestedEnum[key] = value;
+        if (isPlainKey(key)) mapStringNestedEnum[key] = value;
+        else mapStringNestedEnumTop = putEntry(reader, mapStringNestedEnum, key, value, mapStringNestedEnumTop);
         break;
       }
       case 594: {
@@ -3048,8 +3080,8 @@ export function decodeTestAllTypesProto3(
             value = reader.int32() as TestAllTypesProto3["mapStringForeignEnum"][string];
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(mapStringForeignEnum, key, value);
-        else mapStringForeignEnum[key] = value;
+        if (isPlainKey(key)) mapStringForeignEnum[key] = value;
+        else mapStringForeignEnumTop = putEntry(reader, mapStringForeignEnum, key, value, mapStringForeignEnumTop);
         break;
       }
       case 888:

@@ -13,6 +13,7 @@ import {
   endPacked,
   entryOf,
   fileDescriptors,
+  isPlainKey,
   keysOf,
   listOf,
   type MessageInit,
@@ -171,6 +172,7 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
   let parcel: Order["parcel"] | undefined;
   let notes: Order["notes"] = [];
   let weights: Order["weights"] = {};
+  let weightsTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ client, sequence, item, state, parcel, notes, weights, $unknown: unknown } = into);
   let at = start;
@@ -217,8 +219,8 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
             value = reader.sint64();
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(weights, key, value);
-        else weights[key] = value;
+        if (isPlainKey(key)) weights[key] = value;
+        else weightsTop = putEntry(reader, weights, key, value, weightsTop);
         break;
       }
       default:

@@ -12,6 +12,7 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  isPlainKey,
   keysOf,
   listOf,
   type MessageInit,
@@ -433,6 +434,7 @@ export function decodeCallInfo(reader: Reader, start: number, end: number, into?
   let peerAddress = "";
   let metadata: CallInfo["metadata"] = {};
   let remainingDeadlineMs: CallInfo["remainingDeadlineMs"] | undefined;
+  let metadataTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ peerAddress, metadata, remainingDeadlineMs, $unknown: unknown } = into);
   let at = start;
@@ -460,8 +462,8 @@ export function decodeCallInfo(reader: Reader, start: number, end: number, into?
           } else at = reader.skip(at);
         }
         value ??= decodeHeaderValues(reader, reader.openGroup(at, 72), at);
-        if (key === "__proto__") putEntry(metadata, key, value);
-        else metadata[key] = value;
+        if (isPlainKey(key)) metadata[key] = value;
+        else metadataTop = putEntry(reader, metadata, key, value, metadataTop);
         break;
       }
       case 24:
@@ -825,6 +827,8 @@ export function decodeHeadersRequest(
 ): HeadersRequest {
   let responseHeaders: HeadersRequest["responseHeaders"] = {};
   let responseTrailers: HeadersRequest["responseTrailers"] = {};
+  let responseHeadersTop = -1;
+  let responseTrailersTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ responseHeaders, responseTrailers, $unknown: unknown } = into);
   let at = start;
@@ -848,8 +852,8 @@ export function decodeHeadersRequest(
           } else at = reader.skip(at);
         }
         value ??= decodeHeaderValues(reader, reader.openGroup(at, 72), at);
-        if (key === "__proto__") putEntry(responseHeaders, key, value);
-        else responseHeaders[key] = value;
+        if (isPlainKey(key)) responseHeaders[key] = value;
+        else responseHeadersTop = putEntry(reader, responseHeaders, key, value, responseHeadersTop);
         break;
       }
       case 18: {
@@ -869,8 +873,8 @@ export function decodeHeadersRequest(
           } else at = reader.skip(at);
         }
         value ??= decodeHeaderValues(reader, reader.openGroup(at, 72), at);
-        if (key === "__proto__") putEntry(responseTrailers, key, value);
-        else responseTrailers[key] = value;
+        if (isPlainKey(key)) responseTrailers[key] = value;
+        else responseTrailersTop = putEntry(reader, responseTrailers, key, value, responseTrailersTop);
         break;
       }
       default:

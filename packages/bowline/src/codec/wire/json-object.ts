@@ -96,18 +96,20 @@ function encodeObject(value: JsonObject | readonly JsonValue[] | null, out: Buff
  */
 export function decodeJsonObject(reader: Reader, start: number, end: number, into: JsonObject = {}): JsonObject {
   let at = start;
+  let top = -1;
   while (at < end || reader.goesOn(at, end)) {
     at = reader.tag(at);
     if (reader.tagRead !== 10) at = reader.skip(at);
     else {
       at = reader.len(at);
-      readEntry(reader, reader.openEntry(), at, into);
+      top = readEntry(reader, reader.openEntry(), at, into, top);
     }
   }
   return into;
 }
 
-function readEntry(reader: Reader, start: number, end: number, into: JsonObject): void {
+/** Gives back the greatest index among the keys: see `raiseTop`. */
+function readEntry(reader: Reader, start: number, end: number, into: JsonObject, top: number): number {
   let key = "";
   let value: JsonValue = null;
   let at = start;
@@ -126,7 +128,7 @@ function readEntry(reader: Reader, start: number, end: number, into: JsonObject)
         at = reader.skip(at);
     }
   }
-  putEntry(into, key, value);
+  return putEntry(reader, into, key, value, top);
 }
 
 /** A property and what it holds, about. */
@@ -176,7 +178,7 @@ function readList(reader: Reader, start: number, end: number, into: JsonValue[])
     if (reader.tagRead !== 10) at = reader.skip(at);
     else {
       at = reader.len(at);
-      into.push(readValue(reader, reader.open(VALUE_BYTES), at, null));
+      if (into.push(readValue(reader, reader.open(VALUE_BYTES), at, null)) === 1) reader.openList();
     }
   }
   return into;

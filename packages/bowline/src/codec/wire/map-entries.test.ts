@@ -1,12 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { booleanKey, entryOf, putEntry, wholeKey } from "./map-entries.ts";
+import { booleanKey, entryOf, isPlainKey, putEntry, raiseTop, wholeKey } from "./map-entries.ts";
+import { Reader } from "./reader.ts";
+
+const reader = new Reader();
 
 describe("entries of a map", () => {
   it("may have any key", () => {
     const entries: { [key: string]: number } = {};
-    putEntry(entries, "__proto__", 1);
-    putEntry(entries, "constructor", 2);
-    putEntry(entries, 3, 3);
+    expect(putEntry(reader, entries, "__proto__", 1, -1)).toBe(-1);
+    expect(putEntry(reader, entries, "constructor", 2, -1)).toBe(-1);
+    expect(putEntry(reader, entries, 3, 3, -1)).toBe(3);
     expect(Object.entries(entries)).toEqual([
       ["3", 3],
       ["__proto__", 1],
@@ -14,6 +17,34 @@ describe("entries of a map", () => {
     ]);
     expect(Object.getPrototypeOf(entries)).toBe(Object.prototype);
     expect(entryOf(entries, "__proto__")).toBe(1);
+  });
+
+  it("are under plain keys, or under one that is looked at", () => {
+    for (const key of ["a", "A", "_", "é", "__proto", "~1"]) expect(isPlainKey(key)).toBe(true);
+    for (const key of ["__proto__", "0", "9", "322", ""]) expect(isPlainKey(key)).toBe(false);
+  });
+
+  it("are told the greatest index until one leaves a gap, and none from then on", () => {
+    const entries: { [key: string]: number } = {};
+    let top = -1;
+    for (const [key, expected] of [
+      ["7", 7],
+      ["3", 7],
+      ["16", 16],
+      ["18", 18],
+      ["1.5", 18],
+      ["-4", 18],
+      ["21", Number.POSITIVE_INFINITY],
+      ["4294967294", Number.POSITIVE_INFINITY],
+      ["20", Number.POSITIVE_INFINITY],
+    ] as const) {
+      top = putEntry(reader, entries, key, 1, top);
+      expect(top).toBe(expected);
+    }
+    expect(Object.keys(entries)).toEqual(["3", "7", "16", "18", "20", "21", "4294967294", "1.5", "-4"]);
+    // Of one that goes on nothing is known, and nothing is lost.
+    expect(raiseTop(reader, entries, 4294967294, -1)).toBe(Number.POSITIVE_INFINITY);
+    expect(entries["4294967294"]).toBe(1);
   });
 
   it("have keys that stand for numbers and booleans, or for nothing that an encoder takes", () => {

@@ -1,14 +1,64 @@
-/** Sets an entry of a map field; `__proto__` is a key as any other. */
+import type { Reader } from "./reader.ts";
+
+/** Indices up to here may come in any order. */
+const SMALL_INDEX = 16;
+/** How far apart two indices may be that come one after the other: at least a third of an array is in use then. */
+const INDEX_GAP = 2;
+/** No index of an array is greater. */
+const MAX_INDEX = 0xffff_fffe;
+/** What an array takes with its first element, and how much more for each index up to it. */
+const ARRAY_BYTES = 160;
+const PLACE_BYTES = 12;
+/** What a table takes that has an entry. */
+const TABLE_BYTES = 256;
+
+type Entries<T> = { [key: string]: T } | { [key: number]: T };
+
+/** True for keys that are neither `__proto__` nor an index of an array. */
+export function isPlainKey(key: string): boolean {
+  const first = key.charCodeAt(0);
+  return first > 0x39 && (first !== 0x5f || key !== "__proto__");
+}
+
+/** Sets an entry of a map field; `__proto__` is a key as any other. `top` and what is given back: see `raiseTop`. */
 export function putEntry<T>(
-  entries: { [key: string]: T } | { [key: number]: T },
+  reader: Reader,
+  entries: Entries<T>,
   key: string | number,
   value: NoInfer<T>,
-): void {
+  top: number,
+): number {
   if (key === "__proto__") {
     Object.defineProperty(entries, key, { value, writable: true, enumerable: true, configurable: true });
-  } else {
-    (entries as { [key: string]: T })[key] = value;
+    return top;
   }
+  const index = typeof key === "number" ? key : wholeKey(key);
+  const raised = index > top ? raiseTop(reader, entries, index, top) : top;
+  (entries as { [key: string]: T })[key] = value;
+  return raised;
+}
+
+/**
+ * Prepares a map field for a key that is an index of an array, and greater than `top`, the greatest before it: -1 if there was none. Gives
+ * back the new one.
+ *
+ * V8 keeps what stands under such keys in an array as long as that is dense enough, else in a table. Keys far from each other, in the
+ * right order, turn one into the other again and again, each time as a whole, or cost an array of hundreds of places for one entry. So the
+ * first key that leaves a gap makes it a table for good.
+ */
+export function raiseTop(reader: Reader, entries: object, key: number, top: number): number {
+  if (key <= SMALL_INDEX || key - top <= INDEX_GAP) {
+    if (top < 0) reader.spend(ARRAY_BYTES + PLACE_BYTES * key);
+    return key;
+  }
+  reader.spend(TABLE_BYTES);
+  // V8 never makes an array of what has had an index beyond 2^29 (NumberDictionary::requires_slow_elements).
+  const numbered = entries as { [key: number]: unknown };
+  if (!(MAX_INDEX in numbered)) {
+    numbered[MAX_INDEX] = undefined;
+    delete numbered[MAX_INDEX];
+  }
+  return Number.POSITIVE_INFINITY;
 }
 
 /** The keys of a map field. A JavaScript Map has entries but no properties: it would be sent as empty, and so is refused. */

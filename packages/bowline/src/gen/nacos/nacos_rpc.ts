@@ -10,6 +10,7 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  isPlainKey,
   keysOf,
   type MessageInit,
   messageCodec,
@@ -150,6 +151,7 @@ export function decodeMetadata(reader: Reader, start: number, end: number, into?
   let type$ = "";
   let headers: Metadata["headers"] = {};
   let clientIp = "";
+  let headersTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ type: type$, headers, clientIp, $unknown: unknown } = into);
   let at = start;
@@ -176,8 +178,8 @@ export function decodeMetadata(reader: Reader, start: number, end: number, into?
             value = reader.string(at);
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(headers, key, value);
-        else headers[key] = value;
+        if (isPlainKey(key)) headers[key] = value;
+        else headersTop = putEntry(reader, headers, key, value, headersTop);
         break;
       }
       case 66:

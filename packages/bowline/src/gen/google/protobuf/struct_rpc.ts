@@ -16,6 +16,7 @@ import {
   type Encodable,
   endMessage,
   entryOf,
+  isPlainKey,
   keysOf,
   listOf,
   messageCodec,
@@ -79,6 +80,7 @@ export function encodeStruct(message: Encodable<typeof StructSchema>, out: Buffe
 /** Reads a google.protobuf.Struct from `start` to `end`; one that comes again goes on with `into`. */
 export function decodeStruct(reader: Reader, start: number, end: number, into?: Struct): Struct {
   let fields: Struct["fields"] = {};
+  let fieldsTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ fields, $unknown: unknown } = into);
   let at = start;
@@ -102,8 +104,8 @@ export function decodeStruct(reader: Reader, start: number, end: number, into?: 
           } else at = reader.skip(at);
         }
         value ??= decodeValue(reader, reader.openGroup(at, 80), at);
-        if (key === "__proto__") putEntry(fields, key, value);
-        else fields[key] = value;
+        if (isPlainKey(key)) fields[key] = value;
+        else fieldsTop = putEntry(reader, fields, key, value, fieldsTop);
         break;
       }
       default:

@@ -9,6 +9,7 @@ import {
   type Encodable,
   endMessage,
   entryOf,
+  isPlainKey,
   keysOf,
   listOf,
   messageCodec,
@@ -182,6 +183,7 @@ export function decodeErrorInfo(reader: Reader, start: number, end: number, into
   let reason = "";
   let domain = "";
   let metadata: ErrorInfo["metadata"] = {};
+  let metadataTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ reason, domain, metadata, $unknown: unknown } = into);
   let at = start;
@@ -212,8 +214,8 @@ export function decodeErrorInfo(reader: Reader, start: number, end: number, into
             value = reader.string(at);
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(metadata, key, value);
-        else metadata[key] = value;
+        if (isPlainKey(key)) metadata[key] = value;
+        else metadataTop = putEntry(reader, metadata, key, value, metadataTop);
         break;
       }
       default:
@@ -459,6 +461,7 @@ export function decodeQuotaFailure_Violation(
   let quotaDimensions: QuotaFailure_Violation["quotaDimensions"] = {};
   let quotaValue = 0n;
   let futureQuotaValue: QuotaFailure_Violation["futureQuotaValue"] | undefined;
+  let quotaDimensionsTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({
     subject,
@@ -511,8 +514,8 @@ export function decodeQuotaFailure_Violation(
             value = reader.string(at);
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(quotaDimensions, key, value);
-        else quotaDimensions[key] = value;
+        if (isPlainKey(key)) quotaDimensions[key] = value;
+        else quotaDimensionsTop = putEntry(reader, quotaDimensions, key, value, quotaDimensionsTop);
         break;
       }
       case 56:

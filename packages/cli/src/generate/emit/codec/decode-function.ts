@@ -60,6 +60,8 @@ class DecodePrinter {
   readonly #shape: string;
   /** Where a member's value is while the message is read: a local variable, or a property of the message itself. */
   readonly #places = new Map<DescField | DescOneof, string>();
+  /** The local variable with the greatest index among the keys of a map, for those whose keys can be indices of an array. */
+  readonly #tops = new Map<DescField, string>();
   /** The function that makes an empty message, for messages with defaults on a prototype. */
   readonly #blank: string | undefined;
 
@@ -71,6 +73,10 @@ class DecodePrinter {
     for (const member of message.members) {
       const { localName } = member;
       this.#places.set(member, this.#blank === undefined ? locals.take(localName) : propertyOf(localName));
+    }
+    for (const field of message.fields) {
+      if (field.fieldKind !== "map" || field.mapKey === SCALAR.bool) continue;
+      this.#tops.set(field, locals.take(`${field.localName}Top`));
     }
   }
 
@@ -96,8 +102,11 @@ class DecodePrinter {
   #declarations(): string[] {
     const unknown = `${this.#scope.source.type({ name: "UnknownField", from: "@bufbuild/protobuf" })}[] | undefined`;
     const { members } = this.#message;
-    if (this.#blank !== undefined) return [...this.#blankDeclarations(), `let unknown: ${unknown} = message.$unknown;`];
-    const locals = members.map((member) => this.#local(member));
+    const tops = [...this.#tops.values()].map((top) => `let ${top} = -1;`);
+    if (this.#blank !== undefined) {
+      return [...this.#blankDeclarations(), ...tops, `let unknown: ${unknown} = message.$unknown;`];
+    }
+    const locals = [...members.map((member) => this.#local(member)), ...tops];
     const again = members.map((member) => {
       const place = this.#place(member);
       return place === member.localName ? place : `${member.localName}: ${place}`;
@@ -263,8 +272,14 @@ class DecodePrinter {
   /** The assignment stands here, not in a function of all maps: V8 knows the shapes of this one's objects. */
   #put(field: DescField & { fieldKind: "map" }, place: string): string[] {
     const plain = `${place}[key] = value;`;
-    if ((field.mapKey as number) !== SCALAR.string) return [plain];
-    return [`if (key === "__proto__") ${runtime(this.#scope, "putEntry")}(${place}, key, value);`, `else ${plain}`];
+    const top = this.#tops.get(field);
+    if (top === undefined) return [plain];
+    if (scalarCode(field.mapKey).zero === "0") {
+      const raise = runtime(this.#scope, "raiseTop");
+      return [`if (key > ${top}) ${top} = ${raise}(reader, ${place}, key, ${top});`, plain];
+    }
+    const [isPlain, put] = [runtime(this.#scope, "isPlainKey"), runtime(this.#scope, "putEntry")];
+    return [`if (${isPlain}(key)) ${plain}`, `else ${top} = ${put}(reader, ${place}, key, value, ${top});`];
   }
 
   #result(): string[] {

@@ -11,6 +11,7 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  isPlainKey,
   keysOf,
   listOf,
   type MessageInit,
@@ -365,6 +366,7 @@ export function decodeProduct(reader: Reader, start: number, end: number, into?:
   let category: Product["category"] = 0;
   let price: Product["price"] | undefined;
   let attributes: Product["attributes"] = {};
+  let attributesTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ sku, name, category, price, attributes, $unknown: unknown } = into);
   let at = start;
@@ -403,8 +405,8 @@ export function decodeProduct(reader: Reader, start: number, end: number, into?:
             value = reader.string(at);
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(attributes, key, value);
-        else attributes[key] = value;
+        if (isPlainKey(key)) attributes[key] = value;
+        else attributesTop = putEntry(reader, attributes, key, value, attributesTop);
         break;
       }
       default:
@@ -509,6 +511,7 @@ export function decodeListProductsResponse(
 ): ListProductsResponse {
   let products: ListProductsResponse["products"] = [];
   let available: ListProductsResponse["available"] = {};
+  let availableTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ products, available, $unknown: unknown } = into);
   let at = start;
@@ -535,8 +538,8 @@ export function decodeListProductsResponse(
             value = reader.int32();
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(available, key, value);
-        else available[key] = value;
+        if (isPlainKey(key)) available[key] = value;
+        else availableTop = putEntry(reader, available, key, value, availableTop);
         break;
       }
       default:

@@ -10,6 +10,7 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  isPlainKey,
   keysOf,
   type MessageInit,
   messageCodec,
@@ -223,6 +224,7 @@ export function decodePlaceOrderRequest(
   let basket: PlaceOrderRequest["basket"] = {};
   let shipTo: PlaceOrderRequest["shipTo"] | undefined;
   let payment: PlaceOrderRequest["payment"] | undefined;
+  let basketTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ idempotencyKey, userId, basket, shipTo, payment, $unknown: unknown } = into);
   let at = start;
@@ -253,8 +255,8 @@ export function decodePlaceOrderRequest(
             value = reader.int32();
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(basket, key, value);
-        else basket[key] = value;
+        if (isPlainKey(key)) basket[key] = value;
+        else basketTop = putEntry(reader, basket, key, value, basketTop);
         break;
       }
       case 34:
@@ -365,6 +367,8 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
   let total: Order["total"] | undefined;
   let paidWith = "";
   let reached: Order["reached"] = {};
+  let basketTop = -1;
+  let reachedTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ id, userId, state, basket, shipTo, total, paidWith, reached, $unknown: unknown } = into);
   let at = start;
@@ -399,8 +403,8 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
             value = reader.int32();
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(basket, key, value);
-        else basket[key] = value;
+        if (isPlainKey(key)) basket[key] = value;
+        else basketTop = putEntry(reader, basket, key, value, basketTop);
         break;
       }
       case 42:
@@ -432,8 +436,8 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
           } else at = reader.skip(at);
         }
         value ??= decodeTimestamp(reader, reader.openGroup(at, 48), at);
-        if (key === "__proto__") putEntry(reached, key, value);
-        else reached[key] = value;
+        if (isPlainKey(key)) reached[key] = value;
+        else reachedTop = putEntry(reader, reached, key, value, reachedTop);
         break;
       }
       default:

@@ -10,6 +10,7 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  isPlainKey,
   keysOf,
   listOf,
   type MessageInit,
@@ -472,6 +473,7 @@ export function decodeCheckoutRequest(
   let basket: CheckoutRequest["basket"] = {};
   let shipTo = "";
   let payment: CheckoutRequest["payment"] | undefined;
+  let basketTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ idempotencyKey, userId, basket, shipTo, payment, $unknown: unknown } = into);
   let at = start;
@@ -502,8 +504,8 @@ export function decodeCheckoutRequest(
             value = reader.int32();
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(basket, key, value);
-        else basket[key] = value;
+        if (isPlainKey(key)) basket[key] = value;
+        else basketTop = putEntry(reader, basket, key, value, basketTop);
         break;
       }
       case 34:

@@ -10,6 +10,7 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  isPlainKey,
   keysOf,
   type MessageInit,
   messageCodec,
@@ -193,6 +194,7 @@ export function decodeUser(reader: Reader, start: number, end: number, into?: Us
   let addresses: User["addresses"] = {};
   let defaultAddress = "";
   let since: User["since"] | undefined;
+  let addressesTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ id, name, email, tier, addresses, defaultAddress, since, $unknown: unknown } = into);
   let at = start;
@@ -232,8 +234,8 @@ export function decodeUser(reader: Reader, start: number, end: number, into?: Us
           } else at = reader.skip(at);
         }
         value ??= decodeAddress(reader, reader.openGroup(at, 64), at);
-        if (key === "__proto__") putEntry(addresses, key, value);
-        else addresses[key] = value;
+        if (isPlainKey(key)) addresses[key] = value;
+        else addressesTop = putEntry(reader, addresses, key, value, addressesTop);
         break;
       }
       case 50:

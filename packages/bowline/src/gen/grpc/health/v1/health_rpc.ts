@@ -10,6 +10,7 @@ import {
   endMessage,
   entryOf,
   fileDescriptors,
+  isPlainKey,
   keysOf,
   type MessageInit,
   messageCodec,
@@ -284,6 +285,7 @@ export function decodeHealthListResponse(
   into?: HealthListResponse,
 ): HealthListResponse {
   let statuses: HealthListResponse["statuses"] = {};
+  let statusesTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ statuses, $unknown: unknown } = into);
   let at = start;
@@ -307,8 +309,8 @@ export function decodeHealthListResponse(
           } else at = reader.skip(at);
         }
         value ??= decodeHealthCheckResponse(reader, reader.openGroup(at, 40), at);
-        if (key === "__proto__") putEntry(statuses, key, value);
-        else statuses[key] = value;
+        if (isPlainKey(key)) statuses[key] = value;
+        else statusesTop = putEntry(reader, statuses, key, value, statusesTop);
         break;
       }
       default:

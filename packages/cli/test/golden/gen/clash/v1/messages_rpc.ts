@@ -11,6 +11,7 @@ import {
   endMessage,
   endPacked,
   entryOf,
+  isPlainKey,
   keysOf,
   listOf,
   messageCodec,
@@ -218,6 +219,7 @@ export function decodeService(reader: Reader, start: number, end: number, into?:
   let then = "";
   let Proto = "";
   let delete$1: Service$["delete"] = {};
+  let deleteTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ constructor$, toString$, then, Proto, delete: delete$1, $unknown: unknown } = into);
   let at = start;
@@ -257,8 +259,8 @@ export function decodeService(reader: Reader, start: number, end: number, into?:
           } else at = reader.skip(at);
         }
         value ??= decodePromise(reader, reader.openGroup(at, 80), at);
-        if (key === "__proto__") putEntry(delete$1, key, value);
-        else delete$1[key] = value;
+        if (isPlainKey(key)) delete$1[key] = value;
+        else deleteTop = putEntry(reader, delete$1, key, value, deleteTop);
         break;
       }
       default:
@@ -792,6 +794,7 @@ export function decodeDigits(reader: Reader, start: number, end: number, into?: 
   let _5: Digits["5"] | undefined;
   let _6: Digits["6"] | undefined;
   let _9: Digits["9"] | undefined;
+  let _3Top = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({ 1: _1, 2: _2, 3: _3, 4: _4, 5: _5, 6: _6, 9: _9, $unknown: unknown } = into);
   let at = start;
@@ -835,8 +838,8 @@ export function decodeDigits(reader: Reader, start: number, end: number, into?: 
           } else at = reader.skip(at);
         }
         value ??= decodeDigits(reader, reader.openGroup(at, 320), at);
-        if (key === "__proto__") putEntry(_3, key, value);
-        else _3[key] = value;
+        if (isPlainKey(key)) _3[key] = value;
+        else _3Top = putEntry(reader, _3, key, value, _3Top);
         break;
       }
       case 34:

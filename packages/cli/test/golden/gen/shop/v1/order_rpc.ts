@@ -27,12 +27,14 @@ import {
   endPacked,
   entryOf,
   fileDescriptors,
+  isPlainKey,
   keysOf,
   listOf,
   type MessageInit,
   messageCodec,
   putEntry,
   type Reader,
+  raiseTop,
   refuseCase,
   refuseOther,
   room,
@@ -401,6 +403,8 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
   let extra: Order["extra"] | undefined;
   let remark: Order["remark"] | undefined;
   let signature: Order["signature"] | undefined;
+  let bySkuTop = -1;
+  let byNumberTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({
     id,
@@ -448,8 +452,8 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
           } else at = reader.skip(at);
         }
         value ??= decodeOrder_Line(reader, reader.openGroup(at, 56), at);
-        if (key === "__proto__") putEntry(bySku, key, value);
-        else bySku[key] = value;
+        if (isPlainKey(key)) bySku[key] = value;
+        else bySkuTop = putEntry(reader, bySku, key, value, bySkuTop);
         break;
       }
       case 42: {
@@ -468,7 +472,8 @@ export function decodeOrder(reader: Reader, start: number, end: number, into?: O
             value = reader.string(at);
           } else at = reader.skip(at);
         }
-        byNumber[key] = value;
+        if (isPlainKey(key)) byNumber[key] = value;
+        else byNumberTop = putEntry(reader, byNumber, key, value, byNumberTop);
         break;
       }
       case 50:
@@ -835,6 +840,8 @@ export function decodeBasket(reader: Reader, start: number, end: number, into?: 
   let payment: Basket["payment"] | undefined;
   let isPaid = false;
   let gift: Basket["gift"] | undefined;
+  let notesTop = -1;
+  let byRowTop = -1;
   let unknown: UnknownField[] | undefined;
   if (into !== undefined) ({
     skus,
@@ -933,8 +940,8 @@ export function decodeBasket(reader: Reader, start: number, end: number, into?: 
             value = reader.string(at);
           } else at = reader.skip(at);
         }
-        if (key === "__proto__") putEntry(notes, key, value);
-        else notes[key] = value;
+        if (isPlainKey(key)) notes[key] = value;
+        else notesTop = putEntry(reader, notes, key, value, notesTop);
         break;
       }
       case 66: {
@@ -954,6 +961,7 @@ export function decodeBasket(reader: Reader, start: number, end: number, into?: 
           } else at = reader.skip(at);
         }
         value ??= decodeOrder_Line(reader, reader.openGroup(at, 56), at);
+        if (key > byRowTop) byRowTop = raiseTop(reader, byRow, key, byRowTop);
         byRow[key] = value;
         break;
       }
