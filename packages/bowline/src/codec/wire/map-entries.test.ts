@@ -3,6 +3,7 @@ import { booleanKey, entryOf, isPlainKey, putEntry, raiseTop, wholeKey } from ".
 import { Reader } from "./reader.ts";
 
 const reader = new Reader();
+reader.begin(Buffer.alloc(0), 0, false, 1 << 20);
 
 describe("entries of a map", () => {
   it("may have any key", () => {
@@ -34,17 +35,33 @@ describe("entries of a map", () => {
       ["18", 18],
       ["1.5", 18],
       ["-4", 18],
-      ["21", Number.POSITIVE_INFINITY],
+      ["2084", 2084],
+      ["6216", 6216],
+      ["6219", Number.POSITIVE_INFINITY],
       ["4294967294", Number.POSITIVE_INFINITY],
       ["20", Number.POSITIVE_INFINITY],
     ] as const) {
       top = putEntry(reader, entries, key, 1, top);
       expect(top).toBe(expected);
     }
-    expect(Object.keys(entries)).toEqual(["3", "7", "16", "18", "20", "21", "4294967294", "1.5", "-4"]);
+    expect(Object.keys(entries)).toEqual([
+      "3",
+      "7",
+      "16",
+      "18",
+      "20",
+      "2084",
+      "6216",
+      "6219",
+      "4294967294",
+      "1.5",
+      "-4",
+    ]);
     // Of one that goes on nothing is known, and nothing is lost.
     expect(raiseTop(reader, entries, 4294967294, -1)).toBe(Number.POSITIVE_INFINITY);
     expect(entries["4294967294"]).toBe(1);
+    expect(raiseTop(reader, {}, 21, 18)).toBe(Number.POSITIVE_INFINITY);
+    expect(raiseTop(reader, {}, 2 ** 29, 18)).toBe(Number.POSITIVE_INFINITY);
   });
 
   it("have keys that stand for numbers and booleans, or for nothing that an encoder takes", () => {

@@ -4,6 +4,10 @@ import type { Reader } from "./reader.ts";
 const SMALL_INDEX = 16;
 /** How far apart two indices may be that come one after the other: at least a third of an array is in use then. */
 const INDEX_GAP = 2;
+/** V8 makes a table of an array whose next index is 1,024 places behind the room that it has: half as much again as it needs, and 16. */
+const FAR_INDEX = 2048;
+/** V8 never makes an array again of what has had a greater index (NumberDictionary::requires_slow_elements). */
+const MAX_ARRAY_INDEX = 2 ** 29 - 1;
 /** No index of an array is greater. */
 const MAX_INDEX = 0xffff_fffe;
 /** What an array takes with its first element, and how much more for each index up to it. */
@@ -44,7 +48,7 @@ export function putEntry<T>(
  *
  * V8 keeps what stands under such keys in an array as long as that is dense enough, else in a table. Keys far from each other, in the
  * right order, turn one into the other again and again, each time as a whole, or cost an array of hundreds of places for one entry. So the
- * first key that leaves a gap makes it a table for good.
+ * first key that leaves a gap makes it a table for good; one that lies twice as far as the one before need not.
  */
 export function raiseTop(reader: Reader, entries: object, key: number, top: number): number {
   if (key <= SMALL_INDEX || key - top <= INDEX_GAP) {
@@ -52,7 +56,8 @@ export function raiseTop(reader: Reader, entries: object, key: number, top: numb
     return key;
   }
   reader.spend(TABLE_BYTES);
-  // V8 never makes an array of what has had an index beyond 2^29 (NumberDictionary::requires_slow_elements).
+  // So far away it becomes a table by itself, and needs hundreds of entries to be an array again.
+  if (key >= 2 * top + FAR_INDEX) return key > MAX_ARRAY_INDEX ? Number.POSITIVE_INFINITY : key;
   const numbered = entries as { [key: number]: unknown };
   if (!(MAX_INDEX in numbered)) {
     numbered[MAX_INDEX] = undefined;
