@@ -21,6 +21,17 @@ describe("importExtensionFor", () => {
     );
   });
 
+  it("is ts when one allows it that begins with a byte order mark", async () => {
+    const config = '\uFEFF{ "compilerOptions": { "allowImportingTsExtensions": true } }';
+    expect(await extension({ "tsconfig.json": config })).toBe("ts");
+  });
+
+  it("is js for one that says nothing that makes sense", async () => {
+    for (const config of ["null", "5", "[]", '{ "extends": 5 }', '{ "extends": [null, 5], "compilerOptions": null }']) {
+      expect(await extension({ "tsconfig.json": config }), config).toBe("js");
+    }
+  });
+
   it("is js when the nearest one does not, whatever those above say", async () => {
     const outer = '{ "compilerOptions": { "allowImportingTsExtensions": true } }';
     expect(await extension({ "tsconfig.json": outer, "src/tsconfig.json": "{}" })).toBe("js");

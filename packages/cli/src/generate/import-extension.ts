@@ -23,10 +23,10 @@ function nearestConfig(folder: string): string | undefined {
   }
 }
 
-/** The parts of a tsconfig.json that are looked at. */
+/** The parts of a tsconfig.json that are looked at; nobody has checked them. */
 interface TsConfig {
-  readonly extends?: string | readonly string[];
-  readonly compilerOptions?: Readonly<Record<string, unknown>>;
+  readonly extends?: unknown;
+  readonly compilerOptions?: Readonly<Record<string, unknown>> | null;
 }
 
 /** The option's value in this file, or in the last of the files it extends that sets it. */
@@ -36,9 +36,9 @@ function compilerOption(file: string, option: string, seen: Set<string>): unknow
   const config = readConfig(file);
   const own = config.compilerOptions?.[option];
   if (own !== undefined) return own;
-  const bases = typeof config.extends === "string" ? [config.extends] : (config.extends ?? []);
+  const bases: readonly unknown[] = Array.isArray(config.extends) ? config.extends : [config.extends];
   return bases
-    .map((base) => configPath(base, file))
+    .map((base) => (typeof base === "string" ? configPath(base, file) : undefined))
     .map((base) => (base === undefined ? undefined : compilerOption(base, option, seen)))
     .findLast((value) => value !== undefined);
 }
@@ -62,7 +62,8 @@ function configPath(specifier: string, from: string): string | undefined {
 /** A file that can't be read as JSON says nothing: it is TypeScript's to complain about. */
 function readConfig(file: string): TsConfig {
   try {
-    return JSON.parse(withoutComments(readFileSync(file, "utf8")));
+    const text = readFileSync(file, "utf8").replace(/^\uFEFF/, "");
+    return JSON.parse(withoutComments(text)) ?? {};
   } catch {
     return {};
   }
