@@ -260,6 +260,7 @@ export class ServerStream extends GrpcStream implements MessageSink {
     writer.header(at, to - at - FRAME_HEADER_BYTES, FrameType.HEADERS, Flag.END_HEADERS, this.id);
     writer.offset = to;
     this.hasBegun = true;
+    this.headerMetadata?.seal(HEADER_SENT);
     // DATA
     at = to;
     const payloadAt = at + FRAME_HEADER_BYTES;

@@ -11,7 +11,7 @@ import { createClient } from "../client/create-client.ts";
 import { Code } from "../rpc/code.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 import { settle } from "../testing/virtual-clock.ts";
-import { loggerTo } from "./logger.ts";
+import { guardLogger, loggerTo } from "./logger.ts";
 
 const scene = useScene();
 const PROGRAM = join(import.meta.dirname, "../../test/server/signal-process.ts");
@@ -52,6 +52,29 @@ function shown(error: unknown): string {
   loggerTo(() => stream).error({ error }, "it failed");
   return String(stream.lines[0].error).replaceAll(/\n {4}at .*/g, "");
 }
+
+describe("a logger that fails", () => {
+  it.each([
+    ["throws", () => fail()],
+    ["rejects", async () => fail()],
+  ])("is not heard of when it %s", async (_name, line) => {
+    const unhandled: unknown[] = [];
+    const hear = (error: unknown): void => void unhandled.push(error);
+    process.on("unhandledRejection", hear);
+    try {
+      const logger = guardLogger({ info: line, warn: line, error: line });
+      for (const level of ["info", "warn", "error"] as const) expect(logger[level]({}, "a line")).toBeUndefined();
+      await settle();
+    } finally {
+      process.off("unhandledRejection", hear);
+    }
+    expect(unhandled).toEqual([]);
+  });
+
+  function fail(): never {
+    throw new Error("the disk is full");
+  }
+});
 
 describe("lines of the log", () => {
   it("are JSON, one each, whatever the fields are", () => {

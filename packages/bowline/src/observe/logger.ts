@@ -16,7 +16,8 @@ export function guardLogger(logger: Logger): Logger {
     (level: keyof Logger): Logger["info"] =>
     (fields, message) => {
       try {
-        logger[level](fields, message);
+        const said: unknown = logger[level](fields, message);
+        if (said instanceof Promise) said.catch(() => {});
       } catch {
         // There is nowhere else to tell it.
       }

@@ -60,7 +60,7 @@ export type ServerRole = "primary" | "worker" | "single";
 /** A gRPC server. Made by `createServer`. */
 export class Server implements AsyncDisposable {
   /** Health of the whole and of each service, as grpc.health.v1 reports it. */
-  readonly health: Health = new Health();
+  readonly health: Health;
   readonly #options: ServerOptions;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -89,6 +89,7 @@ export class Server implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#logger = guardLogger(options.logger ?? jsonLogger);
+    this.health = new Health(this.#logger);
     this.#compression = compressionOf(options.compression);
     this.#pipeline = serverPipeline({
       clock: this.#clock,
@@ -246,8 +247,8 @@ export class Server implements AsyncDisposable {
     };
     if (this.#options.handleSignals !== false) this.#ignoreSignals = stopOnSignals({ stop: () => this.#signalled() });
     try {
-      // Both soon come to their end, and what they open must not be lost sight of.
-      await this.#build();
+      await step(() => this.#build());
+      // Soon comes to its end, and what it opens must not be lost sight of.
       await this.#listen();
       await step(() => this.#options.ready?.());
       await step(() => this.#serve());

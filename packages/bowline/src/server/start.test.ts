@@ -191,6 +191,17 @@ describe("close during the start", () => {
     await expectClosed(scene, port);
   });
 
+  it("gives the start up at once, whatever an authenticator opens", async () => {
+    const opening = gate();
+    const by = { scheme: "own", required: "a key", authenticate: () => null, open: () => never(opening) };
+    const scene = scenes.make({}, { authenticate: { by, allow: { "*": "authenticated" } } });
+    const outcome = expect(scene.server.start()).rejects.toThrow(new Error(given));
+    await opening.opened;
+    await scene.server.close();
+    await outcome;
+    expect([scene.server.state, scene.server.address]).toEqual(["closed", ""]);
+  });
+
   it("in the very turn of the start", async () => {
     let isAsked = false;
     const scene = scenes.make({}, { ready: () => void (isAsked = true) });

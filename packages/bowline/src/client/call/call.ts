@@ -251,7 +251,7 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
     if (options?.onHeader !== undefined) this.#report(() => options.onHeader?.(metadataFromFields(fields)));
   }
 
-  /** The first message of a stream: for the balancer the attempt has gone well, however long the rest takes. */
+  /** The answer of a stream has begun: for the balancer the attempt has gone well, however long the rest takes. */
   protected answered(): void {
     if (this.#isReported || !this.#isSent) return;
     (this.endpoint as Endpoint).streaming++;
@@ -261,6 +261,7 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
   protected override answerEnds(error: RpcError | null, trailers: ReceivedFields | null, wasProcessed: boolean): void {
     if (this.isOver) return;
     this.#leaveEndpoint(resultOf(error), wasProcessed);
+    if (this.isOver) return;
     if (error !== null) {
       if (this.channel.state === "closed") return this.conclude(this.channel.closedError());
       if (this.canRepeat) {
@@ -377,9 +378,10 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
     const endpoint = this.endpoint as Endpoint;
     endpoint.inFlight--;
     if (mayHaveRun) this.#mayHaveRun = true;
+    // Before the balancer is told: one of the user's may end the call.
+    this.#isSent = false;
     if (this.#isReported) endpoint.streaming--;
     else this.#tell(result);
-    this.#isSent = false;
   }
 
   #tell(result: AttemptResult): void {

@@ -182,6 +182,38 @@ describe("an idempotent method", () => {
     expect(heard).toEqual([`${A} failed`, `${B} ok`]);
   });
 
+  it("is given up where the balancer aborts the call when it hears of an attempt; its calls in flight stay right", async () => {
+    const controller = new AbortController();
+    const inner = roundRobin<Endpoint>({ random: () => 0 });
+    let heard = 0;
+    const balancer: Balancer<Endpoint> = {
+      name: "impatient",
+      update: (all) => inner.update(all),
+      pick: (avoid) => inner.pick(avoid),
+      done: () => {
+        heard++;
+        controller.abort();
+      },
+    };
+    const { scene, a, b } = await twoServers({ balancer });
+    const call = failure(scene.call("read", "x", { signal: controller.signal }));
+    await a.expect("HEADERS");
+    endWith(a, 1, Code.UNAVAILABLE);
+    expect(await call).toMatchObject({ code: Code.CANCELLED, attempt: 1 });
+    const counts = scene.channel.endpoints.map(({ inFlight, streaming }) => [inFlight, streaming]);
+    expect([heard, counts]).toEqual([
+      1,
+      [
+        [0, 0],
+        [0, 0],
+      ],
+    ]);
+    await scene.clock.advance(1000);
+    expect(streams(b)).toEqual([]);
+    await scene.channel.close();
+    expect(scene.clock.pending).toBe(0);
+  });
+
   it("fails with the last error; a handler may have run, even if the last one was refused", async () => {
     const { scene, a, b } = await twoServers();
     const call = failure(scene.call("read", "x"));

@@ -94,8 +94,10 @@ export function channelDescription(
 }
 
 function line(endpoint: Endpoint, nowMs: number): string {
-  const { id, connectionState, weight, zone, version, inFlight, suspicion, isDraining, lastError } = endpoint;
+  const { id, connectionState, weight, zone, version, inFlight, streaming, suspicion, isDraining, lastError } =
+    endpoint;
   const parts = [`${id}  ${connectionState}`, `${inFlight} calls`];
+  if (streaming > 0) parts.push(`${streaming} of them ${streaming === 1 ? "a stream" : "streams"}`);
   if (weight !== 1) parts.push(`weight ${weight}`);
   if (zone !== "") parts.push(`zone ${zone}`);
   if (version !== "") parts.push(`version ${version}`);

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { answer, ChannelScene, instanceWith } from "../../../test/client/channel-scene.ts";
+import { collect } from "../../../test/client/note-service.ts";
 import { failure, outcomes } from "../../../test/client/outcomes.ts";
 import type { Balancer } from "../../balancer/balancer.ts";
 import { p2c } from "../../balancer/p2c.ts";
 import { instanceAt } from "../../registry/instance/instance.ts";
 import type { Instance } from "../../registry/registry.ts";
+import { grpcResponseFields } from "../../testing/raw-frames.ts";
 import type { RawPeer } from "../../testing/raw-peer.ts";
 import { settle } from "../../testing/virtual-clock.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -178,6 +180,22 @@ describe("a registry that suddenly knows nobody", () => {
     expect(scene.channel.endpoints).toHaveLength(0);
     expect((await failure(scene.call("say", "x"))).text).toBe("notes has no instances");
   });
+});
+
+it("tells which calls of an endpoint are streams whose answers have begun", async () => {
+  const { scene, peers } = await connected(A);
+  const [peer] = peers;
+  const words = (): string => scene.channel.describe().split("\n")[1];
+  void scene.call("say", "x").catch(() => {});
+  for (let i = 0; i < 2; i++) void collect(scene.stream("follow", "x")).catch(() => {});
+  await settle();
+  expect(words()).toBe(`  ${A}  ready, 3 calls`);
+  peer.headers(3, grpcResponseFields());
+  await settle();
+  expect(words()).toBe(`  ${A}  ready, 3 calls, 1 of them a stream`);
+  peer.headers(5, grpcResponseFields());
+  await settle();
+  expect(words()).toBe(`  ${A}  ready, 3 calls, 2 of them streams`);
 });
 
 describe("instances that vanish without a word", () => {

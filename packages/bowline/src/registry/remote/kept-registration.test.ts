@@ -256,6 +256,25 @@ describe("a kept registration", () => {
     }
   });
 
+  it.each([
+    ["it must have expired", null, false, true],
+    ["there is no more time for it", 2000, false, true],
+    ["nobody sees it any more", 2000, true, false],
+    ["another takes its place", 0, false, false],
+  ])("reports once that it could not be taken out when %s: %s, %s", async (_why, graceMs, isHidden, isReported) => {
+    const product = new Product();
+    const registration = product.registration();
+    await registration.start();
+    product.fault = new Fault("away");
+    await registration.close();
+    product.isHidden = isHidden;
+    if (graceMs !== null) void registration.abandon(graceMs);
+    await product.clock.advance(60_000);
+    const { id } = instanceAt("10.0.0.7:8080");
+    const report = `test registry: ${id} could not be taken out, and expires by itself: away`;
+    expect([product.reports, product.clock.pending]).toEqual([isReported ? [report] : [], 0]);
+  });
+
   it("gives up taking it out when it must have expired, or when it is told to", async () => {
     for (const isAbandoned of [false, true]) {
       const product = new Product();

@@ -71,6 +71,8 @@ export class KeptRegistration implements Registration {
   /** Nothing tries that any more. */
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   #isAbandoned = false;
+  /** Nobody is to be told that it stays: another takes its place, or it was waited for long enough. */
+  #isLeft = false;
 
   constructor(entry: RemoteEntry, instance: Instance, options: KeptRegistrationOptions) {
     this.#entry = entry;
@@ -137,17 +139,18 @@ export class KeptRegistration implements Registration {
       // Nobody waits for a product that is away; but what it still has is not left there while this process lives.
       if (!this.#options.isFinal(error as Error)) {
         this.#removeUntil = Math.min(this.#removeUntil, this.#options.clock.fresh() + this.#options.expiryMs);
-        return this.#removeLater();
+        return this.#removeLater(error as Error);
       }
       this.#report(error as Error);
     }
     this.#ended();
   }
 
-  #removeLater(): void {
+  #removeLater(error: Error): void {
     const { clock, random } = this.#options;
     const delayMs = retryBackoffMs(0, random, REMOVE_RETRY);
     if (clock.fresh() + delayMs > this.#removeUntil || (this.#isAbandoned && this.#entry.isHidden === true)) {
+      if (!this.#isLeft && this.#entry.isHidden !== true) this.#report(this.#stayError(error));
       return this.#ended();
     }
     this.#timer = clock.setTimeout(() => this.#remove(), delayMs);
@@ -157,7 +160,7 @@ export class KeptRegistration implements Registration {
     this.#timer = null;
     this.#entry.remove().then(
       () => this.#ended(),
-      () => this.#removeLater(),
+      (error: Error) => this.#removeLater(error),
     );
   }
 
@@ -172,6 +175,7 @@ export class KeptRegistration implements Registration {
    */
   async abandon(graceMs: number = 0): Promise<void> {
     this.#isAbandoned = true;
+    this.#isLeft ||= graceMs === 0;
     this.#removeUntil = this.#options.clock.fresh() + graceMs;
     await this.close();
     if (this.#timer !== null) {
@@ -245,6 +249,11 @@ export class KeptRegistration implements Registration {
     if (error.message === this.#lastReport) return;
     this.#lastReport = error.message;
     this.#options.report(error);
+  }
+
+  #stayError(cause: Error): Error {
+    const text = `${this.#options.owner}: ${this.#wanted.id} could not be taken out, and expires by itself`;
+    return new Error(`${text}: ${cause.message}`, { cause });
   }
 
   #closedError(): Error {

@@ -131,6 +131,22 @@ describe("health", () => {
     );
   });
 
+  it("tells all listeners, and the log what one of them throws; the server closes", async () => {
+    const { scene } = await start();
+    const { health } = scene.server;
+    const seen: unknown[] = [];
+    const error = new Error("a bug");
+    health.onChange(() => {
+      throw error;
+    });
+    health.onChange(() => void seen.push(health.get("")));
+    await scene.server.close();
+    expect([scene.server.state, seen]).toEqual(["closed", ["NOT_SERVING"]]);
+    expect(scene.log.lines).toEqual([
+      { level: "error", text: "a listener of server.health.onChange has thrown", fields: { error } },
+    ]);
+  });
+
   it("changes no more once the server stops", () => {
     const health = new Health();
     health.start(["a"]);

@@ -1,3 +1,5 @@
+import { type Logger, silentLogger } from "../../observe/logger.ts";
+
 /** What may be said of a service (grpc/health/v1/health.proto). */
 export type ServingStatus = "SERVING" | "NOT_SERVING";
 
@@ -16,6 +18,12 @@ export class Health {
   #isStarted = false;
   #isHeld = false;
   #isStopped = false;
+  readonly #logger: Logger;
+
+  /** `logger` hears of listeners that throw. */
+  constructor(logger: Logger = silentLogger) {
+    this.#logger = logger;
+  }
 
   /**
    * Says how a service is doing; an empty name means the whole. Nothing changes any more once the server stops.
@@ -88,7 +96,16 @@ export class Health {
       isChanged = true;
     }
     if (!isChanged) return;
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of [...this.#listeners]) this.#tell(listener);
+  }
+
+  /** What a listener throws is its own affair: the server may be about to stop, and goes on with that. */
+  #tell(listener: () => void): void {
+    try {
+      listener();
+    } catch (error) {
+      this.#logger.error({ error }, "a listener of server.health.onChange has thrown");
+    }
   }
 
   #statusNow(name: string): ServingStatus {

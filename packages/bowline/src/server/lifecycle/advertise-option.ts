@@ -69,8 +69,9 @@ export function advertisedPorts(option: AdvertiseOption, field: string): readonl
   return ports.filter((port) => port !== null);
 }
 
-function withNextPort(text: string, offset: number): string {
-  const form = readAdvertiseForm(text, "advertise");
+/** {@link withNextPorts} of one form. @throws TypeError or RangeError as {@link readAdvertise} */
+export function withNextPort(text: string, offset: number, field: string = "advertise"): string {
+  const form = readAdvertiseForm(text, field);
   if (!("port" in form) || form.port === null) return text;
   return `${text.slice(0, text.lastIndexOf(":"))}:${form.port + offset}`;
 }

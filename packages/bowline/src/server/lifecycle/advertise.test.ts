@@ -30,6 +30,7 @@ function world(change: Partial<AdvertiseWorld> = {}): AdvertiseWorld {
     environment: {},
     isMachineOnly: false,
     reachedFrom: null,
+    portOffset: 0,
     ...change,
   };
 }
@@ -50,6 +51,35 @@ function refusal(option: AdvertiseOption | undefined, change: Partial<AdvertiseW
   }
   throw new Error("it was accepted");
 }
+
+describe("the third of several servers that each have a port", () => {
+  const third = { bound: "0.0.0.0:8082", portOffset: 2 };
+
+  it("counts up what variables name, where they do", () => {
+    const environment = { HOST: "lb.example.com:30080", BARE: "fd00::7", SOCKET: "unix:/run/user.sock" };
+    expect(one("env:HOST", { ...third, environment })).toBe("lb.example.com:30082");
+    expect(one("env:BARE", { ...third, environment })).toBe("[fd00::7]:8082");
+    expect(one("env:SOCKET", { ...third, environment })).toBe("unix:/run/user.sock");
+    const texts = "vpc-a=interface:eth1, vpc-b=cidr:10.0.0.0/16:7000, public=203.0.113.9:30080, env:HOST".split(", ");
+    const all = { ...environment, BOWLINE_ADVERTISE: texts.join() };
+    expect(advertise(undefined, [], world({ ...third, environment: all })).addresses).toEqual([
+      { network: "vpc-a", address: "10.0.0.7:8082" },
+      { network: "vpc-b", address: "10.0.0.7:7002" },
+      { network: "public", address: "203.0.113.9:30082" },
+      { network: "", address: "lb.example.com:30082" },
+    ]);
+  });
+
+  it("takes the ports of the option as they are, which are counted up already", () => {
+    expect(one("lb.example.com:30082", third)).toBe("lb.example.com:30082");
+  });
+
+  it("says that there is no port left, and in which variable", () => {
+    const environment = { HOST: "lb:65534", BOWLINE_ADVERTISE: "lb:65535" };
+    expect(refusal("env:HOST", { ...third, environment })).toMatch(/^the variable HOST: .*65536/);
+    expect(refusal(undefined, { ...third, environment })).toMatch(/^BOWLINE_ADVERTISE: .*65537/);
+  });
+});
 
 describe("what a server advertises by itself", () => {
   const choices: readonly [string, Partial<AdvertiseWorld>, string][] = [

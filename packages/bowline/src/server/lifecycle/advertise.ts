@@ -7,6 +7,7 @@ import {
   type AdvertiseOption,
   readAdvertise,
   readAdvertiseForm,
+  withNextPort,
 } from "./advertise-option.ts";
 import { describeAddresses, type Interfaces, isLoopback, type OwnAddress, ownAddresses } from "./interfaces.ts";
 
@@ -20,6 +21,8 @@ export interface AdvertiseWorld {
   readonly isMachineOnly: boolean;
   /** The local address of the connection to the registry; null while there is none, or where that is not known. */
   readonly reachedFrom: string | null;
+  /** Added to ports that variables name: all of several servers that each have a port read the same ones. */
+  readonly portOffset: number;
 }
 
 /** What a server tells others to connect to. */
@@ -69,7 +72,7 @@ function entriesOf(
 ): { readonly entries: readonly AdvertiseEntry[]; readonly field: string } {
   if (option !== undefined) return { entries: readAdvertise(option, OPTION), field: OPTION };
   const text = world.environment[ADVERTISE_VARIABLE]?.trim() ?? "";
-  if (text !== "") return { entries: readVariable(text), field: ADVERTISE_VARIABLE };
+  if (text !== "") return { entries: readVariable(text, world.portOffset), field: ADVERTISE_VARIABLE };
   const pod = world.environment[POD_VARIABLE] ?? "";
   const isPod = pod !== "" && !world.isMachineOnly && isWildcard(world.bound);
   const form: AdvertiseForm = isPod ? { kind: "env", name: POD_VARIABLE } : { kind: "auto", port: null };
@@ -77,10 +80,11 @@ function entriesOf(
 }
 
 /** One form, or a list of `network=form`, separated by commas. */
-function readVariable(text: string): readonly AdvertiseEntry[] {
+function readVariable(text: string, portOffset: number): readonly AdvertiseEntry[] {
   return text.split(",").map((part) => {
     const [, network = "", form] = /^(?:([^=]*)=)?(.*)$/.exec(part.trim()) as RegExpExecArray;
-    return { network, form: readAdvertiseForm(form, ADVERTISE_VARIABLE) };
+    const own = withNextPort(form, portOffset, ADVERTISE_VARIABLE);
+    return { network, form: readAdvertiseForm(own, ADVERTISE_VARIABLE) };
   });
 }
 
@@ -129,7 +133,9 @@ class Choice {
     if (value === "") throw new Error(`${field}: the variable ${name} is not set; set it to host or host:port`);
     // Kubernetes gives IPv6 addresses without brackets.
     const isBareIPv6 = typeof readAddressBlock(`${value}/128`) !== "string";
-    const form = readAdvertiseForm(isBareIPv6 ? `[${value}]` : value, `the variable ${name}`);
+    const variable = `the variable ${name}`;
+    const own = withNextPort(isBareIPv6 ? `[${value}]` : value, this.#world.portOffset, variable);
+    const form = readAdvertiseForm(own, variable);
     if (form.kind === "host" || form.kind === "unix") return this.addressOf(form, name);
     throw new Error(`the variable ${name} is ${JSON.stringify(value)}: set it to host or host:port`);
   }

@@ -76,6 +76,7 @@ export class Advertising {
       environment: this.#context.environment,
       isMachineOnly: this.#registry.isMachineOnly === true,
       reachedFrom,
+      portOffset: this.#options.portOffset ?? 0,
     });
   }
 

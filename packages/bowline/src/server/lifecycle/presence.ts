@@ -15,6 +15,9 @@ export interface HealthHold {
   hold(isHeld: boolean): void;
 }
 
+/** Options of a server, and what is added to those of a worker. */
+export type PresenceOptions = ServerOptions & Pick<EntryOptions, "portOffset">;
+
 /** What a server's presence takes of it. */
 export interface PresenceContext {
   readonly clock: Clock;
@@ -35,7 +38,7 @@ const OTHERS_MS = 5000;
  * in again. Works without a registry too; then only health is said.
  */
 export class Presence {
-  readonly #options: ServerOptions;
+  readonly #options: PresenceOptions;
   readonly #context: PresenceContext;
   readonly #outs: Set<OutReason> = new Set();
   readonly #stopped: AbortController = new AbortController();
@@ -44,8 +47,9 @@ export class Presence {
   #healthCheck: HealthCheck | null = null;
   #weight: number | undefined;
   #isChecking = false;
+  #closing: Promise<void> | null = null;
 
-  constructor(options: ServerOptions, context: PresenceContext) {
+  constructor(options: PresenceOptions, context: PresenceContext) {
     this.#options = options;
     this.#context = context;
     this.#weight = options.weight;
@@ -96,8 +100,13 @@ export class Presence {
     await this.#entry?.setWeight(weight);
   }
 
-  /** Takes the server out of the registry for good; a registry that takes too long for the ms that are left is left to itself. */
-  async close(leftMs: number = UNREGISTER_TIMEOUT_MS): Promise<void> {
+  /** Takes the server out of the registry for good; a registry that takes too long for the ms that are left is left to itself. A second call waits for the same. */
+  close(leftMs: number = UNREGISTER_TIMEOUT_MS): Promise<void> {
+    this.#closing ??= this.#close(leftMs);
+    return this.#closing;
+  }
+
+  async #close(leftMs: number): Promise<void> {
     const timeoutMs = Math.max(MIN_UNREGISTER_TIMEOUT_MS, Math.min(leftMs, UNREGISTER_TIMEOUT_MS));
     this.#stopped.abort();
     this.#healthCheck?.close();

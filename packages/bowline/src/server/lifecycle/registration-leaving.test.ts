@@ -113,6 +113,25 @@ describe("the entry of a server that is to go", () => {
     expect([instances(), clock.now(), clock.pending]).toEqual([[], 0, 0]);
   });
 
+  it.each([1000, 6000])("does not come back where it is closed while it leaves, which takes %d ms", async (tookMs) => {
+    const remote = new ScriptedRegistry();
+    remote.onLeave = () => Promise.reject(new Error("no leader"));
+    const { entry, clock } = scene({ registry: { name: "scripted", create: () => remote } });
+    await entry.open("0.0.0.0:8080");
+    await clock.advanceUntil(entry.takeOut("paused", ""));
+    const left = Promise.withResolvers<void>();
+    remote.onLeave = () => left.promise;
+    const back = entry.putBack("paused");
+    await settle();
+    const closed = entry.close(5000);
+    await clock.advance(tookMs);
+    left.resolve();
+    await back;
+    expect(await closed).toBe(tookMs < 5000);
+    expect(remote.events.filter((event) => event.startsWith("register"))).toHaveLength(1);
+    expect([remote.instances, clock.pending]).toEqual([[], 0]);
+  });
+
   it("has its registry closed in time, though that never takes it out", async () => {
     const remote = new ScriptedRegistry();
     remote.onLeave = () => new Promise(() => {});

@@ -127,6 +127,40 @@ describe("the entry of a server", () => {
     ]);
   });
 
+  it("is made though a change that was asked for meanwhile fails, which is logged", async () => {
+    const { entry, registry, clock, texts } = scene();
+    registry.faults.update = new Error("no route to it");
+    const register = registry.register.bind(registry);
+    registry.register = (service, instance) => {
+      void entry.setWeight(5);
+      return register(service, instance);
+    };
+    await entry.open("0.0.0.0:8080");
+    expect(entry.status).toMatchObject({ state: "registered", weight: 5 });
+    expect(texts()).toEqual(["warn trouble with the registry"]);
+    await entry.close(5000);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("says that it was lost, and where it is back takes the better address, whoever asks for its status meanwhile", async () => {
+    const { entry, registry, clock, addresses, texts } = scene({}, TWO);
+    registry.reached = "203.0.113.9";
+    await entry.open("0.0.0.0:8080");
+    const status = clock.setInterval(() => entry.status, 100);
+    await clock.advance(1000);
+    registry.said = "pending";
+    await clock.advance(1000);
+    registry.reached = "10.0.0.7";
+    registry.said = null;
+    await clock.advance(1000);
+    status.cancel();
+    expect(addresses()).toEqual(["10.0.0.7:8080"]);
+    expect(texts().filter((text) => /in the registry/.test(text))).toEqual([
+      "warn user.rpc is no longer in the registry; it is being put there again",
+      "info user.rpc is in the registry",
+    ]);
+  });
+
   it("takes the address by which the registry is reached, also if that is known only later", async () => {
     const { entry, registry, clock, addresses, texts } = scene({}, TWO);
     await entry.open("0.0.0.0:8080");

@@ -45,6 +45,7 @@ export interface EntryOptions {
   readonly name: string;
   readonly registry: RegistryConfig | Registry;
   readonly advertise?: AdvertiseOption;
+  readonly portOffset?: number;
   readonly networks?: readonly string[];
   readonly instanceId?: string;
   readonly weight?: number;
@@ -104,6 +105,8 @@ export class RegistryEntry {
   #failures = 0;
   #retryAt = 0;
   #state: RegistrationState = "closed";
+  /** What it was at the last look, and after what was done here. */
+  #looked: RegistrationState = "closed";
   #sinceMs: number;
   /** Of registrations that are closed. */
   #losses = 0;
@@ -148,8 +151,8 @@ export class RegistryEntry {
     this.#phase = "open";
     const look = (): void => void this.#look().catch((error: Error) => this.#report(error));
     this.#timer = this.#context.clock.setInterval(look, LOOK_MS);
-    // What was asked for while the first attempt was on its way has changed nothing yet.
-    await this.#reconcile();
+    // What was asked for while the first attempt was on its way has changed nothing yet. What fails of it is logged, as it is later.
+    await this.#reconcile().catch(() => {});
     if (this.#outs.size === 0) this.#sayHowItBegan();
   }
 
@@ -221,11 +224,13 @@ export class RegistryEntry {
   }
 
   async #pass(): Promise<void> {
-    if (this.#phase === "closed") return;
+    const isClosed = (): boolean => this.#phase === "closed";
+    if (isClosed()) return;
     if (this.#outs.size > 0) return this.#remove(HEARD_MS);
     const addresses = this.#addresses;
     // Two of one id are refused by most registries: what could not be taken out before is asked once more.
     if (this.#leaving !== null || (this.#put !== null && this.#put.addresses !== addresses)) await this.#remove();
+    if (isClosed()) return;
     const wanted = { addresses, weight: this.#weight };
     if (this.#registration === null) {
       this.#registration = await this.#register();
@@ -233,7 +238,7 @@ export class RegistryEntry {
       this.#leaving = null;
     } else if (this.#put?.weight !== wanted.weight) await this.#registration.update({ weight: wanted.weight });
     this.#put = wanted;
-    this.#observe();
+    this.#lookBack();
   }
 
   #register(): Promise<Registration> {
@@ -249,7 +254,7 @@ export class RegistryEntry {
     this.#losses += registration?.losses ?? 0;
     this.#registration = null;
     this.#put = null;
-    this.#observe();
+    this.#lookBack();
     if (registration !== null) await this.#announce(registration, heardMs);
     const leaving = registration ?? this.#leaving;
     const isRepeated = registration === null;
@@ -296,8 +301,8 @@ export class RegistryEntry {
   // --- looking ---
 
   async #look(): Promise<void> {
-    const before = this.#state;
-    this.#observe();
+    const before = this.#looked;
+    this.#lookBack();
     if (before !== this.#state) this.#sayChange(before);
     const isBack = before === "pending" && this.#state === "registered";
     if (this.#advertising !== null && (isBack || this.#advertising.isDue))
@@ -305,6 +310,12 @@ export class RegistryEntry {
     const isAmiss = this.#leaving !== null || (this.#outs.size === 0 && this.#put?.addresses !== this.#addresses);
     if (!isAmiss || this.#context.clock.fresh() < this.#retryAt || this.#phase !== "open") return;
     await this.#reconcile().catch(() => {});
+  }
+
+  /** As opposed to `status`, which may be asked at any time and takes no change away from the look that tells of it. */
+  #lookBack(): void {
+    this.#observe();
+    this.#looked = this.#state;
   }
 
   #observe(): void {
@@ -346,7 +357,7 @@ export class RegistryEntry {
   // --- the log ---
 
   #sayHowItBegan(): void {
-    this.#observe();
+    this.#lookBack();
     if (this.#state !== "pending") return;
     const error = this.#lastError;
     this.#lastLogged = error?.message ?? "";
@@ -357,14 +368,11 @@ export class RegistryEntry {
   }
 
   #sayChange(before: RegistrationState): void {
+    const [{ name }, { logger }] = [this.#options, this.#context];
     const fields = { addresses: this.#texts, error: this.#lastError ?? undefined };
-    if (this.#state === "registered") this.#context.logger.info(fields, `${this.#options.name} is in the registry`);
-    else if (this.#state === "pending" && before === "registered") {
-      this.#context.logger.warn(
-        fields,
-        `${this.#options.name} is no longer in the registry; it is being put there again`,
-      );
-    }
+    if (this.#state === "registered") logger.info(fields, `${name} is in the registry`);
+    else if (this.#state === "pending" && before === "registered")
+      logger.warn(fields, `${name} is no longer in the registry; it is being put there again`);
   }
 
   /** Trouble that the registry tells of by itself. */

@@ -196,11 +196,30 @@ describe("a primary", () => {
       level: "warn",
       text: "all workers have closed their servers: nothing is served any more",
     });
+    const { length } = log.lines;
     const closed = server.close();
     await settle();
     endAll();
     await closed;
     expect(server.state).toBe("closed");
+    expect(log.lines).toHaveLength(length);
+  });
+
+  it("says once that all workers have closed their servers, and closes when it is out of the registry", async () => {
+    const server = await serving();
+    const left = gate();
+    registry.onLeave = () => left.opened;
+    for (const id of [1, 2]) workers.of(id).closes();
+    endAll();
+    await clock.advance(1000);
+    expect(log.lines.filter(({ text }) => text.startsWith("all workers have closed"))).toHaveLength(1);
+    let isClosed = false;
+    const closed = server.close().then(() => (isClosed = true));
+    await settle();
+    expect([isClosed, registry.instances.length]).toEqual([false, 1]);
+    left.open();
+    await closed;
+    expect(registry.instances).toEqual([]);
   });
 
   it("is out of the registry while no worker serves, but for a moment", async () => {

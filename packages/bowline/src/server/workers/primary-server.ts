@@ -260,6 +260,8 @@ export class PrimaryServer extends Server {
       this.#unserved ??= this.#clock.setTimeout(() => this.#isUnserved(), UNSERVED_MS);
       return;
     }
+    // Said before: each end of their processes leads here again.
+    if (this.health.isStopped) return;
     this.#unserved?.cancel();
     this.#logger.warn({}, "all workers have closed their servers: nothing is served any more");
     this.health.stop();

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createNetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Load } from "../../../test/server/load.ts";
 import { useWorkers } from "../../../test/server/workers/worker-scene.ts";
 import { WatchRecorder } from "../../../test/watch-recorder.ts";
@@ -117,6 +117,17 @@ describe("workers in a registry", { timeout: 60_000 }, () => {
     scene.process.kill("SIGTERM");
     await seen.untilIds();
     expect(await scene.ended).toBe(0);
+  });
+
+  it("advertise ports one after another, though all read one variable", async () => {
+    const { directory, seen } = useRegistry();
+    closers.push(() => vi.unstubAllEnvs());
+    vi.stubEnv("BOWLINE_ADVERTISE", "lb.example.com:30080");
+    const options = { name: "text.rpc", instanceId: "text", directory, selfCheck: false };
+    await workers.start({ workers: { count: 2, ports: "own" }, ...options });
+    const { instances } = await seen.untilIds("text-1", "text-2");
+    const addresses = instances.map((instance) => instance.addresses[0].address);
+    expect(addresses).toEqual(["lb.example.com:30080", "lb.example.com:30081"]);
   });
 
   it("listen on ports one after another", async () => {

@@ -4,6 +4,7 @@ import { type Listener, type ListenOptions, type ListenTarget, listen } from "..
 import { socketNetwork } from "../../net/network.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { type Clock, systemClock, type Timer } from "../../rpc/clock.ts";
+import type { PresenceOptions } from "../lifecycle/presence.ts";
 import { leaveSignalsToPrimary, stopOnSignals, stopProcess } from "../lifecycle/shutdown.ts";
 import { Server, type ServerRole, type ServerState } from "../server.ts";
 import type { ServerOptions } from "../server-options.ts";
@@ -17,7 +18,7 @@ import { ownPortOptions, type WorkerPlan } from "./worker-options.ts";
 const TALLY_MS = 1000;
 
 /** Options of which the primary decides some when the time has come; a server reads them when it needs them. */
-type LedOptions = { -readonly [Name in keyof ServerOptions]: ServerOptions[Name] };
+type LedOptions = { -readonly [Name in keyof PresenceOptions]: PresenceOptions[Name] };
 
 /**
  * Stands for the entry that the primary makes for all workers. To the worker's server it is one, so that it drains as a server does
@@ -68,6 +69,8 @@ export class WorkerServer extends Server {
     this.#clock = options.clock ?? systemClock;
     this.#tally = new TallySource(this);
     led.network = { ...socketNetwork, listen: (target, listenOptions) => this.#bind(target, listenOptions) };
+    // What ownPortOptions does not see: ports of variables.
+    if (seat.plan.ports === "own") led.portOffset = seat.id - 1;
     led.ready = async () => {
       await seat.link.send({ bowline: "bound", address: this.address });
       await options.ready?.();
