@@ -108,6 +108,7 @@ export const layers: readonly Layer[] = [
     path: "net",
     layers: ["rpc", "http2"],
     node: ["crypto", "fs", "fs/promises", "http", "net", "os", "path", "tls"],
+    nodeOf: { "net/shared-reads.ts": ["worker_threads"] },
     why: "it opens links and knows no gRPC, so that one port can serve other protocols too",
   },
   {

@@ -5,6 +5,9 @@ import { type Codec, SHOWS_BYTES } from "./codec.ts";
  * any connection reads on, so that they must be used up before the first `await` that waits for anything: in a handler and the interceptors
  * in front of it, behind a call, or for each element of a stream. For services that hash, forward or store large fields at once.
  *
+ * The memory is one for all connections. It can't be transferred to a worker; nothing prevents `ArrayBuffer.prototype.transfer`, after which
+ * no connection of the process reads on.
+ *
  * A codec that copies nothing, or can't do without, is returned as it is.
  */
 export function sharedBytes<T>(codec: Codec<T>): Codec<T> {

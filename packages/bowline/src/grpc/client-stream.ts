@@ -37,6 +37,8 @@ const PSEUDO = Seen.METHOD | Seen.SCHEME | Seen.PATH | Seen.AUTHORITY | Seen.MAL
  */
 export abstract class ClientStream extends GrpcStream implements MessageSink, SpanIds {
   transport: ClientTransport | null = null;
+  /** The call has ended: no attempt of it may be sent any more. */
+  abstract isOver: boolean;
   readonly method: Method;
   headers: RequestHeaders;
   /** What is left of the deadline when the attempt is sent, in ms; -1 without a deadline. */

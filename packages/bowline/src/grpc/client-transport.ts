@@ -95,6 +95,8 @@ export class ClientTransport {
     const metadata = extraBound(stream);
     const isKept = request instanceof EncodedMessage;
     const room = isKept ? request.bytes.length : roomFor(codec, request);
+    // A getter of the message may have ended the call.
+    if (stream.isOver) return;
     if (isKept || room > ARENA_MESSAGE_BYTES || stream.compression !== null || metadata > ARENA_MESSAGE_BYTES) {
       this.open(stream);
       this.#sendLast(stream, request, room);
@@ -172,8 +174,7 @@ export class ClientTransport {
     if (isCancelled && this.#options.clock.fresh() >= stream.dueAt) return stream.onDue();
     const isRefused = byPeer && code === ErrorCode.REFUSED_STREAM;
     const { isClosed, error } = this.connection;
-    // A refusal stays one when the connection ends with its last stream.
-    stream.gone(resetError(code, byPeer, isClosed && !isRefused, { limit, connectionError: error }), !isRefused);
+    stream.gone(resetError(code, byPeer, isClosed, { limit, connectionError: error }), !isRefused);
   }
 
   writable(stream: ClientStream): void {

@@ -106,9 +106,12 @@ export class ServerStream extends GrpcStream implements MessageSink {
     this.maxSendBufferBytes = transport.maxSendBufferBytes;
   }
 
-  /** True once the status was decided: nothing more may be sent, and it alone is still to come behind what waits. */
+  /**
+   * True once the status was decided: nothing more may be sent, and it alone is still to come behind what waits. An answer that is not gRPC
+   * has none and ends with its data.
+   */
   override get isWritten(): boolean {
-    return this.#isFinished;
+    return this.#isFinished || super.isWritten;
   }
 
   /**

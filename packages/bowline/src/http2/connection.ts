@@ -358,10 +358,12 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
   goawayFrame(lastStreamId: number, code: number, chunk: Buffer, debugStart: number, debugEnd: number): boolean {
     const isFirst = this.peerLastStreamId === MAX_INT31;
     if (!isFirst && !this.glitch()) return false;
+    // A server that drains may find something to hold against us afterwards.
+    const isFirstReason = code !== ErrorCode.NO_ERROR && this.#peersReason === null;
     // Nothing new: what it costs to look at all streams and to tell the layer above must not be had for 17 octets each.
-    if (!isFirst && lastStreamId >= this.peerLastStreamId) return true;
+    if (!isFirst && !isFirstReason && lastStreamId >= this.peerLastStreamId) return true;
     // A later GOAWAY may only lower the bound, RFC 9113 §6.8.
-    const last = Math.min(lastStreamId, this.peerLastStreamId === MAX_INT31 ? MAX_INT31 : this.peerLastStreamId);
+    const last = Math.min(lastStreamId, this.peerLastStreamId);
     // 2^31-1 announces a shutdown: no new streams, but all open ones will be answered.
     this.peerLastStreamId = Math.min(last, MAX_INT31 - 1);
     const debug = chunk.toString("utf8", debugStart, Math.min(debugEnd, debugStart + MAX_DEBUG_BYTES));
@@ -370,24 +372,14 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
       this.#peersReason = new Http2Error(code, `the peer ended the connection${why}`, true);
     }
     // First: the connection ends with its last stream, and must be known to be leaving by then.
-    this.#owner.goaway(lastStreamId, code, debug);
+    this.#owner.goaway(last, code, debug);
     if (!this.isServer) {
       for (const stream of this.streams.all()) {
         if (stream.id <= last) continue;
-        this.release(stream);
-        this.#owner.reset(stream, ErrorCode.REFUSED_STREAM, true);
+        this.releaseReset(stream, ErrorCode.REFUSED_STREAM, true);
       }
     }
     return !this.isClosed;
-  }
-
-  connectionError(code: number, text: string): void {
-    this.fail(code, text);
-  }
-
-  notHttp2(firstBytes: Buffer): void {
-    const text = this.#owner.explain(firstBytes) ?? "the peer does not speak HTTP/2: its first frame is no SETTINGS";
-    this.fail(ErrorCode.PROTOCOL_ERROR, text);
   }
 
   // --- receiving, in detail ---
@@ -441,8 +433,10 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
     this.#owner.writable(stream);
   }
 
+  /** Our timer's doing, at most once a stream: were it counted as the peer's, many that end together would end the connection. */
   stalled(stream: S): void {
-    this.#inbound.streamError(stream, ErrorCode.ENHANCE_YOUR_CALM, "stallTimeoutMs");
+    this.#guard.streamClosed();
+    this.#inbound.endForError(stream, ErrorCode.ENHANCE_YOUR_CALM, "stallTimeoutMs");
   }
 
   /** The peer changed its initial window: all streams follow, below zero too (RFC 9113 §6.9.2). */
@@ -531,10 +525,21 @@ export class Connection<S extends Http2Stream> implements LinkHandler, SendQueue
 
   /** Takes a stream out of the table, whatever its state. */
   release(stream: S): void {
+    this.#takeOut(stream);
+    this.#owner.released();
+  }
+
+  /** The same for one that was reset. The owner hears why first: it may end the connection with its last stream. */
+  releaseReset(stream: S, code: number, byPeer: boolean, limit?: LimitName): void {
+    this.#takeOut(stream);
+    this.#owner.reset(stream, code, byPeer, limit);
+    this.#owner.released();
+  }
+
+  #takeOut(stream: S): void {
     this.#queue.remove(stream);
     this.streams.remove(stream);
     stream.id = 0;
-    this.#owner.released();
   }
 
   // --- turns ---

@@ -43,6 +43,21 @@ describe("a frame reader", () => {
     expect(frames.retainedBytes).toBe(0);
   });
 
+  it("reads on nothing of what was retained behind a cut DATA frame that ends the connection", () => {
+    const sink = new RecordingSink();
+    const frames = reader(sink);
+    sink.dataFrame = () => {
+      sink.isOver = true;
+      return false;
+    };
+    // Smaller pieces become one while they wait.
+    const data = rawData(7, Buffer.alloc(5000));
+    frames.retain(data.subarray(0, 11));
+    frames.retain(Buffer.concat([data.subarray(11), rawHeaders(9, Buffer.from("block"))]));
+    frames.readRetained();
+    expect(sink.calls).toEqual([]);
+  });
+
   it("waits for all of a padded DATA frame, because its last octets are no data", () => {
     const sink = new RecordingSink();
     const frames = reader(sink);

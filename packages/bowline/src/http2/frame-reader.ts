@@ -216,8 +216,7 @@ export class FrameReader {
       if (end - start < length) {
         if (type !== FrameType.DATA || (flags & Flag.PADDED) !== 0 || start === end || streamId === 0) return at;
         this.#dataLeft = length - (end - start);
-        sink.dataFrame(streamId, flags, length, bytes, start, end, false);
-        return end;
+        return sink.dataFrame(streamId, flags, length, bytes, start, end, false) ? end : this.#stop(end);
       }
       at = start + length;
       let goesOn: boolean;

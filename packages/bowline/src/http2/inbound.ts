@@ -188,8 +188,7 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
     const stream = this.#streams.find(streamId);
     if (stream === null) return !this.#isServer || this.#connection.allow(this.#guard.lateReset());
     const isFree = !this.#isServer || stream.mayBeReset;
-    this.#connection.release(stream);
-    this.#owner.reset(stream, code, true);
+    this.#connection.releaseReset(stream, code, true);
     return isFree || this.#connection.allow(this.#guard.reset());
   }
 
@@ -343,11 +342,15 @@ export class Inbound<S extends Http2Stream> implements FrameSink {
 
   /** Our RST for something that the peer did wrong on a stream; the layer above hears of it. */
   streamError(stream: S, code: number, limit?: LimitName): boolean {
-    this.#connection.sendReset(stream.id, code);
-    this.#connection.release(stream);
-    this.#owner.reset(stream, code, false, limit);
-    this.#misused(code, limit);
+    this.endForError(stream, code, limit);
     return this.#connection.acknowledged() && this.#connection.allow(this.#guard.reset());
+  }
+
+  /** The same without a mark against the peer. */
+  endForError(stream: S, code: number, limit?: LimitName): void {
+    this.#connection.sendReset(stream.id, code);
+    this.#connection.releaseReset(stream, code, false, limit);
+    this.#misused(code, limit);
   }
 
   #resetUnknown(streamId: number, code: number, limit?: LimitName): boolean {

@@ -131,7 +131,7 @@ export const HTTP2_LIMITS: Readonly<Record<LimitName, LimitSpec>> = {
     max: 1_000_000,
     unit: "frames",
     meaning:
-      "Resets that a peer may send, or make us send, at once; then ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2025-8671). Those of calls that have waited half of their timeout do not count, nor one of each stream that this side has closed.",
+      "Resets that a peer may send, or make us send, at once; then ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2025-8671). Those of calls that have waited half of their timeout do not count, nor ours after stallTimeoutMs, nor one of each stream that this side has closed.",
     source: "nghttp2 1.70",
   },
   resetRate: {

@@ -20,6 +20,8 @@ class Scene implements SendQueueOwner<Http2Stream> {
   readonly events: string[] = [];
   /** Called when a stream has nothing left to send. */
   onEmptied: (stream: Http2Stream) => void = () => {};
+  /** Called when a stream is stalled. */
+  onStalled: () => void = () => {};
   #seen = 0;
 
   stream(id: number, window: number = DEFAULT_WINDOW_BYTES): Http2Stream {
@@ -47,6 +49,7 @@ class Scene implements SendQueueOwner<Http2Stream> {
 
   stalled(stream: Http2Stream): void {
     this.events.push(`stalled ${stream.id}`);
+    this.onStalled();
     this.queue.remove(stream);
   }
 }
@@ -254,6 +257,16 @@ describe("a finished answer that can't leave", () => {
     expect(scene.events).toEqual(["stalled 1"]);
     await scene.clock.advance(STALL_MS);
     expect(scene.clock.pending).toBe(0);
+  });
+
+  it("is stalled once when the end of another one has ended it", async () => {
+    const streams = [1, 3].map((id) => scene.stream(id, 0));
+    for (const stream of streams) scene.queue.send(stream, Buffer.alloc(10), true);
+    scene.onStalled = () => {
+      for (const stream of streams) stream.id = 0;
+    };
+    await scene.clock.advance(STALL_MS * 1.25);
+    expect(scene.events).toEqual(["stalled 1"]);
   });
 
   it("is stalled in spite of drips of window", async () => {

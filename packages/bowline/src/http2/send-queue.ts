@@ -202,6 +202,8 @@ export class SendQueue<S extends Http2Stream> {
       if (waiting.length === 0) return this.close();
       const now = this.#clock.fresh();
       for (const stream of waiting) {
+        // The end of another may have been the end of this one.
+        if (stream.id === 0) continue;
         if (!stream.isWritten) stream.stalledSince = now;
         else if (stream.stalledSince <= now - this.#stallTimeoutMs) this.#owner.stalled(stream);
       }

@@ -43,6 +43,15 @@ function collecting(bytes: number): { receive: Receive; all: Promise<Buffer>; me
   return { receive, all, memory };
 }
 
+describe("the buffer that all read into", () => {
+  it("can't be given to another thread", () => {
+    const { buffer } = sharedReads(() => true);
+    const { buffer: memory } = buffer as Buffer<ArrayBuffer>;
+    expect(() => structuredClone(memory, { transfer: [memory] })).toThrow(/DataCloneError|transfer/);
+    expect(memory.byteLength).toBe(65_536);
+  });
+});
+
 describe("sockets that a server has accepted", () => {
   it("read into one buffer, the same as sockets that were made so, and give no data events", async () => {
     const made = collecting(1);

@@ -1,4 +1,5 @@
 import { type OnReadOpts, Socket } from "node:net";
+import { markAsUntransferable } from "node:worker_threads";
 
 /** One read fills at most this much: what libuv asks for, too. */
 const READ_BUFFER_BYTES = 65_536;
@@ -28,7 +29,7 @@ let places: Places | null | undefined;
  * second, docs/decisions/0022.)
  */
 export function sharedReads(receive: Receive): OnReadOpts {
-  readBuffer ??= Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  readBuffer ??= untransferable(Buffer.allocUnsafeSlow(READ_BUFFER_BYTES));
   return { buffer: readBuffer, callback: (count, buffer) => receive(count, buffer as Buffer) };
 }
 
@@ -50,6 +51,15 @@ export function shareReads(socket: Socket, receive: Receive): boolean {
   Reflect.set(socket, places.callback, callback);
   handle.useUserBuffer(buffer as Buffer);
   return true;
+}
+
+/**
+ * Users are shown it by `sharedBytes`: who gave it to a worker would take it from all connections. (`ArrayBuffer.prototype.transfer` does so
+ * all the same.)
+ */
+function untransferable(buffer: Buffer): Buffer {
+  markAsUntransferable(buffer.buffer);
+  return buffer;
 }
 
 function findPlaces(): Places | null {

@@ -5,6 +5,7 @@ import { RpcError } from "../../src/rpc/rpc-error.ts";
 import { grpcMessage, grpcResponseFields, RawSetting } from "../../src/testing/raw-frames.ts";
 import type { RawPeer } from "../../src/testing/raw-peer.ts";
 import { settle } from "../../src/testing/virtual-clock.ts";
+import { Http2Scene } from "./http2-scene.ts";
 import { answer, answerStatus, nextRequest, outcome, RawServer } from "./raw-server.ts";
 
 const HELLO = Buffer.from("hello");
@@ -110,6 +111,65 @@ describe("a server's GOAWAY with 100 calls in flight", () => {
       'the connection was lost before the call ended: the peer ended the connection: "resetBurst" (ENHANCE_YOUR_CALM)';
     expect(await call).toMatchObject({ code: Code.UNAVAILABLE, text: expect.stringContaining(text) });
   });
+
+  it("and one more that says why: the calls say it, too", async () => {
+    await using raw = await RawServer.listen();
+    const peer = await raw.connect();
+    const [call] = await inFlight(raw, peer, 1);
+    peer.goaway(1, ErrorCode.NO_ERROR, "draining");
+    peer.goaway(1, ErrorCode.ENHANCE_YOUR_CALM, "too_many_pings");
+    await peer.roundTrip();
+    peer.end();
+    const text = 'the peer ended the connection: "too_many_pings" (ENHANCE_YOUR_CALM)';
+    expect(await call).toMatchObject({ code: Code.UNAVAILABLE, text: expect.stringContaining(text) });
+  });
+
+  it("is told again when it lowers the bound, and once when it says why", async () => {
+    const scene = await Http2Scene.ready({ role: "client" });
+    scene.request();
+    scene.request();
+    const calm = ErrorCode.ENHANCE_YOUR_CALM;
+    scene.peer.goaway(3, ErrorCode.NO_ERROR).goaway(3, ErrorCode.NO_ERROR).goaway(MAX_INT31, calm, "enough");
+    scene.peer.goaway(3, calm, "again").goaway(1, ErrorCode.NO_ERROR).goaway(3, ErrorCode.PROTOCOL_ERROR);
+    await scene.isAlive();
+    expect(scene.owner.goaways).toEqual([
+      { lastStreamId: 3, code: ErrorCode.NO_ERROR, debug: "" },
+      { lastStreamId: 3, code: calm, debug: "enough" },
+      { lastStreamId: 1, code: ErrorCode.NO_ERROR, debug: "" },
+    ]);
+    expect(scene.owner.streams.map(({ resets }) => resets)).toEqual([[], ["7 by peer"]]);
+  });
+});
+
+/** More than half of what all headers of an answer may take. */
+const HALF = ["x-half", "x".repeat(10_000)] as const;
+
+/** How a server's last word on a stream can be wrong or bad, and what the call says of it. */
+const badEnds: readonly (readonly [what: string, end: (peer: RawPeer, id: number) => unknown, code: number])[] = [
+  ["INTERNAL_ERROR", (peer, id) => peer.rst(id, ErrorCode.INTERNAL_ERROR), Code.INTERNAL],
+  ["CANCEL", (peer, id) => peer.rst(id, ErrorCode.CANCEL), Code.CANCELLED],
+  ["flow control that is broken", (peer, id) => peer.frame("WINDOW_UPDATE", 0, id, Buffer.alloc(4)), Code.INTERNAL],
+  [
+    "headers beyond maxHeaderBlockBytes",
+    (peer, id) => peer.headers(id, [...HEAD, HALF], { endHeaders: false }).continuation(id, [HALF]),
+    Code.RESOURCE_EXHAUSTED,
+  ],
+];
+
+describe("the last call on a connection that its server leaves", () => {
+  it.each(badEnds)(
+    "says so when it ends by %s, and not that it was lost with the connection",
+    async (_what, end, code) => {
+      await using raw = await RawServer.listen();
+      const peer = await raw.connect();
+      const [call] = await inFlight(raw, peer, 1);
+      peer.goaway(1, ErrorCode.NO_ERROR);
+      end(peer, 1);
+      expect(await call).toMatchObject({ code, attempt: 1 });
+      expect(((await call) as RpcError).text).not.toContain("the connection was lost");
+      expect(await peer.closed).toBeUndefined();
+    },
+  );
 });
 
 describe("a connection that ends", () => {

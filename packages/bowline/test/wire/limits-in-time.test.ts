@@ -91,6 +91,34 @@ describe("stallTimeoutMs", () => {
     expect(dataOf(client, 1)).toHaveLength(200_050);
   });
 
+  it("ends the answer to what is no gRPC, too", async () => {
+    await using wire = await WireServer.start();
+    const client = await wire.connect([[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
+    client.headers(1, [...REQUEST, ["content-type", "text/plain"]]).data(1, Buffer.from("hello"), { end: true });
+    expect((await client.expect("HEADERS")).headers).toMatchObject({ ":status": "415" });
+    await wire.clock.advance(40_000);
+    await client.roundTrip();
+    expect(framesOf(client, 1).at(-1)).toMatchObject({ type: "RST_STREAM", errorCode: ErrorCode.ENHANCE_YOUR_CALM });
+  });
+
+  it("ends the answers of all calls that a client may have at once, and not their connection", async () => {
+    await using wire = await WireServer.start();
+    const client = await wire.connect([[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
+    for (let i = 0; i < 1024; i++) callUnary(client, 2 * i + 1);
+    await client.roundTrip();
+    await wire.clock.advance(40_000);
+    // Whoever waited as long may reset them by then.
+    for (let i = 0; i < 1024; i++) client.rst(2 * i + 1, ErrorCode.CANCEL);
+    await client.roundTrip();
+    const resets = client.received.filter(({ type }) => type === "RST_STREAM");
+    expect(new Set(resets.map(({ streamId }) => streamId)).size).toBe(1024);
+    expect(resets).toHaveLength(1024);
+    expect(new Set(resets.map(({ errorCode }) => errorCode))).toEqual(new Set([ErrorCode.ENHANCE_YOUR_CALM]));
+    expect([...wire.server.misbehaved]).toEqual([["stallTimeoutMs", 1024]]);
+    client.settings([[RawSetting.INITIAL_WINDOW_SIZE, 1000]]);
+    await expectEcho(client, 2049);
+  });
+
   it("ends a finished request that its server does not take, and says so", async () => {
     const scene = await Http2Scene.ready({ role: "client" }, [[RawSetting.INITIAL_WINDOW_SIZE, 0]]);
     const stream = scene.request(false);

@@ -13,6 +13,7 @@ import {
   rawSettings,
   rawWindowUpdate,
 } from "../../src/testing/raw-frames.ts";
+import { encodeLiterals } from "../../src/testing/raw-hpack.ts";
 import type { RawPeer } from "../../src/testing/raw-peer.ts";
 import { settle } from "../../src/testing/virtual-clock.ts";
 import { Http2Scene, REQUEST } from "./http2-scene.ts";
@@ -332,6 +333,20 @@ describe("frames that mean nothing", () => {
     );
     await made.isAlive();
     expect(made.stream(7)).toMatchObject({ hasEnded: true, blocks: [REQUEST] });
+  });
+});
+
+describe("a connection that ends while others have their turn", () => {
+  it("opens no stream of what was read by then, be a DATA frame cut where it ends", async () => {
+    const made = await Http2Scene.ready({ role: "server", limits: { maxNewStreamsPerTurn: 2 } });
+    const block = encodeLiterals(REQUEST);
+    const data = rawData(99, Buffer.alloc(16_384));
+    made.connection.linkData(
+      Buffer.concat([rawHeaders(1, block), rawHeaders(3, block), rawPing(), data.subarray(0, 500)]),
+    );
+    made.connection.linkData(Buffer.concat([data.subarray(500), rawHeaders(5, block)]));
+    await made.endsWith(ErrorCode.PROTOCOL_ERROR, /DATA on an idle stream/);
+    expect(made.owner.streams.map(({ streamId }) => streamId)).toEqual([1, 3]);
   });
 });
 

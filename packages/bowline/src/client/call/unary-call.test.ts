@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { answer, ChannelScene, endWith } from "../../../test/client/channel-scene.ts";
+import { NoteService } from "../../../test/client/note-service.ts";
 import { failure } from "../../../test/client/outcomes.ts";
 import { CallContext, type ChildCall, callStorage } from "../../rpc/call-context.ts";
 import { Code } from "../../rpc/code.ts";
@@ -279,6 +280,23 @@ describe("a signal", () => {
     await peer.roundTrip();
     expect(peer.received.some(({ type }) => type === "HEADERS")).toBe(false);
     expect(scene.channel.stats[0]).toMatchObject({ started: 1, inFlight: 0 });
+  });
+
+  it("that is aborted by the message while it is measured sends nothing", async () => {
+    const scene = new ChannelScene();
+    const peer = await scene.connected();
+    const { controller, signal, count } = countedSignal();
+    using measure = vi.spyOn(NoteService.methods.say.input, "measure");
+    measure.mockImplementationOnce(() => {
+      controller.abort();
+      return 1;
+    });
+    const error = await failure(scene.call("say", "x", { signal }));
+    expect(error).toMatchObject({ code: Code.CANCELLED, reason: "cancelled" });
+    await peer.roundTrip();
+    expect(peer.received.some(({ type }) => type === "HEADERS")).toBe(false);
+    expect(scene.channel.endpoints[0].inFlight).toBe(0);
+    expect(count()).toBe(0);
   });
 
   it("ends a call that runs, on both sides, and loses its listener", async () => {
