@@ -1,56 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { Bench, stats, wellIn } from "../../test/balancer-bench.ts";
 import { balancerContract } from "../../test/balancer-contract.ts";
-import { candidates, HandClock, TestCandidate } from "../../test/test-candidate.ts";
-import { seededRandom } from "../rpc/random.ts";
-import type { AttemptResult, Balancer } from "./balancer.ts";
-import type { CandidateStats } from "./candidate-stats.ts";
-import { type P2cOptions, p2c } from "./p2c.ts";
+import { candidates, TestCandidate } from "../../test/test-candidate.ts";
+import type { AttemptResult } from "./balancer.ts";
+import { p2c } from "./p2c.ts";
 
 balancerContract("p2c", (world) => p2c<TestCandidate>(world));
-
-/** A balancer with calls that tests begin and end by hand. */
-class Bench {
-  readonly clock: HandClock = new HandClock();
-  readonly balancer: Balancer<TestCandidate>;
-
-  constructor(set: readonly TestCandidate[], options: P2cOptions = {}) {
-    this.balancer = p2c<TestCandidate>({ clock: this.clock, random: seededRandom(3), ...options });
-    this.balancer.update(set);
-  }
-
-  begin(avoid: TestCandidate | null = null): TestCandidate {
-    const picked = this.balancer.pick(avoid);
-    if (picked === null) throw new Error("nothing picked");
-    picked.inFlight++;
-    return picked;
-  }
-
-  end(candidate: TestCandidate, result: AttemptResult, elapsedMs: number): void {
-    candidate.inFlight--;
-    this.balancer.done(candidate, result, elapsedMs);
-  }
-
-  /** Calls one after the other, `gapMs` apart; `answer` says how each ends. Returns how many each candidate got. */
-  run(
-    calls: number,
-    gapMs: number,
-    answer: (candidate: TestCandidate) => [AttemptResult, number],
-  ): Map<TestCandidate, number> {
-    const counts = new Map<TestCandidate, number>();
-    for (let call = 0; call < calls; call++) {
-      const picked = this.begin();
-      counts.set(picked, (counts.get(picked) ?? 0) + 1);
-      const [result, elapsedMs] = answer(picked);
-      this.clock.time += elapsedMs;
-      this.end(picked, result, elapsedMs);
-      this.clock.time += gapMs;
-    }
-    return counts;
-  }
-}
-
-const stats = (candidate: TestCandidate): CandidateStats => candidate.state as CandidateStats;
-const wellIn = (elapsedMs: number) => (): [AttemptResult, number] => ["ok", elapsedMs];
 
 describe("p2c", () => {
   it("prefers the faster, the idler, the heavier and the more successful", () => {
@@ -143,46 +98,6 @@ describe("p2c", () => {
     bench.end(fresh, "ok", 10);
     for (let call = 0; call < 60; call++) bench.begin();
     expect(fresh.inFlight).toBeGreaterThan(1);
-  });
-
-  it("counts a stream that has answered for an eighth of a call, and spreads streams all the same", () => {
-    const set = candidates(2);
-    const [watched] = set;
-    const bench = new Bench(set);
-    bench.run(100, 1, wellIn(10));
-    const shareOfWatched = (): number => (bench.run(2000, 1, wellIn(10)).get(watched) ?? 0) / 2000;
-    watched.inFlight = 1;
-    // As a call it keeps all others away, but for a retest each 5 s.
-    expect(shareOfWatched()).toBeLessThan(0.01);
-    watched.streaming = 1;
-    expect(shareOfWatched()).toBeGreaterThan(0.3);
-    expect(shareOfWatched()).toBeLessThan(0.4);
-    for (let stream = 1; stream < 200; stream++) {
-      const picked = bench.begin();
-      picked.streaming++;
-      bench.balancer.done(picked, "ok", 10);
-      bench.clock.time += 10;
-    }
-    expect(watched.streaming).toBeGreaterThan(85);
-    expect(watched.streaming).toBeLessThan(115);
-  });
-
-  it("does not take a stream for a call that waits", () => {
-    const set = candidates(2);
-    const [watched] = set;
-    const bench = new Bench(set);
-    bench.run(100, 1, wellIn(10));
-    watched.inFlight = 1;
-    watched.streaming = 1;
-    // A call that times out leaves nothing behind that could stall.
-    watched.inFlight++;
-    stats(watched).unansweredSince = bench.clock.time;
-    bench.clock.time += 1000;
-    bench.end(watched, "timeout", 1000);
-    stats(watched).success = 1;
-    stats(watched).latencyMs = 10;
-    bench.balancer.update(set);
-    expect((bench.run(1000, 1, wellIn(10)).get(watched) ?? 0) / 1000).toBeGreaterThan(0.25);
   });
 
   it("spreads calls evenly while no candidate is known", () => {

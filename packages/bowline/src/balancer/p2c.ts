@@ -74,7 +74,7 @@ export interface P2cOptions {
  *   shares.
  * - Nothing starts slowly while more than half of the set is new.
  *
- * Each `pick` is followed by one `done`; a stream should end, for the balancer, when its answer begins.
+ * Each `pick` is followed by one `done`; a stream should end, for the balancer, with its first message.
  * Throws a RangeError for an option outside its range.
  */
 export function p2c<C extends Candidate = Candidate>(options: P2cOptions = {}): Balancer<C> {

@@ -2,7 +2,9 @@ import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { failure, gate, type ServerScene, useScenes } from "../../test/server/server-scene.ts";
 import { collect } from "../../test/server/text-service.ts";
+import { HEADER_SENT } from "../grpc/server-stream.ts";
 import { Code } from "../rpc/code.ts";
+import type { Metadata } from "../rpc/metadata.ts";
 import { RpcError } from "../rpc/rpc-error.ts";
 
 const scenes = useScenes();
@@ -145,4 +147,16 @@ describe("a call that ends before its handler", () => {
     expect(await scene.client().join(endless())).toBe("0");
     expect(scene.log.lines).toEqual([]);
   });
+});
+
+it("a call that is answered takes no header metadata any more", async () => {
+  const headers: Metadata[] = [];
+  const scene = await scenes.start({
+    say(text, { header }) {
+      headers.push(header.set("a", "1"));
+      return text;
+    },
+  });
+  expect(await scene.client().say("x")).toBe("x");
+  expect(() => headers[0].set("late", "1")).toThrow(HEADER_SENT);
 });

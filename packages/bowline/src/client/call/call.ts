@@ -64,8 +64,10 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
   protected interception: Interception | null = null;
   /** Monotonic ms at which the present attempt was sent; of streams: its last request before the answer. */
   #attemptAt = 0;
-  /** An attempt is on its way. */
+  /** An attempt is on its way. False before the balancer hears of its end: one of the user's may end the call then. */
   #isSent = false;
+  /** It is a stream whose headers are back. */
+  #isStanding = false;
   /** The balancer has heard of its outcome. */
   #isReported = false;
   /** A handler may have seen an attempt that has ended. */
@@ -251,11 +253,16 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
     if (options?.onHeader !== undefined) this.#report(() => options.onHeader?.(metadataFromFields(fields)));
   }
 
-  /** The answer of a stream has begun: for the balancer the attempt has gone well, however long the rest takes. */
-  protected answered(): void {
-    if (this.#isReported || !this.#isSent) return;
+  /** The headers of a stream are here: from now on it may wait for news, which may take hours. */
+  protected stands(): void {
+    if (this.#isStanding || !this.#isSent) return;
+    this.#isStanding = true;
     (this.endpoint as Endpoint).streaming++;
-    this.#tell("ok");
+  }
+
+  /** The first message of a stream: for the balancer the attempt has gone well, however long the rest takes. */
+  protected answered(): void {
+    if (!this.#isReported && this.#isSent) this.#tell("ok");
   }
 
   protected override answerEnds(error: RpcError | null, trailers: ReceivedFields | null, wasProcessed: boolean): void {
@@ -378,10 +385,10 @@ export abstract class Call extends ClientStream implements ChildCall, RequestSin
     const endpoint = this.endpoint as Endpoint;
     endpoint.inFlight--;
     if (mayHaveRun) this.#mayHaveRun = true;
-    // Before the balancer is told: one of the user's may end the call.
     this.#isSent = false;
-    if (this.#isReported) endpoint.streaming--;
-    else this.#tell(result);
+    if (this.#isStanding) endpoint.streaming--;
+    this.#isStanding = false;
+    if (!this.#isReported) this.#tell(result);
   }
 
   #tell(result: AttemptResult): void {

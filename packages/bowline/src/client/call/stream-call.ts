@@ -81,11 +81,11 @@ export class StreamCall extends Call implements AnswerSource {
   protected override answerBegins(fields: ReceivedFields | null): void {
     if (this.responseCompression !== null) this.#reader.use(this.responseCompression);
     super.answerBegins(fields);
-    // Whoever waits for news may wait for hours, and the server has answered.
-    this.answered();
+    this.stands();
   }
 
   protected override answerData(chunk: Buffer, start: number, to: number): void {
+    this.answered();
     this.#reader.push(chunk, start, to);
   }
 

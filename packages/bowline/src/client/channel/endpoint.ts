@@ -53,7 +53,6 @@ export interface EndpointOwner {
 
 /** A lost connection is made again at once, but not twice in this time: a server may take connections and drop them. */
 const QUICK_RECONNECT_MS = 1000;
-
 /** Time for a sign of life after a PING to one that is suspected to be gone, in ms. */
 const PROBE_TIMEOUT_MS = 10_000;
 /** Servers take PINGs for an attack that come more often than this, in ms (gRFC A8). */
