@@ -10,7 +10,7 @@ describe("entries of a map", () => {
     const entries: { [key: string]: number } = {};
     expect(putEntry(reader, entries, "__proto__", 1, -1)).toBe(-1);
     expect(putEntry(reader, entries, "constructor", 2, -1)).toBe(-1);
-    expect(putEntry(reader, entries, 3, 3, -1)).toBe(3);
+    expect(putEntry(reader, entries, "3", 3, -1)).toBe(3);
     expect(Object.entries(entries)).toEqual([
       ["3", 3],
       ["__proto__", 1],

@@ -25,18 +25,12 @@ export function isPlainKey(key: string): boolean {
 }
 
 /** Sets an entry of a map field; `__proto__` is a key as any other. `top` and what is given back: see `raiseTop`. */
-export function putEntry<T>(
-  reader: Reader,
-  entries: Entries<T>,
-  key: string | number,
-  value: NoInfer<T>,
-  top: number,
-): number {
+export function putEntry<T>(reader: Reader, entries: Entries<T>, key: string, value: NoInfer<T>, top: number): number {
   if (key === "__proto__") {
     Object.defineProperty(entries, key, { value, writable: true, enumerable: true, configurable: true });
     return top;
   }
-  const index = typeof key === "number" ? key : wholeKey(key);
+  const index = wholeKey(key);
   const raised = index > top ? raiseTop(reader, entries, index, top) : top;
   (entries as { [key: string]: T })[key] = value;
   return raised;
